@@ -1,0 +1,227 @@
+/**
+ * A job and its states: plain JSON, so that a file, a queue or a Lambda can carry it.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * Schema for one stored file of a job.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const JobFile = Schema.Struct({
+  /** Key relative to the store's base. */
+  key: Schema.String,
+  /** Size in bytes. */
+  size: Schema.Natural,
+  /** The store's ETag when it was written. */
+  etag: Schema.String,
+  /** SHA-256 of the content, in hex. */
+  sha256: Schema.String,
+  /** Rows or records in it. */
+  records: Schema.Natural
+})
+
+/**
+ * One stored file of a job.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface JobFile extends Schema.Schema.Type<typeof JobFile> {}
+
+const planned = {
+  version: Schema.Literal(1),
+  runId: Schema.String,
+  /** `<attempt>-<six digits>`: the job's name within its run. */
+  key: Schema.String,
+  /** 1 is the first attempt. */
+  attempt: Schema.Natural,
+  /** Position in its attempt, from 0. */
+  index: Schema.Natural,
+  model: Schema.String,
+  region: Schema.String,
+  invocationType: Schema.Literals(["InvokeModel", "Converse"]),
+  /** Bedrock's job name, derived from the base URI, the run, the plan's nonce, the job key and the inputs' digest. */
+  name: Schema.String,
+  /** Bedrock's client request token, derived from the same. */
+  token: Schema.String,
+  /** Who wrote the files: the id of one life of `prepare`. */
+  prepareId: Schema.String,
+  /** Key prefix of the input files: the folder that Bedrock is told. */
+  input: Schema.String,
+  /** Key prefix of the output folder that Bedrock is told. */
+  output: Schema.String,
+  /** The input files, in order. */
+  files: Schema.Array(JobFile),
+  /** The original rows (Arrow IPC stream), in the order of the records. */
+  rows: JobFile,
+  /** Row number in the run of the first record, from 0. */
+  firstRow: Schema.Natural,
+  /** Records in the job. */
+  records: Schema.Natural,
+  /** Bytes of all input files. */
+  bytes: Schema.Natural,
+  /** Hours until Bedrock gives up: 24 to 168. */
+  timeoutHours: Schema.Natural
+}
+
+const submitted = {
+  ...planned,
+  /** Bedrock's ARN of the job. */
+  arn: Schema.String,
+  /** When Bedrock took it, ISO 8601. */
+  submittedAt: Schema.String,
+  /** Whether the job was found by listing after a create call without an answer. */
+  adopted: Schema.Boolean
+}
+
+/**
+ * Schema for Bedrock's own counters of a job's records.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Counters = Schema.Struct({
+  total: Schema.Natural,
+  processed: Schema.Natural,
+  succeeded: Schema.Natural,
+  failed: Schema.Natural
+})
+
+/**
+ * Bedrock's own counters of a job's records; while a job runs they may lag by a minute.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Counters extends Schema.Schema.Type<typeof Counters> {}
+
+/**
+ * Schema for the statuses of a job that still holds a slot of the quota.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const OpenStatus = Schema.Literals(["Submitted", "Validating", "Scheduled", "InProgress", "Stopping"])
+
+/**
+ * Schema for the statuses that never change again.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TerminalStatus = Schema.Literals(["Completed", "PartiallyCompleted", "Failed", "Stopped", "Expired"])
+
+/**
+ * Status of a job that still holds a slot of the quota.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type OpenStatus = typeof OpenStatus.Type
+
+/**
+ * Status that never changes again.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type TerminalStatus = typeof TerminalStatus.Type
+
+/**
+ * Status of a job as Bedrock names it. A status that this version does not know counts as open.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type JobStatus = OpenStatus | TerminalStatus
+
+/**
+ * Whether a status never changes again.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isTerminal: (status: string) => status is TerminalStatus = Schema.is(TerminalStatus) as (
+  status: string
+) => status is TerminalStatus
+
+/**
+ * Schema for a planned job.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Job = Schema.Struct(planned)
+
+/**
+ * A planned job.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Job extends Schema.Schema.Type<typeof Job> {}
+
+/**
+ * Schema for a job that Bedrock accepted.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SubmittedJob = Schema.Struct(submitted)
+
+/**
+ * A job that Bedrock accepted.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SubmittedJob extends Schema.Schema.Type<typeof SubmittedJob> {}
+
+/**
+ * Schema for a job in a terminal state, whichever it is: all of them may hold paid output.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const EndedJob = Schema.Struct({
+  ...submitted,
+  status: TerminalStatus,
+  /** Bedrock's own words about a failure. */
+  message: Schema.NullOr(Schema.String),
+  counters: Schema.NullOr(Counters)
+})
+
+/**
+ * A job in a terminal state.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface EndedJob extends Schema.Schema.Type<typeof EndedJob> {}
+
+/**
+ * Schema for a job that Bedrock refused to create: its records are `missing`, the run goes on.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const RefusedJob = Schema.Struct({
+  ...planned,
+  status: Schema.Literal("Refused"),
+  /** Bedrock's error name, for example `ValidationException`. */
+  code: Schema.String,
+  /** Bedrock's own words. */
+  message: Schema.String
+})
+
+/**
+ * A job that Bedrock refused to create.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RefusedJob extends Schema.Schema.Type<typeof RefusedJob> {}

@@ -1,0 +1,40 @@
+/**
+ * Where results go: a format turns batches of rows into the bytes of a file, in bounded memory.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
+import type { Column } from "../Column.ts"
+import type { Batch } from "../internal/Batch.ts"
+
+/**
+ * Schema for the format of a result file.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Format = Schema.Literals(["parquet", "csv", "jsonl"])
+
+/**
+ * The format of a result file: `parquet` (typed; vectors as `list<float32>`), `csv` (vectors and JSON values as JSON
+ * text, null as the empty field) or `jsonl` (one JSON object a line).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Format = typeof Format.Type
+
+/**
+ * Encodes a file of one format.
+ *
+ * @internal
+ */
+export interface Sink {
+  /** The file name's extension, with the dot: `.parquet`. */
+  readonly extension: string
+  readonly encode: <E, R>(
+    columns: ReadonlyArray<Column>,
+    batches: Stream.Stream<Batch, E, R>
+  ) => Stream.Stream<Uint8Array, E, R>
+}

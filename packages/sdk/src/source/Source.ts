@@ -1,0 +1,54 @@
+/**
+ * Where rows come from. Inside, rows travel in batches; the type of a source is that of one row.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { BatchError } from "../BatchError.ts"
+import type { Column } from "../Column.ts"
+import type { Batch } from "../internal/Batch.ts"
+import type { ObjectStore } from "../store/ObjectStore.ts"
+
+/**
+ * An opened source: its columns are known before the first row.
+ *
+ * @internal
+ */
+export interface OpenSource {
+  readonly columns: ReadonlyArray<Column>
+  /** The number of rows, where it is known beforehand. */
+  readonly count: number | null
+  /** What the rows come from, for messages: a URI, or null for rows from memory. */
+  readonly uri: string | null
+  /** What the fingerprint holds, or null where the source has no identity (an iterable, a stream). */
+  readonly identity: string | null
+  /** What the manifest records of the source. */
+  readonly description: Schema.Json
+  /** Batches of at most 5,000 rows and about 4 MB. Run once. */
+  readonly batches: Stream.Stream<Batch, BatchError>
+}
+
+/**
+ * Rows of type `Row`, read with the services `R`. Made by `csv` and `rows`; opened by `prepare`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Source<out Row extends object, out R = never> {
+  readonly "~@bedrock-batch/sdk/Source": { readonly Row: Row; readonly R: R }
+  /** @internal */
+  readonly open: Effect.Effect<OpenSource, BatchError, R | ObjectStore | Scope.Scope>
+}
+
+/**
+ * A row whose columns are not known to the compiler.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface UntypedRow<out Cell = unknown> {
+  readonly [column: string]: Cell
+}

@@ -1,0 +1,114 @@
+/**
+ * Where the files of a run live: S3 or a folder, with the same semantics. Every object is written once and whole.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
+import type { BatchError } from "../BatchError.ts"
+
+/**
+ * What is known of a stored object.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ObjectInfo {
+  /** Key relative to the base, or the `s3://` URI by which it was asked for. */
+  readonly key: string
+  /** Size in bytes. */
+  readonly size: number
+  /** Changes when the content does. S3's ETag without its quotes; in a folder the file's inode, size and time. */
+  readonly etag: string
+  /** When it was written, by the store's clock, in milliseconds since 1970. */
+  readonly modifiedAt: number
+}
+
+/**
+ * The objects under a prefix, and when the list began.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Listing {
+  /** In the order of their keys' UTF-8 bytes. */
+  readonly objects: ReadonlyArray<ObjectInfo>
+  /** The store's clock when the list began, in milliseconds since 1970. */
+  readonly at: number
+}
+
+/**
+ * What a create-only write came to.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Created {
+  /** False when the object was there before, written by somebody else: nothing was changed. */
+  readonly created: boolean
+}
+
+/**
+ * What a streamed create-only write came to.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Written extends Created {
+  /** What now lies at the key, whoever wrote it. */
+  readonly info: ObjectInfo
+  /** SHA-256 of the bytes of this write, in hex. */
+  readonly sha256: string
+}
+
+/**
+ * A half-open range of bytes: `start` inclusive, `end` exclusive; without `end` to the end of the object.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ByteRange {
+  readonly start: number
+  readonly end?: number | undefined
+}
+
+/**
+ * The service: files under one base. Keys are relative to the base (`<runId>/run.json`); where a `location` is taken, a
+ * full `s3://bucket/key` URI is understood too, as far as the implementation can reach it.
+ *
+ * All failures are `BatchError`s: `Refused` (access denied, no such bucket), `Unavailable` (not now), `Damaged`, or
+ * `InvalidOption` for a key that would leave the base.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class ObjectStore extends Context.Service<ObjectStore, {
+  /** The base as a URI without a trailing slash, for example `s3://my-bucket/batches`. */
+  readonly base: string
+  /** The URI of a key, which is what Bedrock is told. */
+  readonly uri: (key: string) => string
+  /** What is known of an object, or null if there is none. */
+  readonly head: (location: string) => Effect.Effect<ObjectInfo | null, BatchError>
+  /** Every object whose key starts with `prefix`, by as many paged calls as it takes. */
+  readonly list: (prefix: string) => Effect.Effect<Listing, BatchError>
+  /** A whole small object, or null if there is none. */
+  readonly get: (location: string) => Effect.Effect<Uint8Array | null, BatchError>
+  /**
+   * The bytes of an object, or of a range of it, as a stream that survives cut connections: it goes on where it was, and
+   * fails with `Damaged` if the object was replaced meanwhile. Fails with `Refused` (code `NoSuchKey`) if there is none.
+   */
+  readonly read: (location: string, range?: ByteRange) => Stream.Stream<Uint8Array, BatchError>
+  /** Stores a small object (at most 8 MB) if its key is free. */
+  readonly create: (key: string, bytes: Uint8Array) => Effect.Effect<Created, BatchError>
+  /**
+   * Stores a stream if its key is free: visible whole or not at all, in bounded memory. The stream may be run again when
+   * the store asks for a repetition, so it must give the same bytes each time.
+   */
+  readonly write: <E, R>(
+    key: string,
+    bytes: Stream.Stream<Uint8Array, E, R>
+  ) => Effect.Effect<Written, BatchError | E, R>
+  /** Removes an object; one that is not there is no error. */
+  readonly remove: (key: string) => Effect.Effect<void, BatchError>
+}>()("@bedrock-batch/sdk/ObjectStore") {}
