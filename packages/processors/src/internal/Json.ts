@@ -1,0 +1,54 @@
+/**
+ * Reading JSON of which nothing is known: what is absent, null or of another type is undefined. Bedrock writes Converse
+ * output with a null for every member that a union does not have, so null always means absent.
+ *
+ * @internal
+ */
+import type { Json } from "../Processor.ts"
+
+type JsonObject = { readonly [key: string]: Json }
+
+/** @internal */
+export const isObject = (json: Json | undefined): json is JsonObject =>
+  typeof json === "object" && json !== null && !Array.isArray(json)
+
+/**
+ * The member `key`, where `json` is an object that has it as its own and it is not null.
+ *
+ * @internal
+ */
+export const member = (json: Json | undefined, key: string): Json | undefined =>
+  isObject(json) && Object.hasOwn(json, key) ? json[key] ?? undefined : undefined
+
+const isArray: (json: Json | undefined) => json is ReadonlyArray<Json> = Array.isArray
+
+/** @internal */
+export const array = (json: Json | undefined): ReadonlyArray<Json> | undefined => isArray(json) ? json : undefined
+
+/** @internal */
+export const string = (json: Json | undefined): string | undefined => typeof json === "string" ? json : undefined
+
+/**
+ * The sum of counts; null where the first is no count. The others may be absent.
+ *
+ * @internal
+ */
+export const count = (json: Json | undefined, ...more: ReadonlyArray<Json | undefined>): number | null => {
+  if (!isCount(json)) return null
+  const sum = more.reduce<number>((total, other) => isCount(other) ? total + other : total, json)
+  return Number.isSafeInteger(sum) ? sum : null
+}
+
+const isCount = (json: Json | undefined): json is number =>
+  typeof json === "number" && Number.isSafeInteger(json) && json >= 0
+
+/**
+ * Those of `fields` that have a value.
+ *
+ * @internal
+ */
+export const given = (fields: { readonly [key: string]: Json | undefined }): JsonObject => {
+  const present: { [key: string]: Json } = {}
+  for (const [key, value] of Object.entries(fields)) if (value !== undefined) present[key] = value
+  return present
+}
