@@ -1,0 +1,338 @@
+/**
+ * The service itself: jobs, quotas, tokens, tags, pages and events, without a wire.
+ *
+ * @since 0.1.0
+ */
+import { isTerminal } from "@bedrock-batch/sdk/Job"
+import { defaults, type Limits } from "@bedrock-batch/sdk/Limits"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Random from "effect/Random"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import * as Chance from "./Chance.ts"
+import * as CreateRequest from "./CreateRequest.ts"
+import * as Engine from "./Engine.ts"
+import * as Events from "./Events.ts"
+import { type FaultOptions, Faults } from "./Faults.ts"
+import { describe, type JobDescription, type JobRecord } from "./JobRecord.ts"
+import { canonical, isObject } from "./Json.ts"
+import * as ListQuery from "./ListQuery.ts"
+import * as Model from "./Model.ts"
+import * as Responder from "./Responder.ts"
+import { ConnectionLost, type ExceptionName, ServiceException } from "./ServiceException.ts"
+import { type Operation, type Stats, Tally } from "./Stats.ts"
+import type { Storage } from "./Storage.ts"
+import * as Tags from "./Tags.ts"
+import { millis, type Timing } from "./Timing.ts"
+import { constraints, Findings } from "./Validation.ts"
+
+/**
+ * Options of an emulator.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Options {
+  /** Where the objects behind `s3://` URIs live. */
+  readonly storage: Storage
+  /** Default `us-east-1`. */
+  readonly region?: string | undefined
+  /** Default `123456789012`. */
+  readonly accountId?: string | undefined
+  /** How long each phase of a job takes, in emulated time; the defaults make jobs end in about a second. */
+  readonly timing?: Timing | undefined
+  /** Emulated seconds in a second; default 1. */
+  readonly speed?: number | undefined
+  /** Quotas that differ from the service's defaults, for all models or by base model. */
+  readonly limits?: Partial<Limits> | ((baseModel: string) => Partial<Limits>) | undefined
+  /** Which models batch inference takes: a list of base models or a predicate on the given id; default `Model.isBatchCapable`. */
+  readonly models?: ReadonlyArray<string> | ((modelId: string) => boolean) | undefined
+  /** What the models answer; default `Responder.standard`. */
+  readonly responder?: Responder.Responder | undefined
+  /** What goes wrong; default nothing. */
+  readonly faults?: FaultOptions | undefined
+  /** Seed of everything that is left to chance; default a new one each time. */
+  readonly seed?: string | undefined
+  /** Whether absent members of Converse's content blocks are written as null, as the real service does; default true. */
+  readonly nullFilledUnions?: boolean | undefined
+}
+
+/**
+ * The emulated service. Its calls take and give the JSON of the wire; failures are the service's exceptions.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Emulator extends Context.Service<Emulator, {
+  readonly region: string
+  readonly accountId: string
+  /** CreateModelInvocationJob. A call that is interrupted is acted upon all the same, as one whose bytes are sent. */
+  readonly create: (body: unknown) => Effect.Effect<{ readonly jobArn: string }, ServiceException | ConnectionLost>
+  /** GetModelInvocationJob, by ARN or by the twelve characters at its end. */
+  readonly get: (identifier: string) => Effect.Effect<JobDescription, ServiceException>
+  /** ListModelInvocationJobs. */
+  readonly list: (parameters: ListQuery.ListParameters) => Effect.Effect<{
+    readonly invocationJobSummaries: ReadonlyArray<JobDescription>
+    readonly nextToken?: string
+  }, ServiceException>
+  /** StopModelInvocationJob. */
+  readonly stop: (identifier: string) => Effect.Effect<{}, ServiceException>
+  /** TagResource. */
+  readonly tag: (body: unknown) => Effect.Effect<{}, ServiceException>
+  /** UntagResource. */
+  readonly untag: (body: unknown) => Effect.Effect<{}, ServiceException>
+  /** ListTagsForResource. */
+  readonly listTags: (body: unknown) => Effect.Effect<{ readonly tags: ReadonlyArray<CreateRequest.Tag> }, ServiceException>
+  /** What goes wrong from now on. */
+  readonly faults: Faults
+  /** What was called, created and open, as counted so far. */
+  readonly stats: Effect.Effect<Stats>
+  /** State changes, as EventBridge would deliver them. */
+  readonly events: Stream.Stream<Events.JobEvent>
+  /** The emulated time, in milliseconds since 1970. */
+  readonly now: Effect.Effect<number>
+}>()("@bedrock-batch/emulator/Emulator") {}
+
+/**
+ * The Region of an emulator that is told none.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const defaultRegion = "us-east-1"
+
+const refuse = (name: ExceptionName, message: string) => new ServiceException({ name, message })
+const tooMany = () => refuse("ThrottlingException", "Too many requests, please wait before trying again.")
+const internal = () =>
+  refuse("InternalServerException", "The server encountered an error processing the request. Try again.")
+const largeJobBytes = 100_000_000_000
+
+const isLargeJobModel = (model: string) =>
+  /^amazon\.nova-(?:lite-v1|pro-v1|2-multimodal-embeddings)/.test(model)
+
+interface Token {
+  readonly job: JobRecord
+  readonly parameters: string
+}
+
+/**
+ * Creates an emulator; it works as long as the scope is open.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: (options: Options) => Effect.Effect<Emulator["Service"], never, Scope.Scope> = Effect.fnUntraced(
+  function*(options: Options) {
+    const region = options.region ?? defaultRegion
+    const accountId = options.accountId ?? "123456789012"
+    const seed = options.seed ?? `${yield* Random.nextInt}/${yield* Random.nextInt}`
+    const chance = Chance.make(`${seed}/ids`)
+    const faults = new Faults(options.faults ?? {}, Chance.make(`${seed}/faults`))
+    const bus = yield* Events.make(faults)
+    const scope = yield* Effect.scope
+    const tally = new Tally()
+    const jobs: Array<JobRecord> = []
+    const byId = new Map<string, JobRecord>()
+    const tokens = new Map<string, Token>()
+
+    const { limits: given, models } = options
+    const limits = (baseModel: string): Limits => ({
+      ...defaults,
+      ...(isLargeJobModel(baseModel) ? { maxJobBytes: largeJobBytes } : {}),
+      ...(typeof given === "function" ? given(baseModel) : given)
+    })
+    const takes = (modelId: string) =>
+      models === undefined
+        ? Model.isBatchCapable(modelId)
+        : typeof models === "function"
+        ? models(modelId)
+        : models.includes(Model.base(modelId))
+
+    const announce = (job: JobRecord) =>
+      bus.send(Events.toEvent({
+        eventId: chance.id(8),
+        region,
+        accountId,
+        jobName: job.request.jobName,
+        jobArn: job.arn,
+        modelArn: job.modelArn,
+        status: job.status,
+        message: job.message,
+        submittedAt: job.submittedAt,
+        at: job.changedAt
+      }))
+    const engine = yield* Engine.make({
+      storage: options.storage,
+      timing: options.timing ?? {},
+      speed: options.speed ?? 1,
+      limits,
+      responder: options.responder ?? Responder.standard,
+      nullFilledUnions: options.nullFilledUnions ?? true,
+      changed: (job) => {
+        if (isTerminal(job.status)) tally.ended(job.baseModel, job.totals)
+        announce(job)
+      }
+    })
+
+    const accept = (request: CreateRequest.CreateRequest, at: number): JobRecord => {
+      let id = chance.id(12)
+      while (byId.has(id)) id = chance.id(12)
+      const baseModel = Model.base(request.modelId)
+      const job: JobRecord = {
+        index: jobs.length,
+        id,
+        arn: Model.arn(region, accountId, `model-invocation-job/${id}`),
+        modelArn: Model.expand(request.modelId, region, accountId),
+        baseModel,
+        request,
+        submittedAt: at,
+        expiresAt: at + request.timeoutDurationInHours * 3_600_000,
+        faults: faults.forJob(),
+        seed: `${seed}/${id}`,
+        tags: request.tags,
+        status: "Submitted",
+        message: null,
+        changedAt: at,
+        endedAt: null,
+        running: null,
+        input: null,
+        totals: null,
+        step: null,
+        moving: null
+      }
+      job.step = {
+        at: at + millis(options.timing ?? {}, "submitted", { id, name: request.jobName, modelId: request.modelId, records: 0 }),
+        to: "Validating"
+      }
+      jobs.push(job)
+      byId.set(id, job)
+      tally.created(baseModel)
+      announce(job)
+      engine.add(job)
+      return job
+    }
+
+    const known = (token: string | null, at: number): Token | undefined => {
+      const setting = faults.current.token ?? "honoured"
+      if (token === null || setting === "ignored") return undefined
+      const found = tokens.get(token)
+      if (found === undefined || setting === "honoured") return found
+      return at - found.job.submittedAt < Duration.toMillis(setting.forgottenAfter) ? found : undefined
+    }
+
+    const createNow = Effect.fnUntraced(function*(body: unknown) {
+      tally.called("create")
+      if (faults.strikes("throttleCreate")) return yield* tooMany()
+      if (faults.strikes("serverErrorOnCreate")) return yield* internal()
+      const findings = new Findings()
+      if (!isObject(body)) return yield* refuse("SerializationException", "The body is not a JSON object")
+      const request = CreateRequest.read(findings, body)
+      if (findings.problem !== null) return yield* new ServiceException(findings.problem)
+      if (faults.strikes("denyCreate")) {
+        return yield* refuse("AccessDeniedException", `User is not authorized to perform: iam:PassRole on resource: ${request.roleArn}`)
+      }
+      if (!takes(request.modelId)) {
+        return yield* refuse("ValidationException", "Batch inference is not supported for the requested model")
+      }
+      const tooManyTags = Tags.tooMany(request.tags, request.jobName)
+      if (tooManyTags !== null) return yield* tooManyTags
+      yield* Effect.sleep(faults.delay("slowCreate"))
+      yield* engine.settle()
+      const at = yield* engine.now
+      const parameters = canonical(request)
+      const before = known(request.clientRequestToken, at)
+      if (before !== undefined && before.parameters !== parameters) {
+        return yield* refuse("ConflictException", "The client request token was used before with other parameters")
+      }
+      if (before === undefined) {
+        const model = Model.base(request.modelId)
+        const most = limits(model).maxOpenJobs
+        if (faults.strikes("quotaFull") || tally.open(model) >= most) {
+          return yield* refuse(
+            "ServiceQuotaExceededException",
+            `The sum of in-progress and submitted batch inference jobs for this model has reached its quota of: ${most}`
+          )
+        }
+      }
+      const job = before?.job ?? accept(request, at)
+      if (request.clientRequestToken !== null) tokens.set(request.clientRequestToken, { job, parameters })
+      yield* Effect.sleep(faults.delay("slowAnswer"))
+      if (faults.strikes("serverErrorAfterCreate")) return yield* internal()
+      if (faults.strikes("answerLost")) return yield* new ConnectionLost()
+      return { jobArn: job.arn }
+    })
+
+    const find = Effect.fnUntraced(function*(identifier: string) {
+      const findings = new Findings()
+      findings.text("jobIdentifier", identifier, constraints.jobIdentifier, true)
+      if (findings.problem !== null) return yield* new ServiceException(findings.problem)
+      const job = byId.get(identifier.slice(-12))
+      if (job === undefined || (identifier.startsWith("arn:") && identifier !== job.arn)) {
+        return yield* refuse("ResourceNotFoundException", `Could not find the model invocation job: ${identifier}`)
+      }
+      return job
+    })
+    const show = (job: JobRecord, at: number) =>
+      describe(job, accountId, at - Duration.toMillis(faults.current.counterLag ?? 0))
+    const counted = <A, E>(operation: Operation, fault: "throttleGet" | "throttleList" | "throttleStop" | null, effect: Effect.Effect<A, E>) =>
+      Effect.suspend((): Effect.Effect<A, E | ServiceException> => {
+        tally.called(operation)
+        return fault !== null && faults.strikes(fault) ? tooMany() : effect
+      })
+    const tags = Tags.make(find)
+
+    return {
+      region,
+      accountId,
+      create: (body) => Effect.flatMap(Effect.forkIn(createNow(body), scope, { startImmediately: true }), Fiber.join),
+      get: (identifier) =>
+        counted("get", "throttleGet", Effect.gen(function*() {
+          const job = yield* find(identifier)
+          yield* engine.settle(job)
+          return show(job, yield* engine.now)
+        })),
+      list: (parameters) =>
+        counted("list", "throttleList", Effect.gen(function*() {
+          const findings = new Findings()
+          const query = ListQuery.read(findings, parameters)
+          if (findings.problem !== null) return yield* new ServiceException(findings.problem)
+          yield* engine.settle()
+          const at = yield* engine.now
+          const page = ListQuery.page(query, jobs, at - Duration.toMillis(faults.current.listLag ?? 0))
+          return {
+            invocationJobSummaries: page.jobs.map((job) => show(job, at)),
+            ...(page.nextToken === null ? {} : { nextToken: page.nextToken })
+          }
+        })),
+      stop: (identifier) =>
+        counted("stop", "throttleStop", Effect.gen(function*() {
+          const job = yield* find(identifier)
+          yield* engine.settle(job)
+          if (isTerminal(job.status)) {
+            return yield* refuse("ConflictException", `The model invocation job is over already, its status is ${job.status}: ${job.arn}`)
+          }
+          yield* engine.stop(job)
+          return {}
+        })),
+      tag: (body) => counted("tag", null, tags.tag(body)),
+      untag: (body) => counted("untag", null, tags.untag(body)),
+      listTags: (body) => counted("listTags", null, tags.list(body)),
+      faults,
+      stats: Effect.map(engine.settle(), () => tally.stats),
+      events: bus.stream,
+      now: engine.now
+    }
+  }
+)
+
+/**
+ * Layer with an emulator.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<Emulator> => Layer.effect(Emulator, make(options))

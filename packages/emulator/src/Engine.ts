@@ -1,0 +1,230 @@
+/**
+ * What moves jobs from state to state: by the emulated clock, when somebody looks or when their time comes.
+ *
+ * @since 0.1.0
+ */
+import { isTerminal, type OpenStatus, type TerminalStatus } from "@bedrock-batch/sdk/Job"
+import type { Limits } from "@bedrock-batch/sdk/Limits"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FiberSet from "effect/FiberSet"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { type JobRecord, processedAt, runnable, type Step } from "./JobRecord.ts"
+import * as JobRunner from "./JobRunner.ts"
+import type { Responder } from "./Responder.ts"
+import type { Storage, StorageError } from "./Storage.ts"
+import { Timetable } from "./Timetable.ts"
+import * as Timing from "./Timing.ts"
+
+/**
+ * What an engine works with.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface EngineOptions {
+  readonly storage: Storage
+  readonly timing: Timing.Timing
+  /** Emulated seconds in a second of the fiber's clock. */
+  readonly speed: number
+  readonly limits: (baseModel: string) => Limits
+  readonly responder: Responder
+  readonly nullFilledUnions: boolean
+  /** Told of each change of a job's status, after it. */
+  readonly changed: (job: JobRecord) => void
+}
+
+/**
+ * Moves jobs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Engine {
+  /** The emulated time, in milliseconds since 1970. */
+  readonly now: Effect.Effect<number>
+  /** Takes up a job whose `step` is set. */
+  readonly add: (job: JobRecord) => void
+  /**
+   * Takes every job (or one) through the steps that are due, so that what is reported is true. Waits at most five seconds:
+   * a job that takes longer to write its output is reported as it was before.
+   */
+  readonly settle: (job?: JobRecord) => Effect.Effect<void>
+  /** Stops an open job. */
+  readonly stop: (job: JobRecord) => Effect.Effect<void>
+}
+
+const concurrentJobs = 8
+const patience = "5 seconds"
+const longestSleep = 86_400_000
+const longestMessage = 2048
+
+const timed = (job: JobRecord): Timing.TimedJob => ({
+  id: job.id,
+  name: job.request.jobName,
+  modelId: job.request.modelId,
+  records: job.input?.records ?? 0
+})
+
+/**
+ * Creates an engine; its fibers live as long as the scope.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scope.Scope> = Effect.fnUntraced(
+  function*(options: EngineOptions) {
+    const { speed, storage, timing } = options
+    const origin = yield* Clock.currentTimeMillis
+    const now = Effect.map(Clock.currentTimeMillis, (time) => Math.floor(origin + (time - origin) * speed))
+    const run = yield* FiberSet.makeRuntime<never, void, never>()
+    const io = yield* Semaphore.make(concurrentJobs)
+    const wake = yield* Queue.sliding<void>(1)
+    const timetable = new Timetable<JobRecord>()
+    const moving = new Set<JobRecord>()
+
+    const schedule = (job: JobRecord) => {
+      if (job.step === null) return
+      const isFirst = job.step.at < timetable.nextAt
+      timetable.add(job.step.at, job)
+      if (isFirst) Queue.offerUnsafe(wake, undefined)
+    }
+    const enter = (job: JobRecord, status: OpenStatus | TerminalStatus, at: number, message: string | null = null) => {
+      job.status = status
+      job.changedAt = at
+      job.message = message?.slice(0, longestMessage) ?? null
+      if (isTerminal(status)) {
+        job.endedAt ??= at
+        job.step = null
+      }
+      options.changed(job)
+    }
+
+    const validated = Effect.fnUntraced(function*(job: JobRecord, at: number) {
+      const scan = yield* io.withPermits(1)(JobRunner.scan(storage, runnable(job), options.limits(job.baseModel)))
+      if (!scan.valid) return enter(job, "Failed", at, scan.message)
+      job.input = scan
+      enter(job, "Scheduled", at)
+      const begins = at + Timing.millis(timing, "queued", timed(job))
+      job.step = job.faults.end === "expired"
+        ? { at: begins, to: "Expired" }
+        : begins >= job.expiresAt
+        ? { at: job.expiresAt, to: "Expired" }
+        : { at: begins, to: "InProgress" }
+    })
+
+    const begun = (job: JobRecord, at: number) => {
+      const records = job.input?.records ?? 0
+      const to = at + Timing.millis(timing, "running", timed(job))
+      job.running = { from: at, to }
+      enter(job, "InProgress", at)
+      job.step = job.faults.end === "failed"
+        ? { at: Math.min(to, job.expiresAt), to: "Ended", status: "Failed", processed: 0 }
+        : to > job.expiresAt
+        ? { at: job.expiresAt, to: "Ended", status: "PartiallyCompleted", processed: processedAt(job, job.expiresAt) }
+        : job.faults.end === "partial"
+        ? { at: to, to: "Ended", status: "PartiallyCompleted", processed: records >> 1 }
+        : { at: to, to: "Ended", status: "Completed", processed: records }
+    }
+
+    const ended = Effect.fnUntraced(function*(job: JobRecord, step: Extract<Step, { readonly to: "Ended" }>) {
+      if (step.status === "Failed") {
+        return enter(job, "Failed", step.at, "Internal server error. Submit the job again; if it fails again, contact AWS Support.")
+      }
+      if (job.input !== null && job.running !== null) {
+        job.totals = yield* io.withPermits(1)(JobRunner.write(storage, runnable(job), job.input, {
+          responder: options.responder,
+          processed: step.processed,
+          unprocessed: step.status === "Stopped" ? "missing" : job.faults.unprocessed,
+          nullFilledUnions: options.nullFilledUnions
+        }))
+      }
+      enter(job, step.status, step.at)
+    })
+
+    const take = (job: JobRecord, step: Step): Effect.Effect<void, StorageError> => {
+      switch (step.to) {
+        case "Validating":
+          return Effect.sync(() => {
+            enter(job, "Validating", step.at)
+            job.step = { at: step.at + Timing.millis(timing, "validating", timed(job)), to: "Validated" }
+          })
+        case "Validated":
+          return validated(job, step.at)
+        case "InProgress":
+          return Effect.sync(() => begun(job, step.at))
+        case "Expired":
+          return Effect.sync(() => {
+            // As seen of the real service: the end is the time when the job was queued, the last change its expiration.
+            job.endedAt = job.changedAt
+            enter(job, "Expired", step.at, "The job could not begin before its timeout.")
+          })
+        case "Ended":
+          return ended(job, step)
+      }
+    }
+
+    const move = Effect.fnUntraced(function*(job: JobRecord) {
+      while (job.step !== null && job.step.at <= (yield* now)) {
+        const step: Step = job.step
+        const fail = (why: unknown) =>
+          enter(job, "Failed", step.at, `The job's data could not be read or written: ${why instanceof Error ? why.message : String(why)}`)
+        yield* take(job, step).pipe(
+          Effect.catch((error) => Effect.sync(() => fail(error))),
+          Effect.catchDefect((defect) => Effect.sync(() => fail(defect)))
+        )
+      }
+    })
+    const start = (job: JobRecord) => {
+      moving.add(job)
+      const finished = Effect.sync(() => {
+        moving.delete(job)
+        job.moving = null
+        schedule(job)
+      })
+      const fiber = run(Effect.ensuring(move(job), finished))
+      // A job without I/O has moved already.
+      if (moving.has(job)) job.moving = fiber
+    }
+    const startDue = (until: number) => {
+      for (let job = timetable.takeDue(until); job !== undefined; job = timetable.takeDue(until)) {
+        if (job.moving === null && job.step !== null && job.step.at <= until) start(job)
+      }
+    }
+
+    yield* Effect.forkScoped(Effect.gen(function*() {
+      while (true) {
+        const time = yield* now
+        startDue(time)
+        const wait = Math.ceil((timetable.nextAt - time) / speed)
+        const signal = Queue.take(wake)
+        yield* Number.isFinite(wait)
+          ? Effect.raceFirst(signal, Effect.sleep(Math.min(Math.max(wait, 1), longestSleep)))
+          : signal
+      }
+    }))
+
+    return {
+      now,
+      add: schedule,
+      settle: Effect.fnUntraced(function*(job?: JobRecord) {
+        startDue(yield* now)
+        const fibers = (job === undefined ? [...moving] : [job]).flatMap(({ moving }) => moving === null ? [] : [moving])
+        if (fibers.length > 0) yield* Effect.timeoutOption(Fiber.awaitAll(fibers), patience)
+      }),
+      stop: Effect.fnUntraced(function*(job: JobRecord) {
+        const at = yield* now
+        startDue(at)
+        while (job.moving !== null) yield* Fiber.await(job.moving)
+        if (isTerminal(job.status) || job.status === "Stopping") return
+        const processed = processedAt(job, at)
+        enter(job, "Stopping", at)
+        job.step = { at: at + Timing.millis(timing, "stopping", timed(job)), to: "Ended", status: "Stopped", processed }
+        schedule(job)
+      })
+    }
+  }
+)

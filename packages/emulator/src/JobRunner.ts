@@ -1,0 +1,360 @@
+/**
+ * What a job does: it checks its input files, and later writes its output files and its manifest.
+ *
+ * @since 0.1.0
+ */
+import type { Limits } from "@bedrock-batch/sdk/Limits"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as Chance from "./Chance.ts"
+import { withNulls } from "./ConverseAnswer.ts"
+import { type JobFaults, picker } from "./Faults.ts"
+import type { JsonObject } from "./Json.ts"
+import { isObject, member, parse } from "./Json.ts"
+import { splitter } from "./Lines.ts"
+import { isRecordError, type RecordRequest, type Responder } from "./Responder.ts"
+import type { Storage, StorageError } from "./Storage.ts"
+
+/**
+ * What a job needs to run.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RunnableJob {
+  readonly id: string
+  readonly arn: string
+  readonly modelId: string
+  readonly modelInvocationType: "InvokeModel" | "Converse"
+  readonly inputUri: string
+  readonly outputUri: string
+  readonly faults: JobFaults
+  /** Seed of everything that is left to chance in this job. */
+  readonly seed: string
+}
+
+/**
+ * An input file, and the key of its output file below the job's output folder.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface InputFile {
+  readonly uri: string
+  readonly outputName: string
+}
+
+/**
+ * What validation found: the job's input, or why the job fails.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Scan =
+  | { readonly valid: true; readonly files: ReadonlyArray<InputFile>; readonly records: number }
+  | { readonly valid: false; readonly message: string }
+
+/**
+ * The counts of a finished job.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Totals {
+  readonly total: number
+  readonly processed: number
+  readonly success: number
+  readonly error: number
+}
+
+const recordProblem = (line: string): string | null => {
+  const record = parse(line)
+  if (!isObject(record)) return "is not a JSON object"
+  if (!isObject(record["modelInput"])) return "has no modelInput object"
+  const id = record["recordId"]
+  return id === undefined || id === null || typeof id === "string" ? null : "has a recordId that is not a string"
+}
+
+const isBlank = (line: string) => line.trim() === ""
+
+const inputFiles = Effect.fnUntraced(function*(storage: Storage, inputUri: string) {
+  if (inputUri.endsWith(".jsonl")) {
+    const exact = (yield* storage.list(inputUri)).filter((object) => object.uri === inputUri)
+    if (exact.length > 0) return exact.map((object) => ({ ...object, relative: inputUri.slice(inputUri.lastIndexOf("/") + 1) }))
+  }
+  const prefix = inputUri.endsWith("/") ? inputUri : `${inputUri}/`
+  return (yield* storage.list(prefix))
+    .filter((object) => object.uri.endsWith(".jsonl"))
+    .map((object) => ({ ...object, relative: object.uri.slice(prefix.length) }))
+})
+
+/**
+ * Checks a job's input as Bedrock's validation does: the files are there, every line is a record, and the quotas hold. The
+ * bodies are not looked at.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const scan: (storage: Storage, job: RunnableJob, limits: Limits) => Effect.Effect<Scan, StorageError> = Effect
+  .fnUntraced(function*(storage, job, limits) {
+    const invalid = (message: string): Scan => ({ valid: false, message })
+    const found = yield* inputFiles(storage, job.inputUri)
+    if (found.length === 0) return invalid(`No JSONL files were found at the input location: ${job.inputUri}`)
+    let bytes = 0
+    for (const file of found) {
+      bytes += file.size
+      if (file.size > limits.maxFileBytes) {
+        return invalid(`The input file ${file.uri} is larger (${file.size} bytes) than the allowed maximum of: ${limits.maxFileBytes}`)
+      }
+    }
+    if (bytes > limits.maxJobBytes) {
+      return invalid(`Batch job ${job.arn} is larger (${bytes} bytes) than the allowed maximum of: ${limits.maxJobBytes}`)
+    }
+    let records = 0
+    for (const file of found) {
+      const lines = splitter()
+      let row = 0
+      let inFile = 0
+      let problem: string | null = null
+      const check = (line: string) => {
+        row++
+        if (problem !== null || isBlank(line)) return
+        inFile++
+        const wrong = recordProblem(line)
+        if (wrong !== null) problem = `Line ${row} of the input file ${file.uri} ${wrong}`
+      }
+      yield* Stream.runForEach(storage.read(file.uri), (chunk) =>
+        Effect.sync(() => {
+          for (const line of lines.push(chunk)) check(line)
+        }))
+      const rest = lines.rest()
+      if (rest !== null) check(rest)
+      if (problem !== null) return invalid(problem)
+      if (inFile > limits.maxFileRecords) {
+        return invalid(`The input file ${file.uri} contains more records (${inFile}) than the allowed maximum of: ${limits.maxFileRecords}`)
+      }
+      records += inFile
+    }
+    if (records > limits.maxRecords) {
+      return invalid(`Batch job ${job.arn} contains more records (${records}) than the allowed maximum of: ${limits.maxRecords}`)
+    }
+    if (records < limits.minRecords) {
+      return invalid(`Batch job ${job.arn} contains less records (${records}) than the required minimum of: ${limits.minRecords}`)
+    }
+    const files = found.map((file) => ({ uri: file.uri, outputName: `${file.relative}.out` }))
+    return { valid: true, files, records }
+  })
+
+const shuffleRecords = 4096
+const shuffleCharacters = 32 << 20
+const writeCharacters = 1 << 18
+
+/** Lets lines out in random order: a line waits until the buffer is full, then a random one leaves. */
+const shuffler = (chance: Chance.Chance) => {
+  const waiting: Array<string> = []
+  let size = 0
+  const leave = () => {
+    const at = chance.below(waiting.length)
+    const line = waiting[at] ?? ""
+    const last = waiting.pop()
+    if (last !== undefined && at < waiting.length) waiting[at] = last
+    size -= line.length
+    return line
+  }
+  return {
+    add: (line: string, out: Array<string>) => {
+      waiting.push(line)
+      size += line.length
+      while (waiting.length > shuffleRecords || (size > shuffleCharacters && waiting.length > 1)) out.push(leave())
+    },
+    drain: (): string | null => {
+      let text = ""
+      while (waiting.length > 0 && text.length < writeCharacters) text += `${leave()}\n`
+      return text === "" ? null : text
+    }
+  }
+}
+
+const tokenCount = (modelOutput: unknown, names: ReadonlyArray<string>): number => {
+  const usage = member(modelOutput, "usage")
+  for (const name of names) {
+    const value = member(usage, name) ?? member(modelOutput, name)
+    if (typeof value === "number") return value
+  }
+  return 0
+}
+
+const outputOf = (outputUri: string, jobId: string) => `${outputUri.replace(/\/$/, "")}/${jobId}/`
+const encoder = new TextEncoder()
+const brokenResponder = { error: { errorCode: 500, errorMessage: "The model could not process the request. Try again." } }
+
+type Respond = (requests: ReadonlyArray<RecordRequest>) => Effect.Effect<ReadonlyArray<unknown>>
+
+const concurrentRecords = 16
+
+const respondWith = (responder: Responder): Respond => (requests) => {
+  const results = requests.map((request): unknown => {
+    try {
+      return responder(request)
+    } catch {
+      return brokenResponder
+    }
+  })
+  if (!results.some((result) => Effect.isEffect(result) || result instanceof Promise)) return Effect.succeed(results)
+  return Effect.forEach(results, (result) => {
+    const effect: Effect.Effect<unknown, unknown> = Effect.isEffect(result)
+      // A responder's Effect is declared to need no services.
+      ? result as Effect.Effect<unknown, unknown>
+      : Effect.tryPromise(async () => await result)
+    return Effect.catchCause(effect, () => Effect.succeed(brokenResponder))
+  }, { concurrency: concurrentRecords })
+}
+
+/**
+ * How much of a job is run, and what writes its output.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface WriteOptions {
+  readonly responder: Responder
+  /** How many of the records are run; which ones is left to chance. */
+  readonly processed: number
+  /** What becomes of the others: a line with `expired: true`, or nothing. */
+  readonly unprocessed: "expired" | "missing"
+  /** Whether absent members of Converse's content blocks are written as null. */
+  readonly nullFilledUnions: boolean
+}
+
+/**
+ * Runs a job's records and writes `<output>/<job id>/<input file>.out` for each input file, and `manifest.json.out`
+ * beside them. Memory stays bounded: the lines of a file are shuffled among some thousand neighbours.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const write: (
+  storage: Storage,
+  job: RunnableJob,
+  input: { readonly files: ReadonlyArray<InputFile>; readonly records: number },
+  options: WriteOptions
+) => Effect.Effect<Totals, StorageError> = Effect.fnUntraced(function*(storage, job, input, options) {
+  const chance = Chance.make(`${job.seed}/run`)
+  const { faults } = job
+  const total = input.records
+  const pick = (name: "missingLines" | "duplicateLines" | "unknownIds" | "malformedLines" | "throttledRecords" | "brokenRecords") =>
+    picker(faults[name], total, Chance.make(`${job.seed}/${name}`))
+  const isRun = picker({ next: options.processed }, total, Chance.make(`${job.seed}/order`))
+  const isMissing = pick("missingLines")
+  const isDuplicate = pick("duplicateLines")
+  const isUnknown = pick("unknownIds")
+  const isMalformed = pick("malformedLines")
+  const isThrottled = pick("throttledRecords")
+  const isBroken = pick("brokenRecords")
+  const respond = respondWith(options.responder)
+  const counts = { success: 0, error: 0, inputTokens: 0, outputTokens: 0 }
+  const failure = (errorCode: number, errorMessage: string, expired = false) => ({ errorCode, errorMessage, expired })
+
+  const faultOf = () => {
+    const throttled = isThrottled()
+    const broken = isBroken()
+    return faults.failAllRecords
+      ? failure(400, "The request was refused by the model.")
+      : throttled
+      ? failure(429, "Too many requests, please wait before trying again.")
+      : broken
+      ? failure(500, "The system encountered an unexpected error during processing. Try your request again.")
+      : null
+  }
+
+  const answers = Effect.fnUntraced(function*(lines: ReadonlyArray<string>, emit: (line: string) => void) {
+    const requests: Array<RecordRequest> = []
+    const early: Array<ReturnType<typeof failure> | "run" | "leave"> = []
+    const records: Array<{ readonly recordId: string; readonly modelInput: JsonObject }> = []
+    for (const line of lines) {
+      if (isBlank(line)) continue
+      const record = parse(line)
+      const modelInput = member(record, "modelInput")
+      const id = member(record, "recordId")
+      const known = { recordId: typeof id === "string" ? id : chance.id(11).toUpperCase(), modelInput: isObject(modelInput) ? modelInput : {} }
+      records.push(known)
+      const fault = faultOf()
+      if (!isRun()) {
+        early.push(options.unprocessed === "missing" ? "leave" : failure(400, "The record was not processed before the job's timeout.", true))
+      } else if (fault !== null) {
+        counts.error++
+        early.push(fault)
+      } else {
+        early.push("run")
+        requests.push({ modelId: job.modelId, modelInvocationType: job.modelInvocationType, ...known })
+      }
+    }
+    const results = yield* respond(requests)
+    let next = 0
+    for (const [index, record] of records.entries()) {
+      const state = early[index]
+      const missing = isMissing()
+      const duplicate = isDuplicate()
+      const unknown = isUnknown()
+      const malformed = isMalformed()
+      if (state === "leave" || state === undefined) continue
+      let body: { readonly modelOutput: unknown } | { readonly error: unknown }
+      if (state === "run") {
+        const result = results[next++]
+        if (isRecordError(result)) {
+          counts.error++
+          body = { error: { expired: false, ...result.error } }
+        } else {
+          counts.success++
+          counts.inputTokens += tokenCount(result, ["inputTokens", "input_tokens", "prompt_tokens", "prompt_token_count", "inputTextTokenCount"])
+          counts.outputTokens += tokenCount(result, ["outputTokens", "output_tokens", "completion_tokens", "generation_token_count"])
+          const fill = options.nullFilledUnions && job.modelInvocationType === "Converse"
+          body = { modelOutput: fill ? withNulls(result) : result }
+        }
+      } else {
+        body = { error: state }
+      }
+      const line = JSON.stringify({ ...record, ...body })
+      if (!missing) emit(malformed ? line.slice(0, line.length >> 1) : line)
+      if (duplicate) emit(line)
+      if (unknown) emit(JSON.stringify({ ...record, ...body, recordId: `unknown-${chance.id(11)}` }))
+    }
+  })
+
+  for (const file of input.files) {
+    const output = Stream.suspend(() => {
+      const lines = splitter()
+      const shuffle = shuffler(chance)
+      const take = Effect.fnUntraced(function*(complete: ReadonlyArray<string>) {
+        const out: Array<string> = []
+        yield* answers(complete, (line) => shuffle.add(line, out))
+        return out.length === 0 ? new Uint8Array(0) : encoder.encode(`${out.join("\n")}\n`)
+      })
+      const drained = function*() {
+        for (let text = shuffle.drain(); text !== null; text = shuffle.drain()) yield encoder.encode(text)
+      }
+      return storage.read(file.uri).pipe(
+        Stream.mapEffect((chunk) => take(lines.push(chunk))),
+        Stream.concat(Stream.fromEffect(Effect.suspend(() => {
+          const rest = lines.rest()
+          return take(rest === null ? [] : [rest])
+        }))),
+        Stream.concat(Stream.suspend(() => Stream.fromIterable(drained(), { chunkSize: 1 }))),
+        Stream.filter((bytes) => bytes.byteLength > 0)
+      )
+    })
+    yield* storage.write(outputOf(job.outputUri, job.id) + file.outputName, output)
+  }
+  const totals: Totals = { total, processed: counts.success + counts.error, success: counts.success, error: counts.error }
+  const manifest = {
+    totalRecordCount: totals.total,
+    processedRecordCount: totals.processed,
+    successRecordCount: totals.success,
+    errorRecordCount: totals.error,
+    inputTokenCount: counts.inputTokens,
+    outputTokenCount: counts.outputTokens
+  }
+  const bytes = encoder.encode(JSON.stringify(manifest))
+  yield* storage.write(`${outputOf(job.outputUri, job.id)}manifest.json.out`, Stream.make(bytes))
+  return totals
+})

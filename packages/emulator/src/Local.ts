@@ -1,0 +1,207 @@
+/**
+ * The emulator in this process, over a folder: the sdk runs against it with no AWS account.
+ *
+ * @since 0.1.0
+ */
+import type * as Aws from "@bedrock-batch/sdk/Aws"
+import type { BatchError } from "@bedrock-batch/sdk/BatchError"
+import {
+  BatchJobs,
+  type CreateRequest,
+  type JobSettings,
+  type JobState,
+  type ListQuery,
+  toBatchError
+} from "@bedrock-batch/sdk/bedrock/BatchJobs"
+import * as Ledger from "@bedrock-batch/sdk/Ledger"
+import * as Capacity from "@bedrock-batch/sdk/schedule/Capacity"
+import * as FileSystem from "@bedrock-batch/sdk/store/FileSystem"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import * as Emulator from "./Emulator.ts"
+import type { JobDescription } from "./JobRecord.ts"
+import type { ListParameters } from "./ListQuery.ts"
+import type { ConnectionLost, ServiceException } from "./ServiceException.ts"
+import * as Storage from "./Storage.ts"
+
+/**
+ * Options of the layers.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Options extends Omit<Emulator.Options, "storage"> {
+  /** The folder: it is the bucket `bucket`; other buckets are sub-folders of it. */
+  readonly directory: string
+  /** The bucket that the folder stands for; default `local-bedrock-batch`. */
+  readonly bucket?: string | undefined
+  /** What every create request carries; by default a role that does not exist, and nothing else. */
+  readonly settings?: Partial<JobSettings> | undefined
+  /** How old a create call without an answer must be before the list of jobs decides; default as in `Ledger.layer`. */
+  readonly settleAfter?: Duration.Input | undefined
+  /** How long to wait after the service said "quota"; default 1 second. */
+  readonly quotaPause?: Duration.Input | undefined
+}
+
+const defaultBucket = "local-bedrock-batch"
+const defaultSettings: JobSettings = {
+  roleArn: "arn:aws:iam::123456789012:role/local-bedrock-batch",
+  tags: {},
+  outputKmsKeyId: null,
+  vpc: null,
+  inputBucketOwner: null,
+  outputBucketOwner: null
+}
+const pageSize = "1000"
+
+const toBody = (request: CreateRequest) => ({
+  jobName: request.jobName,
+  roleArn: request.roleArn,
+  clientRequestToken: request.clientRequestToken,
+  modelId: request.modelId,
+  modelInvocationType: request.modelInvocationType,
+  timeoutDurationInHours: request.timeoutHours,
+  inputDataConfig: {
+    s3InputDataConfig: { s3InputFormat: "JSONL", s3Uri: request.inputUri, s3BucketOwner: request.inputBucketOwner }
+  },
+  outputDataConfig: {
+    s3OutputDataConfig: {
+      s3Uri: request.outputUri,
+      s3EncryptionKeyId: request.outputKmsKeyId,
+      s3BucketOwner: request.outputBucketOwner
+    }
+  },
+  vpcConfig: request.vpc,
+  tags: Object.entries(request.tags).map(([key, value]) => ({ key, value }))
+})
+
+const toState = (job: JobDescription): JobState => ({
+  arn: job.jobArn,
+  name: job.jobName,
+  token: job.clientRequestToken ?? null,
+  model: job.modelId,
+  status: job.status,
+  message: job.message ?? null,
+  submittedAt: job.submitTime,
+  inputUri: job.inputDataConfig.s3InputDataConfig.s3Uri,
+  outputUri: job.outputDataConfig.s3OutputDataConfig.s3Uri,
+  counters: {
+    total: job.totalRecordCount,
+    processed: job.processedRecordCount,
+    succeeded: job.successRecordCount,
+    failed: job.errorRecordCount
+  }
+})
+
+const classify = (method: string) => (failure: ServiceException | ConnectionLost): BatchError =>
+  failure._tag === "ConnectionLost"
+    ? toBatchError(method, { code: null, status: null, message: failure.message, cause: failure })
+    : toBatchError(method, { code: failure.name, status: failure.status, message: failure.message, cause: failure })
+
+/**
+ * Makes the sdk's service out of an emulator.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const batchJobs = (
+  emulator: Emulator.Emulator["Service"],
+  settings: Partial<JobSettings> = {}
+): BatchJobs["Service"] =>
+  BatchJobs.of({
+    region: emulator.region,
+    settings: { ...defaultSettings, ...settings },
+    create: Effect.fn("BatchJobs.create")((request: CreateRequest) =>
+      emulator.create(toBody(request)).pipe(
+        Effect.map(({ jobArn }) => ({ arn: jobArn })),
+        Effect.mapError(classify("create"))
+      )
+    ),
+    get: Effect.fn("BatchJobs.get")((arn: string) =>
+      emulator.get(arn).pipe(Effect.map(toState), Effect.mapError(classify("get")))
+    ),
+    list: (query: ListQuery) =>
+      Stream.paginate<string | undefined, JobState, BatchError>(undefined, (nextToken) => {
+        const parameters: ListParameters = {
+          submitTimeAfter: query.submittedAfter === undefined ? undefined : new Date(query.submittedAfter).toISOString(),
+          nameContains: query.nameContains,
+          statusEquals: query.status,
+          maxResults: pageSize,
+          nextToken
+        }
+        return emulator.list(parameters).pipe(
+          Effect.map((page) =>
+            [page.invocationJobSummaries.map(toState), Option.map(Option.fromNullishOr(page.nextToken), (token) => token)] as const
+          ),
+          Effect.mapError(classify("list"))
+        )
+      }),
+    stop: Effect.fn("BatchJobs.stop")((arn: string) =>
+      emulator.stop(arn).pipe(
+        Effect.asVoid,
+        Effect.catchIf((failure) => failure.name === "ConflictException", () => Effect.void),
+        Effect.mapError(classify("stop"))
+      )
+    )
+  })
+
+/**
+ * Layer with the sdk's `BatchJobs` over an emulator that is provided.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerBatchJobsOf = (settings?: Partial<JobSettings>): Layer.Layer<BatchJobs, never, Emulator.Emulator> =>
+  Layer.effect(BatchJobs, Effect.map(Emulator.Emulator, (emulator) => batchJobs(emulator, settings)))
+
+/**
+ * Layer with the emulator over a folder, and with the sdk's `BatchJobs` on it.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerBatchJobs = (options: Options): Layer.Layer<BatchJobs | Emulator.Emulator> =>
+  layerBatchJobsOf(options.settings).pipe(
+    Layer.provideMerge(Emulator.layer({
+      ...options,
+      storage: Storage.folder(options.directory, { bucket: options.bucket ?? defaultBucket })
+    }))
+  )
+
+/**
+ * Layer of all services of the sdk over one folder, with no AWS account: the files in the folder, the jobs in the
+ * emulator, the ledger in the folder, a fixed number of slots. The `Emulator` is provided beside them, for tests that look
+ * at its counts or make things go wrong.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Local } from "@bedrock-batch/emulator"
+ * import { Prompt, run, Source } from "@bedrock-batch/sdk"
+ * import { Effect } from "effect"
+ *
+ * const jokes = run({
+ *   name: "jokes",
+ *   source: Source.csv("topics.csv"),
+ *   model: "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+ *   prompt: Prompt.make("Tell me a joke about {topic}.")
+ * })
+ *
+ * const program = jokes.pipe(Effect.provide(Local.layer({ directory: "./batches" })))
+ * ```
+ */
+export const layer = (options: Options): Layer.Layer<Aws.Services | Emulator.Emulator, BatchError> => {
+  const bucket = options.bucket ?? defaultBucket
+  const store = FileSystem.layer({ directory: options.directory, bucket })
+  const capacity = Capacity.layerFixed({
+    region: options.region ?? Emulator.defaultRegion,
+    limits: typeof options.limits === "function" ? undefined : options.limits,
+    quotaPause: options.quotaPause ?? "1 second"
+  })
+  const ledger = Ledger.layer({ settleAfter: options.settleAfter }).pipe(Layer.provide(store))
+  return Layer.mergeAll(store, layerBatchJobs(options), capacity, ledger)
+}

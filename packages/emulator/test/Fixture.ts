@@ -1,0 +1,47 @@
+import { Effect, Stream } from "effect"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import type { Storage } from "../src/Storage.ts"
+
+export const haiku = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+export const role = "arn:aws:iam::123456789012:role/batch"
+
+/** A folder that is gone when the test is over. */
+export const folder = Effect.acquireRelease(
+  Effect.sync(() => fs.mkdtempSync(path.join(os.tmpdir(), "emulator-"))),
+  (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
+)
+
+export const anthropic = (text: string) => ({
+  anthropic_version: "bedrock-2023-05-31",
+  max_tokens: 100,
+  messages: [{ role: "user", content: text }]
+})
+
+export const converse = (text: string) => ({
+  messages: [{ role: "user", content: [{ text }] }],
+  inferenceConfig: { maxTokens: 100 }
+})
+
+export const lines = (count: number, body: (index: number) => unknown = (index) => anthropic(`question ${index}`)) =>
+  Array.from({ length: count }, (_, index) => `${JSON.stringify({ recordId: `r${index}`, modelInput: body(index) })}\n`).join("")
+
+export const put = (storage: Storage, uri: string, text: string) =>
+  storage.write(uri, Stream.make(new TextEncoder().encode(text)))
+
+export const text = (storage: Storage, uri: string) =>
+  storage.read(uri).pipe(Stream.decodeText(), Stream.mkString)
+
+/** The lines of an output file, parsed. */
+export const answers = (storage: Storage, uri: string) =>
+  Effect.map(text(storage, uri), (content): Array<any> => content.trimEnd().split("\n").map((line) => JSON.parse(line)))
+
+export const request = (overrides: Record<string, unknown> = {}) => ({
+  jobName: "job-1",
+  roleArn: role,
+  modelId: haiku,
+  inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://bucket/in/" } },
+  outputDataConfig: { s3OutputDataConfig: { s3Uri: "s3://bucket/out" } },
+  ...overrides
+})
