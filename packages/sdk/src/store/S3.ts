@@ -1,0 +1,366 @@
+/**
+ * The object store on S3.
+ *
+ * @since 0.1.0
+ */
+import {
+  DeleteObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+  type S3ClientConfig
+} from "@aws-sdk/client-s3"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { randomUUID } from "node:crypto"
+import { BatchError, InvalidOption } from "../BatchError.ts"
+import { digest } from "../internal/Blocks.ts"
+import { call, type CallFailed, damaged, isPassing, toBatchError } from "../internal/S3Call.ts"
+import { pause, read } from "../internal/S3Read.ts"
+import { partBytes, upload, type Uploaded } from "../internal/S3Upload.ts"
+import * as Key from "./Key.ts"
+import { type ByteRange, type ObjectInfo, ObjectStore } from "./ObjectStore.ts"
+
+const module = "S3"
+
+/** The metadata entry that says which write made an object. */
+const writerEntry = "bedrock-batch-writer"
+
+/** How often a conditional write is sent while S3 asks for a repetition. */
+const maximumTries = 6
+
+/**
+ * Options of `make`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface MakeOptions {
+  /** The bucket. Its name must be one that Bedrock takes: `Key.isBucket`. */
+  readonly bucket: string
+  /** Folder in the bucket below which everything lies, without slashes at its ends; default none. */
+  readonly prefix?: string | undefined
+  /** The client, which stays the caller's. */
+  readonly client: S3Client
+}
+
+/**
+ * Options of `layer`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** The bucket. Its name must be one that Bedrock takes: `Key.isBucket`. */
+  readonly bucket: string
+  /** Folder in the bucket below which everything lies, without slashes at its ends; default none. */
+  readonly prefix?: string | undefined
+  /** Default: where the AWS SDK finds it (`AWS_REGION`, the profile). */
+  readonly region?: string | undefined
+  /** URL of another S3 than AWS's. */
+  readonly endpoint?: string | undefined
+  /** Default: where the AWS SDK finds them. */
+  readonly credentials?: NonNullable<S3ClientConfig["credentials"]> | undefined
+  /** Whether the bucket goes into the path of URLs and not into the host name; default: if `endpoint` is given. */
+  readonly forcePathStyle?: boolean | undefined
+  /** A client of the caller's, who closes it; the four options above are then not used. */
+  readonly client?: S3Client | undefined
+}
+
+const invalidOption = (path: string, message: string) =>
+  new BatchError({ module, method: "make", reason: new InvalidOption({ path, message }) })
+
+interface Stored {
+  readonly info: ObjectInfo
+  /** Id of the write that made the object, null for one of another origin. */
+  readonly writer: string | null
+}
+
+const unquoted = (etag: string | undefined) => (etag ?? "").replaceAll("\"", "")
+
+/**
+ * Makes the store from a client. Fails with `InvalidOption` if Bedrock would not take the URIs of bucket and prefix.
+ *
+ * **When to use**
+ *
+ * Use when the client is already there; else `layer` makes one and closes it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = Effect.fnUntraced(function*(
+  options: MakeOptions
+): Effect.fn.Return<ObjectStore["Service"], BatchError> {
+  const { bucket, client } = options
+  const prefix = (options.prefix ?? "").replace(/\/$/, "")
+  if (!Key.isBucket(bucket)) {
+    return yield* invalidOption(
+      "bucket",
+      `Bedrock takes no bucket named ${JSON.stringify(bucket)}: use 3 to 63 lower-case letters, digits, "-" and "."`
+    )
+  }
+  if (prefix !== "" && (!Key.isUriSafe(prefix) || Key.problem(prefix) !== null)) {
+    return yield* invalidOption(
+      "prefix",
+      `Bedrock takes no S3 prefix ${JSON.stringify(prefix)}: use letters, digits and -!_*'(). between single slashes`
+    )
+  }
+  const root = prefix === "" ? "" : `${prefix}/`
+  const base = prefix === "" ? `s3://${bucket}` : `s3://${bucket}/${prefix}`
+  const uri = (key: string) => `${base}/${key}`
+
+  const locate = (method: string, location: string) => {
+    if (!Key.isUri(location)) {
+      return Effect.map(Key.check(location, { module, method }), (key) => ({
+        target: { Bucket: bucket, Key: root + key },
+        uri: uri(key)
+      }))
+    }
+    const parts = Key.fromUri(location)
+    return parts === null
+      ? Effect.fail(Key.invalid(location, "is a URI without bucket or key", { module, method }))
+      : Effect.succeed({ target: { Bucket: parts.bucket, Key: parts.key }, uri: location })
+  }
+
+  const target = (key: string, writer: string) => ({
+    Bucket: bucket,
+    Key: root + key,
+    Metadata: { [writerEntry]: writer }
+  })
+
+  const inspect = (method: string, location: string): Effect.Effect<Stored | null, BatchError> =>
+    Effect.flatMap(locate(method, location), (place) =>
+      call((abortSignal) => client.send(new HeadObjectCommand(place.target), { abortSignal })).pipe(
+        Effect.map((answer): Stored => ({
+          info: {
+            key: location,
+            size: answer.ContentLength ?? 0,
+            etag: unquoted(answer.ETag),
+            modifiedAt: answer.LastModified?.getTime() ?? 0
+          },
+          writer: answer.Metadata?.[writerEntry] ?? null
+        })),
+        Effect.catch((failure) =>
+          failure.status === 404
+            ? Effect.succeed(null)
+            : Effect.fail(toBatchError(method, `cannot look at ${place.uri}`, failure))
+        )
+      ))
+
+  /**
+   * Sends a conditional write until it is known whether the object is this writer's. A write that S3 says came too late
+   * may be our own, sent again by the SDK after a lost answer: the writer's id tells.
+   */
+  const decide = Effect.fnUntraced(function*<E, R>(
+    method: string,
+    key: string,
+    writer: string,
+    send: Effect.Effect<CallFailed | null, E, R>
+  ) {
+    for (let tries = 1;; tries++) {
+      const failure = yield* send
+      if (failure === null) return true
+      const beaten = failure.status === 412 || failure.status === 409 || failure.code === "NoSuchUpload"
+      const error = toBatchError(method, `cannot write ${uri(key)}`, failure)
+      if (!beaten) {
+        const there = isPassing(failure) ? yield* Effect.orElseSucceed(inspect(method, key), () => null) : null
+        if (there !== null && there.writer === writer) return true
+        return yield* error
+      }
+      const there = yield* inspect(method, key)
+      if (there !== null) return there.writer === writer
+      if (tries === maximumTries) return yield* error
+      yield* pause(tries)
+    }
+  })
+
+  const head = Effect.fn("S3.head")(function*(location: string) {
+    const there = yield* inspect("head", location)
+    return there === null ? null : there.info
+  })
+
+  const list = Effect.fn("S3.list")(function*(keyPrefix: string) {
+    const wrong = Key.prefixProblem(keyPrefix)
+    if (wrong !== null) return yield* Key.invalid(keyPrefix, wrong, { module, method: "list" })
+    const objects: Array<ObjectInfo> = []
+    let at: number | null = null
+    let token: string | undefined
+    do {
+      const { answer, date } = yield* listPage(client, bucket, root + keyPrefix, token).pipe(
+        Effect.mapError((failure) => toBatchError("list", `cannot list ${uri(keyPrefix)}`, failure))
+      )
+      at ??= date ?? (yield* Clock.currentTimeMillis)
+      for (const object of answer.Contents ?? []) {
+        if (object.Key === undefined) continue
+        objects.push({
+          key: object.Key.slice(root.length),
+          size: object.Size ?? 0,
+          etag: unquoted(object.ETag),
+          modifiedAt: object.LastModified?.getTime() ?? 0
+        })
+      }
+      token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined
+    } while (token !== undefined)
+    return { objects: objects.sort((a, b) => Key.compare(a.key, b.key)), at }
+  })
+
+  const bytesOf = (method: string, location: string, range: ByteRange | undefined) =>
+    Stream.unwrap(Effect.map(locate(method, location), (place) => read({ client, method, ...place, range })))
+
+  const get = Effect.fn("S3.get")(function*(location: string) {
+    const chunks = yield* Stream.runCollect(bytesOf("get", location, undefined)).pipe(
+      Effect.catchIf(
+        (error) => error.reason._tag === "Refused" && error.reason.code === "NoSuchKey",
+        () => Effect.succeed(null)
+      )
+    )
+    if (chunks === null) return null
+    const whole = Buffer.concat(chunks)
+    return new Uint8Array(whole.buffer, whole.byteOffset, whole.byteLength)
+  })
+
+  const create = Effect.fn("S3.create")(function*(key: string, bytes: Uint8Array) {
+    yield* Key.check(key, { module, method: "create" })
+    if (bytes.byteLength > partBytes) {
+      return yield* new BatchError({
+        module,
+        method: "create",
+        reason: new InvalidOption({
+          path: "bytes",
+          message: `${uri(key)} would have ${bytes.byteLength} bytes and create takes ${partBytes}; use write`
+        })
+      })
+    }
+    const writer = randomUUID()
+    const command = new PutObjectCommand({ ...target(key, writer), Body: bytes, IfNoneMatch: "*" })
+    const send = call((abortSignal) => client.send(command, { abortSignal })).pipe(
+      Effect.as(null),
+      Effect.catch((failure) => Effect.succeed(failure))
+    )
+    return { created: yield* decide("create", key, writer, send) }
+  })
+
+  const write = Effect.fn("S3.write")(function*<E, R>(key: string, bytes: Stream.Stream<Uint8Array, E, R>) {
+    yield* Key.check(key, { module, method: "write" })
+    const before = yield* inspect("write", key)
+    if (before !== null) return { created: false, info: before.info, sha256: yield* digest(bytes) }
+    const writer = randomUUID()
+    let sent: Uploaded | null = null
+    const created = yield* decide(
+      "write",
+      key,
+      writer,
+      Effect.map(upload(client, target(key, writer), bytes), (uploaded) => {
+        sent = uploaded
+        return uploaded.failure
+      })
+    )
+    return yield* confirm(key, created, sent, bytes)
+  })
+
+  /** What lies at the key after an upload. */
+  const confirm = Effect.fnUntraced(function*<E, R>(
+    key: string,
+    created: boolean,
+    sent: Uploaded | null,
+    bytes: Stream.Stream<Uint8Array, E, R>
+  ) {
+    const after = yield* inspect("write", key)
+    if (after === null || (created && after.info.size !== sent?.size)) {
+      return yield* damaged("write", uri(key), "is not there, or not of the size that was written, right after the upload")
+    }
+    return { created, info: after.info, sha256: sent?.sha256 ?? (yield* digest(bytes)) }
+  })
+
+  const remove = Effect.fn("S3.remove")(function*(key: string) {
+    yield* Key.check(key, { module, method: "remove" })
+    const command = new DeleteObjectCommand({ Bucket: bucket, Key: root + key })
+    yield* call((abortSignal) => client.send(command, { abortSignal })).pipe(
+      Effect.catchIf((failure) => failure.code === "NoSuchKey", () => Effect.void),
+      Effect.mapError((failure) => toBatchError("remove", `cannot remove ${uri(key)}`, failure))
+    )
+  })
+
+  return {
+    base,
+    uri,
+    head,
+    list,
+    get,
+    read: (location, range) =>
+      range !== undefined && range.start === range.end
+        // S3 has no empty range: "bytes=5-4" means the whole object.
+        ? bytesOf("read", location, { start: range.start, end: range.start + 1 }).pipe(Stream.drain)
+        : bytesOf("read", location, range),
+    create,
+    write,
+    remove
+  }
+})
+
+const Dated = Schema.decodeUnknownOption(Schema.Struct({ headers: Schema.Struct({ date: Schema.String }) }))
+
+/** One page of a list, and the `Date` of the answer, which the SDK does not pass on. */
+const listPage = (client: S3Client, bucket: string, prefix: string, token: string | undefined) =>
+  Effect.suspend(() => {
+    let date: number | null = null
+    const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: token })
+    command.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args)
+        const answer = Dated(result.response)
+        const time = Option.isSome(answer) ? Date.parse(answer.value.headers.date) : Number.NaN
+        date = Number.isNaN(time) ? null : time
+        return result
+      },
+      { step: "deserialize", name: "readDate" }
+    )
+    return call((abortSignal) => client.send(command, { abortSignal })).pipe(Effect.map((answer) => ({ answer, date })))
+  })
+
+/**
+ * Layer that keeps the files of runs in an S3 bucket. The client it makes retries as the SDK's `standard` mode does, gives
+ * up on a connection after 5 s and on a silent socket after 60 s, and is closed with the layer.
+ *
+ * Fails with `InvalidOption` if Bedrock would not take the URIs of bucket and prefix, or the endpoint is no URL.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import * as S3 from "@bedrock-batch/sdk/store/S3"
+ *
+ * const store = S3.layer({ bucket: "my-bucket", prefix: "batches", region: "eu-central-1" })
+ * ```
+ */
+export const layer = (options: Options): Layer.Layer<ObjectStore, BatchError> =>
+  Layer.effect(
+    ObjectStore,
+    Effect.gen(function*() {
+      if (options.endpoint !== undefined && !URL.canParse(options.endpoint)) {
+        return yield* invalidOption(
+          "endpoint",
+          `${JSON.stringify(options.endpoint)} is no URL; give one such as http://127.0.0.1:9000`
+        )
+      }
+      const client = options.client ?? (yield* Effect.acquireRelease(
+        Effect.sync(() => new S3Client(clientConfig(options))),
+        (made) => Effect.sync(() => made.destroy())
+      ))
+      return yield* make({ bucket: options.bucket, prefix: options.prefix, client })
+    })
+  )
+
+const clientConfig = (options: Options): S3ClientConfig => ({
+  ...(options.region === undefined ? {} : { region: options.region }),
+  ...(options.endpoint === undefined ? { followRegionRedirects: true } : { endpoint: options.endpoint }),
+  ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+  forcePathStyle: options.forcePathStyle ?? options.endpoint !== undefined,
+  retryMode: "standard",
+  requestHandler: { connectionTimeout: 5_000, socketTimeout: 60_000 }
+})
