@@ -25,7 +25,7 @@ export class StorageError extends Data.TaggedError("StorageError")<{
 }> {
   /** What failed, where, and why. */
   override get message(): string {
-    const why = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    const why = this.cause instanceof Error ? this.cause.message : typeof this.cause === "string" ? this.cause : "unknown"
     return `Cannot ${this.operation} ${this.uri}: ${why}`
   }
 }
@@ -268,11 +268,16 @@ export const s3 = (options: S3ClientConfig): Storage => {
           const { client, sdk } = await loaded
           await client.send(new sdk.AbortMultipartUploadCommand({ Bucket, Key, UploadId: upload })).catch(() => undefined)
         })
-        return Stream.runForEach(bytes, (chunk) => {
-          pending.push(chunk)
-          size += chunk.byteLength
-          return size >= partSize ? sendPart : Effect.void
-        }).pipe(
+        const add = Effect.fnUntraced(function*(chunk: Uint8Array) {
+          for (let at = 0; at < chunk.byteLength;) {
+            const piece = chunk.subarray(at, at + partSize - size)
+            pending.push(piece)
+            size += piece.byteLength
+            at += piece.byteLength
+            if (size === partSize) yield* sendPart
+          }
+        })
+        return Stream.runForEach(bytes, add).pipe(
           Effect.andThen(Effect.suspend(() => upload !== undefined && size > 0 ? sendPart : Effect.void)),
           Effect.andThen(finish),
           Effect.onError(() => abort),

@@ -8,12 +8,20 @@ export * as Events from "./Events.ts"
 export * as Faults from "./Faults.ts"
 /** The emulator in this process, over a folder. */
 export * as Local from "./Local.ts"
+/** The fault options in JSON. */
+export * as FaultsJson from "./FaultsJson.ts"
+/** A job as Get and List show it. */
+export * as JobRecord from "./JobRecord.ts"
+/** The query of a list call. */
+export * as ListQuery from "./ListQuery.ts"
 /** Model ids. */
 export * as Model from "./Model.ts"
 /** What the emulated models answer. */
 export * as Responder from "./Responder.ts"
 /** How the service says no. */
 export * as ServiceException from "./ServiceException.ts"
+/** The emulator over HTTP. */
+export * as Server from "./Server.ts"
 /** What an emulator counts. */
 export * as Stats from "./Stats.ts"
 /** Where the objects behind `s3://` URIs live. */

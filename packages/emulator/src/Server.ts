@@ -1,0 +1,260 @@
+/**
+ * The emulator over HTTP: the wire of the real service (restJson1) for the AWS SDKs and the `aws` command, and routes of
+ * its own under `/emulator/` for tests.
+ *
+ * @since 0.1.0
+ */
+import * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import * as Chance from "./Chance.ts"
+import * as Emulator from "./Emulator.ts"
+import * as FaultsJson from "./FaultsJson.ts"
+import { parse } from "./Json.ts"
+import { ConnectionLost, ServiceException } from "./ServiceException.ts"
+
+/**
+ * Options of `serve`.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Options extends Emulator.Options {
+  /** Port; 0, the default, takes any free one. */
+  readonly port?: number | undefined
+  /** Address to listen on; default `127.0.0.1`. There is no authentication: think before you open it wider. */
+  readonly host?: string | undefined
+}
+
+/**
+ * The server cannot listen.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ListenError extends Data.TaggedError("ListenError")<{
+  readonly host: string
+  readonly port: number
+  readonly cause: unknown
+}> {
+  /** Where, and why not. */
+  override get message(): string {
+    const why = this.cause instanceof Error ? this.cause.message : "unknown"
+    return `Cannot listen on ${this.host}:${this.port}: ${why}`
+  }
+}
+
+/**
+ * A server that listens.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Served {
+  readonly port: number
+  /** What clients take as their endpoint. */
+  readonly url: string
+  /** The emulator behind the server. */
+  readonly emulator: Emulator.Emulator["Service"]
+}
+
+const largestBody = 4 << 20
+
+const bodyOf = (request: IncomingMessage): Effect.Effect<string, ConnectionLost | ServiceException> =>
+  Effect.callback((resume) => {
+    const parts: Array<Buffer> = []
+    let size = 0
+    request.on("data", (part: Buffer) => {
+      size += part.length
+      if (size <= largestBody) parts.push(part)
+    })
+    request.on("end", () =>
+      resume(
+        size > largestBody
+          ? Effect.fail(new ServiceException({ name: "SerializationException", message: "The body is too large" }))
+          : Effect.succeed(Buffer.concat(parts).toString("utf8"))
+      ))
+    request.on("error", () => resume(Effect.fail(new ConnectionLost())))
+  })
+
+const jsonOf = (request: IncomingMessage) =>
+  Effect.flatMap(bodyOf(request), (text) => {
+    const json = parse(text)
+    return json === undefined
+      ? Effect.fail(new ServiceException({ name: "SerializationException", message: "The body is not JSON" }))
+      : Effect.succeed(json)
+  })
+
+const unknownOperation = () => new ServiceException({ name: "UnknownOperationException", message: "There is no such operation" })
+
+/** Decodes one path segment; an ARN's slash comes as `%2F`. */
+const decoded = (segment: string) => {
+  try {
+    return decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
+}
+
+type Handled = Effect.Effect<unknown, ServiceException | ConnectionLost>
+
+const handleService = (emulator: Emulator.Emulator["Service"], request: IncomingMessage, url: URL): Handled | null => {
+  const segments = url.pathname.split("/").slice(1)
+  const [root, identifier, action] = segments
+  const route = `${request.method} /${root}${segments.length > 1 ? "/{id}" : ""}${segments.length > 2 ? `/${action}` : ""}`
+  if (segments.length > 3) return null
+  switch (route) {
+    case "POST /model-invocation-job":
+      return Effect.flatMap(jsonOf(request), emulator.create)
+    case "GET /model-invocation-job/{id}":
+      return emulator.get(decoded(identifier ?? ""))
+    case "POST /model-invocation-job/{id}/stop":
+      return Effect.andThen(bodyOf(request), emulator.stop(decoded(identifier ?? "")))
+    case "GET /model-invocation-jobs":
+      return emulator.list(Object.fromEntries(url.searchParams))
+    case "POST /tagResource":
+      return Effect.flatMap(jsonOf(request), emulator.tag)
+    case "POST /untagResource":
+      return Effect.flatMap(jsonOf(request), emulator.untag)
+    case "POST /listTagsForResource":
+      return Effect.flatMap(jsonOf(request), emulator.listTags)
+    default:
+      return null
+  }
+}
+
+const handleAdmin = (emulator: Emulator.Emulator["Service"], request: IncomingMessage, path: string): Handled | null => {
+  const { faults } = emulator
+  const change = (replace: boolean) =>
+    Effect.flatMap(jsonOf(request), (json) =>
+      Result.match(FaultsJson.read(json), {
+        onFailure: ({ message }) => Effect.fail(new ServiceException({ name: "ValidationException", message })),
+        onSuccess: (options) =>
+          Effect.sync(() => {
+            if (replace) faults.clear()
+            faults.set(options)
+            return faults.current
+          })
+      }))
+  switch (`${request.method} ${path}`) {
+    case "GET /emulator/state":
+      return Effect.map(Effect.all([emulator.stats, emulator.now]), ([stats, now]) => ({
+        region: emulator.region,
+        accountId: emulator.accountId,
+        now: new Date(now).toISOString(),
+        stats,
+        faults: faults.current
+      }))
+    case "GET /emulator/stats":
+      return emulator.stats
+    case "GET /emulator/faults":
+      return Effect.sync(() => faults.current)
+    case "PUT /emulator/faults":
+      return change(true)
+    case "PATCH /emulator/faults":
+      return change(false)
+    case "DELETE /emulator/faults":
+      return Effect.sync(() => {
+        faults.clear()
+        return faults.current
+      })
+    default:
+      return null
+  }
+}
+
+const send = (response: ServerResponse, status: number, headers: { readonly [name: string]: string }, body: unknown) =>
+  Effect.sync(() => {
+    if (response.destroyed) return
+    response.writeHead(status, { "content-type": "application/json", ...headers })
+    response.end(JSON.stringify(body))
+  })
+
+const sendException = (response: ServerResponse, exception: ServiceException) =>
+  send(response, exception.status, { "x-amzn-ErrorType": exception.name }, {
+    __type: exception.name,
+    message: exception.message,
+    ...(exception.resourceName === undefined ? {} : { resourceName: exception.resourceName })
+  })
+
+const streamEvents = (emulator: Emulator.Emulator["Service"], response: ServerResponse) =>
+  Effect.sync(() => {
+    response.writeHead(200, { "content-type": "application/x-ndjson" })
+    response.flushHeaders()
+  }).pipe(
+    Effect.andThen(Stream.runForEach(emulator.events, (event) =>
+      Effect.sync(() => response.write(`${JSON.stringify(event)}\n`)))),
+    Effect.raceFirst(Effect.callback<void>((resume) => {
+      response.once("close", () => resume(Effect.void))
+    }))
+  )
+
+const respond = (emulator: Emulator.Emulator["Service"], request: IncomingMessage, response: ServerResponse) => {
+  // The path is routed as it came: decoding first would turn an ARN's slash into a separator.
+  const url = new URL(request.url ?? "/", "http://localhost")
+  if (request.method === "GET" && url.pathname === "/emulator/events") return streamEvents(emulator, response)
+  const handled = url.pathname.startsWith("/emulator/")
+    ? handleAdmin(emulator, request, url.pathname)
+    : handleService(emulator, request, url)
+  return (handled ?? Effect.fail(unknownOperation())).pipe(
+    Effect.flatMap((body) => send(response, 200, {}, body)),
+    Effect.catchTag("ServiceException", (exception) => sendException(response, exception)),
+    Effect.catchTag("ConnectionLost", () => Effect.sync(() => request.socket.destroy())),
+    Effect.catchCause((cause) =>
+      Cause.hasInterruptsOnly(cause)
+        ? Effect.void
+        : sendException(response, new ServiceException({ name: "InternalServerException", message: Cause.pretty(cause) }))
+    )
+  )
+}
+
+/**
+ * Starts an emulator behind an HTTP server; both end with the scope.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { BedrockClient } from "@aws-sdk/client-bedrock"
+ * import { Server, Storage } from "@bedrock-batch/emulator"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.scoped(Effect.gen(function*() {
+ *   const { url } = yield* Server.serve({ storage: Storage.folder("./objects") })
+ *   const client = new BedrockClient({ endpoint: url, region: "us-east-1" })
+ *   return yield* Effect.never
+ * }))
+ * ```
+ */
+export const serve: (options: Options) => Effect.Effect<Served, ListenError, Scope.Scope> = Effect.fnUntraced(
+  function*(options: Options) {
+    const host = options.host ?? "127.0.0.1"
+    const wanted = options.port ?? 0
+    const emulator = yield* Emulator.make(options)
+    const run = Effect.runForkWith(yield* Effect.context<never>())
+    const requestIds = Chance.make(`${options.seed ?? ""}/requests`)
+    const server = createServer((request, response) => {
+      response.setHeader("x-amzn-RequestId", [8, 4, 4, 4, 12].map((length) => requestIds.id(length)).join("-"))
+      run(respond(emulator, request, response))
+    })
+    const port = yield* Effect.acquireRelease(
+      Effect.callback<number, ListenError>((resume) => {
+        server.once("error", (cause) => resume(Effect.fail(new ListenError({ host, port: wanted, cause }))))
+        server.listen(wanted, host, () => {
+          const address = server.address()
+          resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : wanted))
+        })
+      }),
+      () =>
+        Effect.callback<void>((resume) => {
+          server.close(() => resume(Effect.void))
+          server.closeAllConnections()
+        })
+    )
+    return { port, url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, emulator }
+  }
+)
