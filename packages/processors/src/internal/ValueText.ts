@@ -12,7 +12,7 @@ const base64 = (bytes: Uint8Array): string =>
 const isoDate = (date: Date): string | undefined => Number.isNaN(date.getTime()) ? undefined : date.toISOString()
 
 // What `JSON.stringify` gives, but for bigints, dates and bytes; undefined where JSON leaves a member out.
-const json = (value: unknown, depth: number): string | undefined => {
+const json = (value: unknown, ancestors: ReadonlyArray<object>): string | undefined => {
   switch (typeof value) {
     case "string":
       return JSON.stringify(value)
@@ -22,13 +22,15 @@ const json = (value: unknown, depth: number): string | undefined => {
     case "boolean":
       return String(value)
     case "object":
-      return value === null || depth === maxDepth ? "null" : jsonObject(value, depth + 1)
+      return value === null || ancestors.length === maxDepth || ancestors.includes(value)
+        ? "null"
+        : jsonObject(value, [...ancestors, value])
     default:
       return undefined
   }
 }
 
-const jsonObject = (value: object, depth: number): string | undefined => {
+const jsonObject = (value: object, ancestors: ReadonlyArray<object>): string | undefined => {
   try {
     if (value instanceof Date) {
       const iso = isoDate(value)
@@ -36,13 +38,13 @@ const jsonObject = (value: object, depth: number): string | undefined => {
     }
     if (value instanceof Uint8Array) return `"${base64(value)}"`
     if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))) {
-      const items = Array.from(value as ArrayLike<unknown>, (item) => json(item, depth) ?? "null")
+      const items = Array.from(value as ArrayLike<unknown>, (item) => json(item, ancestors) ?? "null")
       return `[${items.join(",")}]`
     }
-    if ("toJSON" in value && typeof value.toJSON === "function") return json(value.toJSON(), depth)
+    if ("toJSON" in value && typeof value.toJSON === "function") return json(value.toJSON(), ancestors)
     const members: Array<string> = []
     for (const [key, member] of Object.entries(value)) {
-      const text = json(member, depth)
+      const text = json(member, ancestors)
       if (text !== undefined) members.push(`${JSON.stringify(key)}:${text}`)
     }
     return `{${members.join(",")}}`
@@ -64,7 +66,7 @@ export const valueText = (value: unknown): string => {
       if (value === null) return ""
       if (value instanceof Date) return isoDate(value) ?? ""
       if (value instanceof Uint8Array) return base64(value)
-      return json(value, 0) ?? ""
+      return json(value, []) ?? ""
     default:
       return ""
   }
