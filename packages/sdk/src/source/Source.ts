@@ -11,6 +11,8 @@ import type { BatchError } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { Batch } from "../internal/Batch.ts"
 import type { ObjectStore } from "../store/ObjectStore.ts"
+export { csv, type CsvOptions, type TypedCsvOptions } from "./Csv.ts"
+export { rows, type RowsOptions } from "./Rows.ts"
 
 /**
  * An opened source: its columns are known before the first row.

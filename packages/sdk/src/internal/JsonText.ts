@@ -1,0 +1,49 @@
+/**
+ * Values as text, for the formats that are text.
+ *
+ * @internal
+ */
+
+/**
+ * The value of a `json` column as JSON text. What JSON cannot hold becomes what `JSON.stringify` makes of it, and a
+ * bigint inside a value its decimal digits as a string.
+ *
+ * @internal
+ */
+export const jsonText = (value: unknown): string => {
+  try {
+    return JSON.stringify(value) ?? "null"
+  } catch {
+    return JSON.stringify(value, (_, member: unknown) => typeof member === "bigint" ? String(member) : member) ?? "null"
+  }
+}
+
+/**
+ * A float32 number with as few digits as read back to the same float32: `0.1`, not `0.10000000149011612`. The number
+ * must be finite.
+ *
+ * @internal
+ */
+export const float32Text = (value: number): string => {
+  if (Object.is(value, -0)) return "-0"
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits))
+    if (Math.fround(short) === value) return String(short)
+  }
+  return String(Number(value.toPrecision(9)))
+}
+
+/**
+ * A vector as a JSON array; what is not finite is `null`.
+ *
+ * @internal
+ */
+export const vectorText = (vector: Float32Array): string => {
+  let text = "["
+  for (let i = 0; i < vector.length; i++) {
+    const value = vector[i]!
+    if (i > 0) text += ","
+    text += Number.isFinite(value) ? float32Text(value) : "null"
+  }
+  return `${text}]`
+}

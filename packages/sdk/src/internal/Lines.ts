@@ -1,0 +1,100 @@
+/**
+ * Lines of a byte stream. A line ends at byte 0x0A and nowhere else: U+2028, U+2029 and U+0085 occur raw inside JSON
+ * strings, and splitting on them would cut a record in two.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+
+const lineFeed = 0x0a
+const carriageReturn = 0x0d
+
+/**
+ * Cuts bytes into lines, piece by piece. A line that lies inside one piece is a view of it, not a copy, so a piece must
+ * not be written to again. Blank lines are dropped; a carriage return before the line feed stays (it is white space in
+ * JSON).
+ *
+ * @internal
+ */
+export class LineSplitter {
+  /** The number of the first line (from 1, blank ones counted) that is longer than the limit, or null. */
+  tooLong: number | null = null
+  private readonly maxLineBytes: number
+  private pieces: Array<Buffer> = []
+  private pending = 0
+  private ended = 0
+
+  constructor(maxLineBytes = Number.POSITIVE_INFINITY) {
+    this.maxLineBytes = maxLineBytes
+  }
+
+  /** The lines that end in this piece. */
+  push(piece: Uint8Array): Array<Buffer> {
+    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
+    const lines: Array<Buffer> = []
+    let start = 0
+    for (let end = bytes.indexOf(lineFeed); end !== -1; end = bytes.indexOf(lineFeed, start)) {
+      this.add(bytes.subarray(start, end))
+      this.endLine(lines)
+      start = end + 1
+    }
+    if (start < bytes.length) this.add(bytes.subarray(start))
+    return lines
+  }
+
+  /** The last line, where the bytes did not end with a line feed. */
+  end(): Array<Buffer> {
+    const lines: Array<Buffer> = []
+    if (this.pending > 0) this.endLine(lines)
+    return lines
+  }
+
+  private add(bytes: Buffer): void {
+    this.pieces.push(bytes)
+    this.pending += bytes.length
+    if (this.pending > this.maxLineBytes) this.tooLong ??= this.ended + 1
+  }
+
+  private endLine(lines: Array<Buffer>): void {
+    const line = this.pieces.length === 1 ? this.pieces[0]! : Buffer.concat(this.pieces, this.pending)
+    if (line.length > 1 || (line.length === 1 && line[0] !== carriageReturn)) lines.push(line)
+    this.pieces = []
+    this.pending = 0
+    this.ended++
+  }
+}
+
+/**
+ * A limit on the length of a line; `tooLong` makes the failure from the line's number (from 1, blank lines counted).
+ *
+ * @internal
+ */
+export interface LineLimit<out E> {
+  readonly maxLineBytes: number
+  readonly tooLong: (line: number) => E
+}
+
+/**
+ * Splits a stream of bytes into lines: one array for each piece in which lines end. Memory is bounded by the longest
+ * line, and by the limit where there is one.
+ *
+ * @internal
+ */
+export const splitLines = <E, R, E2 = never>(
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  limit?: LineLimit<E2>
+): Stream.Stream<ReadonlyArray<Buffer>, E | E2, R> =>
+  Stream.suspend(() => {
+    const splitter = new LineSplitter(limit?.maxLineBytes)
+    return bytes.pipe(
+      Stream.mapEffect((piece): Effect.Effect<ReadonlyArray<Buffer>, E2> => {
+        const lines = splitter.push(piece)
+        return limit !== undefined && splitter.tooLong !== null
+          ? Effect.fail(limit.tooLong(splitter.tooLong))
+          : Effect.succeed(lines)
+      }),
+      Stream.concat(Stream.suspend(() => Stream.succeed<ReadonlyArray<Buffer>>(splitter.end()))),
+      Stream.filter((lines) => lines.length > 0)
+    )
+  })

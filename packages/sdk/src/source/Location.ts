@@ -1,0 +1,150 @@
+/**
+ * Where the file of a source lies, and its bytes.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import { createHash } from "node:crypto"
+import { createReadStream } from "node:fs"
+import { stat } from "node:fs/promises"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import type { BatchError } from "../BatchError.ts"
+import { ObjectStore } from "../store/ObjectStore.ts"
+import { invalidOption, invalidSource } from "./internal/Failures.ts"
+
+/**
+ * A file that exists.
+ *
+ * @internal
+ */
+export interface Location {
+  /** For messages and the manifest. */
+  readonly uri: string
+  /** Size in bytes. */
+  readonly size: number
+  /** Equal for equal content: URI, ETag and size of an object; digest and size of a local file, wherever it lies. */
+  readonly identity: string
+  /** What the manifest records of the file. */
+  readonly description: { readonly [key: string]: Schema.Json }
+  /** The content, in pieces of about 256 KB; fails with `InvalidSource` if the file changes while it is read. */
+  readonly bytes: Stream.Stream<Uint8Array, BatchError>
+}
+
+const pieceBytes = 256 * 1024
+
+type Place =
+  | { readonly kind: "store"; readonly key: string }
+  | { readonly kind: "s3"; readonly uri: string }
+  | { readonly kind: "file"; readonly path: string }
+
+const forms = "give an s3://bucket/key URI, a store://key URI, a file:// URL or a local path"
+
+const decoded = (method: string, text: string): Effect.Effect<string, BatchError> =>
+  Effect.try({
+    try: () => decodeURIComponent(text),
+    catch: (cause) => invalidOption(method, "location", `${text} has a percent sign that starts no escape`, cause)
+  })
+
+const placeOf = (method: string, location: string | URL): Effect.Effect<Place, BatchError> => {
+  const text = typeof location === "string" ? location : location.href
+  const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase()
+  const rest = scheme === undefined ? text : text.slice(scheme.length + 3)
+  // In a URL object spaces and other characters are escaped; in a string a key stands as it is.
+  const plain = typeof location === "string" ? Effect.succeed(rest) : decoded(method, rest)
+  switch (scheme) {
+    case undefined:
+      return text === ""
+        ? Effect.fail(invalidOption(method, "location", `the location is empty: ${forms}`))
+        : Effect.succeed({ kind: "file", path: text })
+    case "file":
+      return Effect.try({
+        try: (): Place => ({ kind: "file", path: fileURLToPath(text) }),
+        catch: (cause) => invalidOption(method, "location", `${text} is no URL of a local file`, cause)
+      })
+    case "s3":
+      return Effect.flatMap(plain, (rest) =>
+        /^[^/]+\/./s.test(rest)
+          ? Effect.succeed<Place>({ kind: "s3", uri: `s3://${rest}` })
+          : Effect.fail(invalidOption(method, "location", `${text} names no object: write s3://bucket/key`)))
+    case "store":
+      return Effect.flatMap(plain, (key) =>
+        key === ""
+          ? Effect.fail(invalidOption(method, "location", `${text} names no key: write store://key`))
+          : Effect.succeed<Place>({ kind: "store", key }))
+    default:
+      return Effect.fail(invalidOption(method, "location", `${scheme}:// is not understood: ${forms}`))
+  }
+}
+
+const changed = (method: string, uri: string): BatchError =>
+  invalidSource(method, "failed", "the file changed while it was read; run again when nobody writes to it", { uri })
+
+const openObject = Effect.fnUntraced(function*(method: string, location: string, uri: string) {
+  const store = yield* ObjectStore
+  const info = yield* store.head(location)
+  if (info === null) return yield* invalidSource(method, "not-found", "there is no such object", { uri })
+  const unchanged = Effect.flatMap(store.head(location), (now) =>
+    now?.etag === info.etag && now.size === info.size ? Effect.void : Effect.fail(changed(method, uri)))
+  return {
+    uri,
+    size: info.size,
+    identity: JSON.stringify([uri, info.etag, info.size]),
+    description: { uri, etag: info.etag, size: info.size },
+    bytes: store.read(location).pipe(Stream.concat(Stream.fromEffectDrain(unchanged)))
+  }
+})
+
+const hasCode = (cause: unknown, codes: ReadonlyArray<string>): boolean =>
+  typeof cause === "object" && cause !== null && "code" in cause && codes.includes(String(cause.code))
+
+const openFile = Effect.fnUntraced(function*(method: string, path: string) {
+  const uri = pathToFileURL(path).href
+  const readable = (cause: unknown): BatchError =>
+    hasCode(cause, ["ENOENT", "ENOTDIR"])
+      ? invalidSource(method, "not-found", "there is no such file", { uri, cause })
+      : invalidSource(method, "failed", "the file cannot be read", { uri, cause })
+  const look = Effect.tryPromise({ try: () => stat(path), catch: readable })
+  const before = yield* look
+  const unchanged = Effect.flatMap(look, (now) =>
+    now.size === before.size && now.mtimeMs === before.mtimeMs ? Effect.void : Effect.fail(changed(method, uri)))
+  const bytes: Stream.Stream<Uint8Array, BatchError> = Stream.suspend(() =>
+    Stream.fromAsyncIterable<Uint8Array, BatchError>(createReadStream(path, { highWaterMark: pieceBytes }), readable)
+  ).pipe(Stream.concat(Stream.fromEffectDrain(unchanged)))
+  const hash = createHash("sha256")
+  yield* Stream.runForEach(bytes, (piece) => Effect.sync(() => hash.update(piece)))
+  const sha256 = hash.digest("hex")
+  return {
+    uri,
+    size: before.size,
+    identity: JSON.stringify([sha256, before.size]),
+    description: { uri, sha256, size: before.size },
+    bytes
+  }
+})
+
+/**
+ * Finds a file by its `s3://` URI, `store://` key, `file://` URL or local path. `method` is the source that asks, for
+ * messages. A local file is read once here, for its digest.
+ *
+ * @internal
+ */
+export const open: (
+  method: string,
+  location: string | URL
+) => Effect.Effect<Location, BatchError, ObjectStore> = Effect.fn("Location.open")(
+  function*(method: string, location: string | URL) {
+    const place = yield* placeOf(method, location)
+    switch (place.kind) {
+      case "file":
+        return yield* openFile(method, place.path)
+      case "s3":
+        return yield* openObject(method, place.uri, place.uri)
+      case "store": {
+        const store = yield* ObjectStore
+        return yield* openObject(method, place.key, store.uri(place.key))
+      }
+    }
+  }
+)

@@ -1,0 +1,82 @@
+/**
+ * From the text of a CSV cell to the value of a typed column.
+ *
+ * @internal
+ */
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import type { Field } from "../../internal/ColumnsOf.ts"
+
+/**
+ * Reads one cell; a failure says what was expected, never what the cell holds.
+ *
+ * @internal
+ */
+export type CellReader = (cell: string) => Result.Result<unknown, string>
+
+const isNullish = (ast: SchemaAST.AST): boolean => SchemaAST.isNull(ast) || SchemaAST.isUndefined(ast)
+
+/** Nulls are named by `nullValues`, so that the text `null` stays a text. */
+const withoutNull = (ast: SchemaAST.AST): SchemaAST.AST => {
+  if (!SchemaAST.isUnion(ast) || ast.encoding !== undefined || ast.checks !== undefined) return ast
+  const members = ast.types.filter((member) => !isNullish(member))
+  if (members.length === 0 || members.length === ast.types.length) return ast
+  return members.length === 1 ? withoutNull(members[0]!) : new SchemaAST.Union(members, ast.options)
+}
+
+/** Whether the JSON form of a value is not a plain text, number or boolean. */
+const isStructured = (ast: SchemaAST.AST): boolean => {
+  const encoded = SchemaAST.toEncoded(ast)
+  switch (encoded._tag) {
+    case "Arrays":
+    case "Objects":
+    case "Unknown":
+    case "Any":
+    case "ObjectKeyword":
+    case "Declaration":
+    case "Suspend":
+      return true
+    case "Union":
+      return encoded.types.some(isStructured)
+    default:
+      return false
+  }
+}
+
+type Decodable = Schema.ConstraintDecoder<unknown>
+
+const decoder = (codec: Decodable): CellReader => {
+  const decode = Schema.decodeUnknownResult(codec)
+  return (cell) => Result.mapError(decode(cell), (error) => error.message)
+}
+
+const numbers = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Array(Schema.Number)))
+
+const vectorReader = (schema: Decodable): CellReader => {
+  const accepts = Schema.is(Schema.toType(schema))
+  return (cell) => {
+    const read = numbers(cell)
+    if (Result.isFailure(read)) return Result.fail("Expected a JSON array of numbers")
+    const vector = Float32Array.from(read.success)
+    return accepts(vector) ? Result.succeed(vector) : Result.fail("Expected another vector")
+  }
+}
+
+/**
+ * Makes the reader of a column. Texts, numbers, booleans, dates and bytes are read with the schema's string codec;
+ * structured values and vectors are JSON text, as the CSV sink writes them.
+ *
+ * @internal
+ */
+export const makeReader = (field: Field): CellReader => {
+  const ast = withoutNull(field.ast)
+  if (SchemaAST.isString(ast) && ast.encoding === undefined && ast.checks === undefined) return Result.succeed
+  const schema = Schema.make<Decodable>(ast)
+  if (field.type === "vector") return vectorReader(schema)
+  if (field.type === "json") {
+    const json = Schema.toCodecJson(schema)
+    if (isStructured(json.ast)) return decoder(Schema.fromJsonString(json))
+  }
+  return decoder(Schema.toCodecStringTree(schema))
+}
