@@ -1,1 +1,71 @@
-export {}
+/**
+ * `@bedrock-batch/sdk`: the verbs by name, everything else by module.
+ *
+ * @since 0.1.0
+ */
+
+/** Model families, to ask a model in another way than the default. */
+export { AnthropicMessages, Converse, Processor, Prompt, TitanTextEmbeddings } from "@bedrock-batch/processors"
+
+/** The services on AWS. */
+export * as Aws from "./Aws.ts"
+
+/** The one error of the sdk. */
+export * as BatchError from "./BatchError.ts"
+
+/** Bedrock's batch service in our words. */
+export * as BatchJobs from "./bedrock/BatchJobs.ts"
+
+/** How many jobs may be open now. */
+export * as Capacity from "./schedule/Capacity.ts"
+
+/** Columns and the types of their values. */
+export * as Column from "./Column.ts"
+
+/** A folder as the store. */
+export * as FileSystem from "./store/FileSystem.ts"
+
+/** A job and its states. */
+export * as Job from "./Job.ts"
+
+/** The durable record of every job. */
+export * as Ledger from "./Ledger.ts"
+
+/** The quotas that shape a job. */
+export * as Limits from "./Limits.ts"
+
+/** Where the files of a run live. */
+export * as ObjectStore from "./store/ObjectStore.ts"
+
+/** What became of each record. */
+export * as Outcome from "./Outcome.ts"
+
+/** How many records go into which job. */
+export * as Planner from "./Planner.ts"
+
+/** What a run is doing, as data. */
+export * as Progress from "./Progress.ts"
+
+/** Draws what a run is doing in a terminal. */
+export * as ProgressLine from "./ProgressLine.ts"
+
+/** A run: its manifest, its jobs, where it stands. */
+export * as Run from "./Run.ts"
+
+/** S3 as the store. */
+export * as S3 from "./store/S3.ts"
+
+/** Result formats. */
+export * as Sink from "./sink/Sink.ts"
+
+/** Where rows come from. */
+export * as Source from "./source/Source.ts"
+
+/** How we learn that a job ended. */
+export * as Wait from "./wait/Wait.ts"
+
+export * from "./awaitAll.ts"
+export * from "./collect.ts"
+export * from "./prepare.ts"
+export * from "./runToEnd.ts"
+export * from "./submit.ts"

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import type { S3Client } from "@aws-sdk/client-s3"
+import { AbortMultipartUploadCommand, CreateMultipartUploadCommand, type S3Client } from "@aws-sdk/client-s3"
 import { Upload } from "@aws-sdk/lib-storage"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
@@ -19,7 +19,7 @@ export const partBytes = 8 * 1024 * 1024
 const partsAtOnce = 3
 
 /** How long an upload that was given up may take to end its open parts and to be aborted. */
-const settleTime = "10 seconds"
+const settleTime = "5 seconds"
 
 /** The upload reads no more; its own failure says why. */
 class Stopped extends Data.TaggedError("Stopped") {}
@@ -32,6 +32,70 @@ export interface Uploaded {
 }
 
 /**
+ * A client for one upload. The library neither cancels the calls it has open nor stops waiting for more bytes when one of
+ * them fails; this client does both. Only the calls that begin and abort an upload are left alone: cut short, they would
+ * leave parts behind.
+ */
+const guarded = (client: S3Client, signal: AbortSignal, onFailure: (error: unknown) => void): S3Client =>
+  new Proxy(client, {
+    get: (target, name) => {
+      if (name !== "send") return Reflect.get(target, name)
+      return (command: Parameters<S3Client["send"]>[0]) => {
+        const whole = command instanceof AbortMultipartUploadCommand || command instanceof CreateMultipartUploadCommand
+        const answer = target.send(command, whole ? {} : { abortSignal: signal })
+        answer.catch(onFailure)
+        return answer
+      }
+    }
+  })
+
+/** An upload that has begun and waits for bytes. */
+class Open {
+  readonly tally = new Tally()
+  /** What came of it; null is good. Never rejects. */
+  readonly answer: Promise<CallFailed | null>
+  readonly #body = new PassThrough({ objectMode: true, highWaterMark: 1 })
+  readonly #controller = new AbortController()
+  #failure: unknown = undefined
+
+  constructor(client: S3Client, target: Target) {
+    this.#body.on("error", () => {})
+    this.answer = new Upload({
+      client: guarded(client, this.#controller.signal, (error) => this.giveUp(error)),
+      partSize: partBytes,
+      queueSize: partsAtOnce,
+      params: { ...target, Body: this.#body, IfNoneMatch: "*" }
+    }).done().then(() => null, (error: unknown) => fromCause(this.#failure ?? error))
+  }
+
+  /** Offers the next bytes; completes when there is room for more, and fails when no more are wanted. */
+  offer(block: Uint8Array): Effect.Effect<void, Stopped> {
+    return Effect.callback((resume) => {
+      this.#body.write(block, (error) => resume(error == null ? Effect.void : Effect.fail(new Stopped())))
+    })
+  }
+
+  /** There are no more bytes. */
+  end(): void {
+    this.#body.end()
+  }
+
+  /** Cancels what is open; the first reason is the upload's failure. */
+  giveUp(reason: unknown): void {
+    this.#failure ??= reason
+    this.#body.destroy(new Error("the upload was given up"))
+    this.#controller.abort()
+  }
+}
+
+/** Where an upload goes. */
+interface Target {
+  readonly Bucket: string
+  readonly Key: string
+  readonly Metadata: Record<string, string>
+}
+
+/**
  * Uploads a stream under a key that must be free, with `metadata`. A failure of S3 is a value; the error channel is that of
  * the stream. When the stream fails or the fiber is interrupted, the upload is aborted and nothing becomes visible.
  *
@@ -39,46 +103,33 @@ export interface Uploaded {
  */
 export const upload = <E, R>(
   client: S3Client,
-  target: { readonly Bucket: string; readonly Key: string; readonly Metadata: Record<string, string> },
+  target: Target,
   bytes: Stream.Stream<Uint8Array, E, R>
 ): Effect.Effect<Uploaded, E, R> =>
   Effect.acquireUseRelease(
-    Effect.sync(() => {
-      const body = new PassThrough({ objectMode: true, highWaterMark: 1 })
-      body.on("error", () => {})
-      const answer = new Upload({
-        client,
-        partSize: partBytes,
-        queueSize: partsAtOnce,
-        params: { ...target, Body: body, IfNoneMatch: "*" }
-      }).done().then(() => null, fromCause)
-      return { answer, body, tally: new Tally() }
-    }),
-    ({ answer, body, tally }) => {
+    Effect.sync(() => new Open(client, target)),
+    (open) => {
       let sha256: string | null = null
-      const offer = (block: Uint8Array) =>
-        Effect.callback<void, Stopped>((resume) => {
-          body.write(block, (error) => resume(error == null ? Effect.void : Effect.fail(new Stopped())))
-        })
       const fill = Stream.runForEachArray(bytes, (chunks) => {
         const blocks = join(chunks)
-        for (const block of blocks) tally.add(block)
-        return Effect.forEach(blocks, offer, { discard: true })
+        for (const block of blocks) open.tally.add(block)
+        return Effect.forEach(blocks, (block) => open.offer(block), { discard: true })
       }).pipe(
         Effect.andThen(Effect.sync(() => {
-          sha256 = tally.digest()
-          body.end()
+          sha256 = open.tally.digest()
+          open.end()
         })),
-        Effect.andThen(Effect.never),
-        Effect.catchIf((error) => error instanceof Stopped, () => Effect.never)
+        Effect.catchIf((error) => error instanceof Stopped, () => Effect.void),
+        // What has come of it, the upload says.
+        Effect.andThen(Effect.never)
       )
-      return Effect.raceFirst(Effect.promise(() => answer), fill).pipe(
-        Effect.map((failure): Uploaded => ({ failure, size: tally.size, sha256 }))
+      return Effect.raceFirst(Effect.promise(() => open.answer), fill).pipe(
+        Effect.map((failure): Uploaded => ({ failure, size: open.tally.size, sha256 }))
       )
     },
-    ({ answer, body }) =>
+    (open) =>
       Effect.suspend(() => {
-        body.destroy(new Error("the upload was given up"))
-        return Effect.promise(() => answer)
+        open.giveUp(new Error("the upload was given up"))
+        return Effect.interruptible(Effect.promise(() => open.answer))
       }).pipe(Effect.timeoutOption(settleTime), Effect.asVoid)
   )

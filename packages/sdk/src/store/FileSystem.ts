@@ -258,7 +258,7 @@ export const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Ret
     yield* prune(root, path.dirname(file))
   })
 
-  return { base, uri, head, list, get, read, create, write, remove }
+  return { base, uri, location: (key) => path.join(root, key), head, list, get, read, create, write, remove }
 })
 
 /** Removes folders that hold nothing any more, as S3 has none. */

@@ -88,6 +88,8 @@ export class ObjectStore extends Context.Service<ObjectStore, {
   readonly base: string
   /** The URI of a key, which is what Bedrock is told. */
   readonly uri: (key: string) => string
+  /** Where a person or another program finds the object: an `s3://` URI, or in a folder store an absolute path. */
+  readonly location: (key: string) => string
   /** What is known of an object, or null if there is none. */
   readonly head: (location: string) => Effect.Effect<ObjectInfo | null, BatchError>
   /** Every object whose key starts with `prefix`, by as many paged calls as it takes. */

@@ -289,6 +289,7 @@ export const make = Effect.fnUntraced(function*(
   return {
     base,
     uri,
+    location: uri,
     head,
     list,
     get,
@@ -342,7 +343,7 @@ export const layer = (options: Options): Layer.Layer<ObjectStore, BatchError> =>
   Layer.effect(
     ObjectStore,
     Effect.gen(function*() {
-      if (options.endpoint !== undefined && !URL.canParse(options.endpoint)) {
+      if (options.endpoint !== undefined && !isEndpoint(options.endpoint)) {
         return yield* invalidOption(
           "endpoint",
           `${JSON.stringify(options.endpoint)} is no URL; give one such as http://127.0.0.1:9000`
@@ -355,6 +356,8 @@ export const layer = (options: Options): Layer.Layer<ObjectStore, BatchError> =>
       return yield* make({ bucket: options.bucket, prefix: options.prefix, client })
     })
   )
+
+const isEndpoint = (text: string): boolean => URL.canParse(text) && /^https?:\/\//.test(text)
 
 const clientConfig = (options: Options): S3ClientConfig => ({
   ...(options.region === undefined ? {} : { region: options.region }),

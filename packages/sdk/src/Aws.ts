@@ -1,0 +1,150 @@
+/**
+ * The services on AWS.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { BatchError, InvalidOption } from "./BatchError.ts"
+import { BatchJobs } from "./bedrock/BatchJobs.ts"
+import * as BedrockApi from "./bedrock/BedrockApi.ts"
+import * as Ledger from "./Ledger.ts"
+import type * as Limits from "./Limits.ts"
+import * as Capacity from "./schedule/Capacity.ts"
+import type { ObjectStore } from "./store/ObjectStore.ts"
+import * as S3 from "./store/S3.ts"
+
+/**
+ * All that the verbs need.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Services = ObjectStore | BatchJobs | Ledger.Ledger | Capacity.Capacity
+
+/**
+ * Options of `layer`.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Options {
+  /** Bucket of inputs, ledger and results, in the jobs' Region. */
+  readonly bucket: string
+  /** Key prefix in the bucket; default none. Only characters that Bedrock takes in an S3 URI. */
+  readonly prefix?: string | undefined
+  /** ARN of the service role that Bedrock assumes to read and write the bucket. The caller needs `iam:PassRole` on it. */
+  readonly roleArn: string
+  /** Default: the environment's. */
+  readonly region?: string | undefined
+  /** Other endpoints than the Region's own, for instance of local servers. */
+  readonly endpoints?: { readonly bedrock?: string | undefined; readonly s3?: string | undefined } | undefined
+  /** Default: the SDK's chain (environment, profile, role). */
+  readonly credentials?: BedrockApi.Credentials | undefined
+  /** Tags of each job; at most 50. */
+  readonly tags?: { readonly [key: string]: string } | undefined
+  /** KMS key (ARN, id or alias) that encrypts the jobs' outputs. */
+  readonly outputKmsKeyId?: string | undefined
+  /** VPC of the jobs: 1 to 16 subnets, 1 to 5 security groups. */
+  readonly vpc?: { readonly subnetIds: ReadonlyArray<string>; readonly securityGroupIds: ReadonlyArray<string> } | undefined
+  /** Account that owns the bucket, where it is not the caller's. */
+  readonly bucketOwner?: string | undefined
+  /** Quotas of the account that differ from `Limits.defaults`; `maxOpenJobs` bounds the open jobs per model. */
+  readonly limits?: Partial<Limits.Limits> | undefined
+  /** How long a create call without an answer waits before Bedrock's list decides; default 5 minutes. */
+  readonly settleAfter?: Duration.Input | undefined
+}
+
+const invalid = (path: string, message: string) =>
+  new BatchError({ module: "Aws", method: "layer", reason: new InvalidOption({ path, message }) })
+
+/** Bedrock's pattern `arn:aws(-[^:]+)?:iam::([0-9]{12})?:role/.+`. */
+const rolePattern = /^arn:aws(-[^:]+)?:iam::([0-9]{12})?:role\/.+$/
+
+const tagPattern = /^[a-zA-Z0-9\s._:/=+@-]*$/
+
+/** The first thing that is wrong with the options, as Bedrock would see it. */
+const check = (options: Options): BatchError | null => {
+  if (typeof options.bucket !== "string" || options.bucket === "") {
+    return invalid("bucket", "bucket is missing: name the S3 bucket that holds inputs and results")
+  }
+  if (typeof options.roleArn !== "string" || options.roleArn === "") {
+    return invalid("roleArn", "roleArn is missing: name the role that Bedrock assumes to read and write the bucket")
+  }
+  if (options.roleArn.length > 2048 || !rolePattern.test(options.roleArn)) {
+    return invalid("roleArn", `roleArn ${JSON.stringify(options.roleArn)} is not the ARN of a role (arn:aws:iam::<account>:role/<name>)`)
+  }
+  const tags = Object.entries(options.tags ?? {})
+  if (tags.length > 50) return invalid("tags", `there are ${tags.length} tags, and a job may have 50`)
+  for (const [key, value] of tags) {
+    if (key.length < 1 || key.length > 128 || value.length > 256 || !tagPattern.test(key) || !tagPattern.test(value)) {
+      return invalid(`tags.${key}`, `tag ${JSON.stringify(key)}: 1 to 128 characters, its value at most 256, of letters, digits, spaces and . _ : / = + @ -`)
+    }
+  }
+  const { vpc } = options
+  if (vpc !== undefined) {
+    const ids = (list: ReadonlyArray<string>, most: number) =>
+      list.length >= 1 && list.length <= most && list.every((id) => /^[-0-9a-zA-Z]{1,32}$/.test(id))
+    if (!ids(vpc.subnetIds, 16)) return invalid("vpc.subnetIds", "vpc.subnetIds must hold 1 to 16 subnet ids")
+    if (!ids(vpc.securityGroupIds, 5)) return invalid("vpc.securityGroupIds", "vpc.securityGroupIds must hold 1 to 5 security group ids")
+  }
+  if (options.bucketOwner !== undefined && !/^[0-9]{12}$/.test(options.bucketOwner)) {
+    return invalid("bucketOwner", `bucketOwner ${JSON.stringify(options.bucketOwner)} is not an account id of 12 digits`)
+  }
+  return null
+}
+
+/**
+ * Layer of all services on AWS: S3 for the files, Bedrock for the jobs, the ledger in S3, a fixed number of slots. Wrong
+ * options fail here as `InvalidOption`, before anything is read or paid for.
+ *
+ * @since 0.1.0
+ * @category layers
+ * @example
+ * ```ts
+ * import { Aws, Prompt, run, Source } from "@bedrock-batch/sdk"
+ * import { Effect } from "effect"
+ *
+ * const jokes = run({
+ *   name: "jokes",
+ *   source: Source.csv("topics.csv"),
+ *   model: "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+ *   prompt: Prompt.make("Tell me a joke about {topic}.")
+ * })
+ *
+ * const program = jokes.pipe(
+ *   Effect.provide(Aws.layer({ bucket: "my-bucket", roleArn: "arn:aws:iam::123456789012:role/bedrock-batch" }))
+ * )
+ * ```
+ */
+export const layer = (options: Options): Layer.Layer<Services, BatchError> =>
+  Layer.unwrap(Effect.gen(function*() {
+    const wrong = check(options)
+    if (wrong !== null) return yield* wrong
+    const jobs = BedrockApi.layer({
+      region: options.region,
+      credentials: options.credentials,
+      endpoint: options.endpoints?.bedrock,
+      settings: {
+        roleArn: options.roleArn,
+        tags: options.tags ?? {},
+        outputKmsKeyId: options.outputKmsKeyId ?? null,
+        vpc: options.vpc ?? null,
+        inputBucketOwner: options.bucketOwner ?? null,
+        outputBucketOwner: options.bucketOwner ?? null
+      }
+    })
+    const store = S3.layer({
+      region: options.region,
+      credentials: options.credentials === undefined ? undefined : BedrockApi.credentialsOf(options.credentials),
+      bucket: options.bucket,
+      prefix: options.prefix,
+      endpoint: options.endpoints?.s3
+    })
+    const capacity = Layer.unwrap(
+      BatchJobs.useSync(({ region }) => Capacity.layerFixed({ region, limits: options.limits }))
+    ).pipe(Layer.provide(jobs))
+    const ledger = Ledger.layer({ settleAfter: options.settleAfter }).pipe(Layer.provide(store))
+    return Layer.mergeAll(store, jobs, capacity, ledger)
+  }))

@@ -1,0 +1,236 @@
+/**
+ * The durable record of every job: what was intended, claimed, refused, accepted and how it ended.
+ *
+ * It is made of objects that are written once (`<runId>/jobs/<jobKey>.intent`, `.claim-<n>`, `.refused-<n>`, `.arn`,
+ * `.end`): the state is which objects exist, so it only moves forward, one list rebuilds it, and nothing needs a lock.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type { BatchError } from "./BatchError.ts"
+import { CreateRequest } from "./bedrock/BatchJobs.ts"
+import { stored } from "./internal/Stored.ts"
+import * as Layout from "./internal/Layout.ts"
+import { EndedJob, type Job, SubmittedJob } from "./Job.ts"
+import { type ObjectInfo, ObjectStore } from "./store/ObjectStore.ts"
+
+/**
+ * Schema for why a claimed create call gave no job: `sent` tells whether it was sent at all.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Refusal = Schema.Struct({
+  version: Schema.Literal(1),
+  sent: Schema.Boolean,
+  /** The service's error name; `NotSent` for a call that was given up before it was sent. */
+  code: Schema.String,
+  message: Schema.String
+})
+
+/**
+ * Why a claimed create call gave no job.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Refusal extends Schema.Schema.Type<typeof Refusal> {}
+
+/**
+ * One claim of the right to make one create call.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Claim {
+  /** 1 is the first. */
+  readonly number: number
+  /** When it was written, by the store's clock, in milliseconds since 1970. */
+  readonly at: number
+  /** Whether the call is known to have given no job. */
+  readonly refused: boolean
+}
+
+/**
+ * What the ledger holds of one job: which objects exist.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Entry {
+  readonly intended: boolean
+  /** In order of their numbers. */
+  readonly claims: ReadonlyArray<Claim>
+  readonly accepted: boolean
+  readonly ended: boolean
+}
+
+/**
+ * The entries of a run's jobs, as one list showed them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Entries {
+  /** By job key; a job without any object is absent. */
+  readonly jobs: ReadonlyMap<string, Entry>
+  /** The store's clock when the list began, in milliseconds since 1970. */
+  readonly at: number
+}
+
+/**
+ * The service. It needs nothing but the store.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Ledger extends Context.Service<Ledger, {
+  /** Age, in milliseconds by the store's clock, from which a claim without an answer may be settled by a full list. */
+  readonly settleAfter: number
+  /** A claim older than this, in milliseconds by the store's clock, is given up instead of sent. */
+  readonly sendWithin: number
+  /** All entries of a run. */
+  readonly entries: (runId: string) => Effect.Effect<Entries, BatchError>
+  /** The entry of one job, the time of the list that showed it, and whether the run is cancelled. */
+  readonly look: (
+    job: Job
+  ) => Effect.Effect<{ readonly entry: Entry; readonly at: number; readonly cancelled: boolean }, BatchError>
+  /** Stores the create request; gives the one that was stored first. */
+  readonly intend: (job: Job, request: CreateRequest) => Effect.Effect<CreateRequest, BatchError>
+  /** Claims the right to make create call `number`; false when somebody else has it. */
+  readonly claim: (job: Job, number: number) => Effect.Effect<boolean, BatchError>
+  /** Records that the call of claim `number` gave no job. */
+  readonly refuse: (job: Job, number: number, refusal: Refusal) => Effect.Effect<void, BatchError>
+  /** The refusal of claim `number`, or null. */
+  readonly refusal: (job: Job, number: number) => Effect.Effect<Refusal | null, BatchError>
+  /** Records Bedrock's ARN; gives the job as it was recorded first. */
+  readonly accept: (job: SubmittedJob) => Effect.Effect<SubmittedJob, BatchError>
+  /** The job as accepted, or null. */
+  readonly accepted: (job: Job) => Effect.Effect<SubmittedJob | null, BatchError>
+  /** Records the end; gives the job as it was recorded first. */
+  readonly end: (job: EndedJob) => Effect.Effect<EndedJob, BatchError>
+  /** The job as ended, or null. */
+  readonly ended: (job: Job) => Effect.Effect<EndedJob | null, BatchError>
+}>()("@bedrock-batch/sdk/Ledger") {}
+
+const Claimed = Schema.Struct({ version: Schema.Literal(1), number: Schema.Natural })
+
+const requests = stored("Ledger", CreateRequest)
+const claims = stored("Ledger", Claimed)
+const refusals = stored("Ledger", Refusal)
+const submittedJobs = stored("Ledger", SubmittedJob)
+const endedJobs = stored("Ledger", EndedJob)
+
+const keyOf = (job: Job, suffix: string) => `${Layout.ledger(job.runId)}${job.key}.${suffix}`
+
+const empty: Entry = { intended: false, claims: [], accepted: false, ended: false }
+
+const named = /^(.+)\.(intent|arn|end|claim-(\d+)|refused-(\d+))$/
+
+/** Rebuilds entries from the objects under `<runId>/jobs/`. */
+const rebuild = (prefix: string, objects: ReadonlyArray<ObjectInfo>): Map<string, Entry> => {
+  const drafts = new Map<string, {
+    intended: boolean
+    claims: Map<number, number>
+    refused: Set<number>
+    accepted: boolean
+    ended: boolean
+  }>()
+  for (const { key, modifiedAt } of objects) {
+    const match = named.exec(key.slice(prefix.length))
+    if (match === null) continue
+    const jobKey = match[1]!
+    let draft = drafts.get(jobKey)
+    if (draft === undefined) {
+      draft = { intended: false, claims: new Map(), refused: new Set(), accepted: false, ended: false }
+      drafts.set(jobKey, draft)
+    }
+    if (match[3] !== undefined) draft.claims.set(Number(match[3]), modifiedAt)
+    else if (match[4] !== undefined) draft.refused.add(Number(match[4]))
+    else if (match[2] === "intent") draft.intended = true
+    else if (match[2] === "arn") draft.accepted = true
+    else draft.ended = true
+  }
+  const entries = new Map<string, Entry>()
+  for (const [jobKey, draft] of drafts) {
+    entries.set(jobKey, {
+      intended: draft.intended,
+      accepted: draft.accepted,
+      ended: draft.ended,
+      claims: [...draft.claims]
+        .map(([number, at]) => ({ number, at, refused: draft.refused.has(number) }))
+        .sort((a, b) => a.number - b.number)
+    })
+  }
+  return entries
+}
+
+/**
+ * Options of `layer`.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Options {
+  /** Default 5 minutes: more than `sendWithin`, the longest call (60 s) and the lag of Bedrock's list together. */
+  readonly settleAfter?: Duration.Input | undefined
+  /** Default 30 seconds. */
+  readonly sendWithin?: Duration.Input | undefined
+}
+
+/**
+ * Layer of the ledger over the store.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options?: Options): Layer.Layer<Ledger, never, ObjectStore> =>
+  Layer.effect(
+    Ledger,
+    Effect.gen(function*() {
+      const store = yield* ObjectStore
+      const entries = Effect.fn("Ledger.entries")(function*(runId: string) {
+        const prefix = Layout.ledger(runId)
+        const listing = yield* store.list(prefix)
+        return { jobs: rebuild(prefix, listing.objects), at: listing.at }
+      })
+      const look = Effect.fn("Ledger.look")(function*(job: Job) {
+        const prefix = Layout.ledger(job.runId)
+        const cancelled = yield* store.head(Layout.cancelled(job.runId))
+        const listing = yield* store.list(`${prefix}${job.key}.`)
+        return {
+          entry: rebuild(prefix, listing.objects).get(job.key) ?? empty,
+          at: listing.at,
+          cancelled: cancelled !== null
+        }
+      })
+      return Ledger.of({
+        settleAfter: Duration.toMillis(Duration.fromInputUnsafe(options?.settleAfter ?? "5 minutes")),
+        sendWithin: Duration.toMillis(Duration.fromInputUnsafe(options?.sendWithin ?? "30 seconds")),
+        entries,
+        look,
+        intend: Effect.fn("Ledger.intend")(function*(job, request) {
+          return (yield* requests.createOrRead(store, keyOf(job, "intent"), request)).value
+        }),
+        claim: Effect.fn("Ledger.claim")(function*(job, number) {
+          return (yield* store.create(keyOf(job, `claim-${number}`), claims.encode({ version: 1, number }))).created
+        }),
+        refuse: Effect.fn("Ledger.refuse")(function*(job, number, refusal) {
+          yield* store.create(keyOf(job, `refused-${number}`), refusals.encode(refusal))
+        }),
+        refusal: (job, number) => refusals.read(store, keyOf(job, `refused-${number}`)),
+        accept: Effect.fn("Ledger.accept")(function*(job) {
+          return (yield* submittedJobs.createOrRead(store, keyOf(job, "arn"), job)).value
+        }),
+        accepted: (job) => submittedJobs.read(store, keyOf(job, "arn")),
+        end: Effect.fn("Ledger.end")(function*(job) {
+          return (yield* endedJobs.createOrRead(store, keyOf(job, "end"), job)).value
+        }),
+        ended: (job) => endedJobs.read(store, keyOf(job, "end"))
+      })
+    })
+  )

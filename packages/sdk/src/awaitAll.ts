@@ -1,0 +1,172 @@
+/**
+ * Verb 3: runs submissions as slots allow, and waits for each job's end.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import { BatchError, InvalidOption } from "./BatchError.ts"
+import type { BatchJobs } from "./bedrock/BatchJobs.ts"
+import { type EndedJob, isTerminal, type Job, type RefusedJob, type SubmittedJob } from "./Job.ts"
+import { type Entries, type Entry, Ledger } from "./Ledger.ts"
+import * as Progress from "./Progress.ts"
+import { Capacity } from "./schedule/Capacity.ts"
+import * as Slots from "./schedule/Slots.ts"
+import type { Submission } from "./submit.ts"
+import { polling } from "./wait/Polling.ts"
+import type { Waiter, WaitStrategy } from "./wait/Wait.ts"
+
+/**
+ * Options of `awaitAll`.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface AwaitOptions<A extends SubmittedJob, WR, HR = never> {
+  /** Open jobs of this call at most; `Capacity` bounds them further. Default: as many as `Capacity` allows. */
+  readonly concurrency?: number | undefined
+  /** How to learn of a job's end; default `Wait.polling()`. */
+  readonly wait?: WaitStrategy<A, WR> | undefined
+  /** Runs at each job's end, for instance to collect it while others still run. */
+  readonly onEnded?: ((job: A | EndedJob) => Effect.Effect<unknown, BatchError, HR>) | undefined
+}
+
+/** Milliseconds between two tries of a throttled or unanswered submission: doubled each time, with full jitter. */
+const backoff = { first: 1_000, most: 60_000 }
+
+/** So many failures of the network, the store or the service in a row end the wait. */
+const maxTroubles = 12
+
+/** Error codes of a create call that concern every job: who we are, not what we ask for. */
+const credentials: ReadonlySet<string> = new Set([
+  "AccessDeniedException",
+  "CredentialsProviderError",
+  "ExpiredTokenException",
+  "IncompleteSignatureException",
+  "InvalidClientTokenId",
+  "InvalidSignatureException",
+  "MissingAuthenticationTokenException",
+  "NotAuthorized",
+  "UnrecognizedClientException"
+])
+
+/**
+ * Runs submissions as slots allow and waits for each job's end; gives one element a submission, in their order.
+ *
+ * The ledger is read first: jobs that have ended need no slot, jobs that are open already count without waiting for one,
+ * and only new ones wait. "Quota" and "throttled" are no failures: the job waits and is sent again. A job that Bedrock
+ * refuses, or that fails, is an element of the result and never a failure of the run; this fails only for what concerns
+ * every job (credentials, store, ledger). Interrupting it leaves paid jobs running and the ledger true: call it again.
+ *
+ * @since 0.1.0
+ * @category combinators
+ * @example
+ * ```ts
+ * import { awaitAll, collect, type Run, submit, Wait } from "@bedrock-batch/sdk"
+ * import { Effect } from "effect"
+ *
+ * declare const run: Run.Run<{ readonly topic: string }>
+ *
+ * const program = Effect.gen(function*() {
+ *   const jobs = yield* awaitAll(run.jobs.map(submit), { concurrency: 20, wait: Wait.polling() })
+ *   return yield* collect(run, jobs)
+ * })
+ * ```
+ */
+export const awaitAll = Effect.fn("awaitAll")(function*<SR, A extends SubmittedJob = EndedJob, WR = BatchJobs, HR = never>(
+  submissions: Iterable<Submission<SR>>,
+  options?: AwaitOptions<A, WR, HR>
+): Effect.fn.Return<ReadonlyArray<A | EndedJob | RefusedJob>, BatchError, SR | WR | HR | Capacity | Ledger> {
+  const concurrency = options?.concurrency ?? Infinity
+  if (!(concurrency >= 1)) {
+    return yield* new BatchError({
+      module: "awaitAll",
+      method: "awaitAll",
+      reason: new InvalidOption({ path: "concurrency", message: `concurrency is ${concurrency}, and must be at least 1` })
+    })
+  }
+  const all = [...submissions]
+  const ledger = yield* Ledger
+  const runs = new Map<string, Entries>()
+  for (const { job } of all) {
+    if (!runs.has(job.runId)) runs.set(job.runId, yield* ledger.entries(job.runId))
+  }
+  const slots = Slots.make(concurrency)
+  // Without the option, A and WR are what their defaults say: those of polling.
+  const strategy = (options?.wait ?? polling()) as WaitStrategy<A, WR>
+  const waitForAll = Effect.gen(function*() {
+    const waiter = yield* strategy.open
+    return yield* Effect.forEach(
+      all,
+      Effect.fnUntraced(function*(submission: Submission<SR>) {
+        const { job } = submission
+        const entry = runs.get(job.runId)?.jobs.get(job.key)
+        const ended = yield* Effect.scoped(runOne(submission, entry, slots, waiter))
+        if (options?.onEnded !== undefined && !isRefused(ended)) yield* options.onEnded(ended)
+        return ended
+      }),
+      { concurrency: "unbounded" }
+    )
+  })
+  return yield* Effect.scoped(waitForAll)
+})
+
+/** Takes a slot, submits, waits and records the end; the slot is free when the scope closes. */
+const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
+  submission: Submission<SR>,
+  entry: Entry | undefined,
+  slots: Slots.Slots,
+  waiter: Waiter<A>
+) {
+  const { job } = submission
+  const ledger = yield* Ledger
+  const capacity = yield* Capacity
+  if (entry?.ended) {
+    const ended = yield* ledger.ended(job)
+    if (ended !== null) return ended
+  }
+  const mayBeOpen = entry !== undefined && (entry.accepted || entry.claims.some((claim) => !claim.refused))
+  yield* mayBeOpen ? slots.hold : slots.take
+  yield* mayBeOpen ? capacity.hold(job) : capacity.take(job)
+  yield* waiter.before(job)
+  const submitted = yield* persist(submission)
+  if ("status" in submitted) return submitted
+  const ended = yield* waiter.wait(submitted)
+  return isEnded(ended) ? yield* ledger.end(ended) : ended
+})
+
+const isEnded = (job: SubmittedJob | EndedJob): job is EndedJob => "status" in job && isTerminal(job.status)
+
+const isRefused = <A extends SubmittedJob>(job: A | EndedJob | RefusedJob): job is RefusedJob =>
+  "status" in job && job.status === "Refused"
+
+/** Runs a submission until it is accepted or refused for good. */
+const persist = Effect.fnUntraced(function*<SR>(submission: Submission<SR>) {
+  const { job } = submission
+  const capacity = yield* Capacity
+  let troubles = 0
+  for (let tries = 0;; tries++) {
+    const result = yield* Effect.result(submission)
+    if (result._tag === "Success") return result.success
+    const error = result.failure
+    const reason = error.reason
+    if (reason._tag === "Unavailable" && reason.code === "quota") {
+      const millis = yield* capacity.exceeded(job)
+      yield* pause(job, "quota", millis * (yield* Random.nextBetween(0.5, 1.5)))
+    } else if (reason._tag === "Unavailable" && (reason.code === "throttled" || ++troubles < maxTroubles)) {
+      const most = Math.min(backoff.most, backoff.first * 2 ** Math.min(tries, 16))
+      yield* pause(job, reason.code === "throttled" ? "throttled" : "unavailable", (yield* Random.nextBetween(0, 1)) * most)
+    } else if (reason._tag === "Refused" && error.module === "BatchJobs" && !credentials.has(reason.code)) {
+      const refused: RefusedJob = { ...job, status: "Refused", code: reason.code, message: reason.message }
+      yield* Effect.logWarning(`job ${job.key} of run ${job.runId} was refused: ${reason.code}: ${reason.message}`)
+      return refused
+    } else {
+      return yield* error
+    }
+  }
+})
+
+const pause = Effect.fnUntraced(function*(job: Job, why: "quota" | "throttled" | "unavailable", millis: number) {
+  yield* Progress.emit({ _tag: "Waiting", runId: job.runId, job: job.key, why, millis: Math.round(millis) })
+  yield* Effect.sleep(millis)
+})

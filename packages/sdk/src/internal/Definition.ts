@@ -1,0 +1,209 @@
+/**
+ * From the options of `prepare` to a definition: checked, with its source opened, its prompt bound to the source's columns
+ * and its fingerprint known. Nothing is written here.
+ *
+ * @internal
+ */
+import { forModel } from "@bedrock-batch/processors/Families"
+import { isModelId } from "@bedrock-batch/processors/ModelId"
+import type { ModelParameters, Processor } from "@bedrock-batch/processors/Processor"
+import * as Prompt from "@bedrock-batch/processors/Prompt"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import { BatchError, InvalidColumns, InvalidOption } from "../BatchError.ts"
+import type { Column } from "../Column.ts"
+import type { Limits } from "../Limits.ts"
+import type { Bounds } from "../Planner.ts"
+import type { Fingerprint } from "../RunManifest.ts"
+import { Capacity } from "../schedule/Capacity.ts"
+import type { OpenSource, Source } from "../source/Source.ts"
+import { columnsOf } from "./ColumnsOf.ts"
+import { canonicalJson, sha256 } from "./Digest.ts"
+import { RecordEncoder } from "./RecordEncoder.ts"
+import * as ResultColumns from "./ResultColumns.ts"
+
+/** The options of `prepare`, without the types that only the compiler needs. @internal */
+export interface Options<SR> {
+  readonly name: string
+  readonly runId?: string | undefined
+  readonly source: Source<object, SR>
+  readonly model: string
+  readonly prompt?: Prompt.Any | undefined
+  readonly embed?: string | undefined
+  readonly processor?: Processor<object> | undefined
+  readonly parameters?: ModelParameters | undefined
+  readonly rename?: { readonly [column: string]: string } | undefined
+  readonly limits?: Partial<Limits> | undefined
+  readonly maxRecordsTotal?: number | undefined
+  readonly maxJobs?: number | undefined
+  readonly maxRecordsPerJob?: number | undefined
+  readonly timeoutHours?: number | undefined
+}
+
+/** @internal */
+export interface Definition {
+  readonly runId: string
+  readonly name: string
+  readonly model: string
+  readonly region: string
+  readonly processor: Processor<object>
+  readonly encoder: RecordEncoder
+  readonly source: OpenSource
+  readonly answer: ReadonlyArray<Column>
+  readonly rename: { readonly [column: string]: string }
+  readonly bounds: Bounds
+  readonly timeoutHours: number
+  readonly fingerprint: Fingerprint
+}
+
+const error = (reason: BatchError["reason"]) => new BatchError({ module: "prepare", method: "prepare", reason })
+const invalid = (path: string, message: string) => error(new InvalidOption({ path, message }))
+
+const defaultRecordsPerJob = 50_000
+const defaultTimeoutHours = 72
+
+/** A run id becomes a part of job names and S3 URIs: this is legal in both. */
+const idPattern = /^[A-Za-z0-9][A-Za-z0-9.-]*$/
+const idLength = 40
+const digits = 10
+
+const checkId = (path: string, id: string, most: number): BatchError | null =>
+  typeof id === "string" && id.length <= most && idPattern.test(id) ? null : invalid(
+    path,
+    `${path} ${JSON.stringify(id)} must have 1 to ${most} letters, digits, "." or "-", the first a letter or digit` +
+      (path === "name" ? ` (a longer one needs an explicit runId)` : "")
+  )
+
+const checkCount = (path: string, value: number | undefined, least: number, most: number): BatchError | null =>
+  value === undefined || (Number.isSafeInteger(value) && value >= least && value <= most) ? null : invalid(
+    path,
+    `${path} is ${value}, and must be an integer of at least ${least}` + (most < Number.MAX_SAFE_INTEGER ? ` and at most ${most}` : "")
+  )
+
+const checkOptions = (options: Options<unknown>): BatchError | null => {
+  const most = Number.MAX_SAFE_INTEGER
+  const wrong = checkId("name", options.name, options.runId === undefined ? idLength - digits - 1 : idLength) ??
+    (options.runId === undefined ? null : checkId("runId", options.runId, idLength)) ??
+    checkCount("maxRecordsTotal", options.maxRecordsTotal, 1, most) ??
+    checkCount("maxJobs", options.maxJobs, 1, 999_999) ??
+    checkCount("maxRecordsPerJob", options.maxRecordsPerJob, 1, most) ??
+    checkCount("timeoutHours", options.timeoutHours, 24, 168)
+  if (wrong !== null) return wrong
+  for (const [name, value] of Object.entries(options.limits ?? {})) {
+    const wrong = checkCount(`limits.${name}`, value, name === "minRecords" ? 0 : 1, most)
+    if (wrong !== null) return wrong
+  }
+  return null
+}
+
+/** The processor, and whether it and the prompt go together. */
+const processorOf = Effect.fnUntraced(function*(options: Options<unknown>) {
+  const found: Result.Result<Processor<object>, { readonly message: string }> = options.processor === undefined
+    ? forModel(options.model)
+    : isModelId(options.model)
+    ? Result.succeed(options.processor)
+    : Result.fail({ message: `${JSON.stringify(options.model)} is not a model id, inference profile id or ARN that Bedrock takes` })
+  if (Result.isFailure(found)) return yield* invalid("model", found.failure.message)
+  const processor = found.success
+  if (processor.accepts === "raw") {
+    return yield* invalid("processor", `processor ${processor.id} takes whole request bodies, and prepare makes them from a prompt or a text column`)
+  }
+  if (processor.accepts === "chat" && options.prompt === undefined) {
+    return yield* invalid("prompt", `model ${options.model} is a text model and needs a prompt: Prompt.make("... {column} ...")`)
+  }
+  if (processor.accepts === "embed" && options.prompt !== undefined) {
+    return yield* invalid("prompt", `model ${options.model} is an embedding model and takes no prompt: name the column of the texts with embed`)
+  }
+  return processor
+})
+
+/** How a row becomes a request, bound to the source's columns. */
+const askingOf = Effect.fnUntraced(function*(options: Options<unknown>, columns: ReadonlyArray<Column>) {
+  const available = columns.map((column) => column.name)
+  const missing = (columns: ReadonlyArray<{ readonly column: string; readonly nearest: string | null }>, what: string) =>
+    error(
+      new InvalidColumns({
+        missing: columns.map(({ column }) => column),
+        clashing: [],
+        available,
+        nearest: Object.fromEntries(columns.flatMap(({ column, nearest }) => nearest === null ? [] : [[column, nearest]])),
+        message: `${what} ` +
+          columns.map(({ column, nearest }) =>
+            JSON.stringify(column) + (nearest === null ? "" : ` (did you mean ${JSON.stringify(nearest)}?)`)
+          ).join(", ") + `; the source has ${available.map((name) => JSON.stringify(name)).join(", ")}`
+      })
+    )
+  if (options.prompt !== undefined) {
+    const compiled = Prompt.compile(options.prompt, available)
+    if (Result.isSuccess(compiled)) return { type: "chat" as const, render: compiled.success.render }
+    return yield* missing(compiled.failure.missing, "the prompt names columns that the source does not have:")
+  }
+  const column = options.embed ?? "input_text"
+  const index = available.indexOf(column)
+  if (index >= 0) return { type: "embed" as const, column: index }
+  return yield* missing(
+    [{ column, nearest: Prompt.nearest(column, available) }],
+    "the column of the texts to embed is missing (name another with embed):"
+  )
+})
+
+/** @internal */
+export const define = Effect.fnUntraced(function*<SR>(options: Options<SR>) {
+  const wrong = checkOptions(options)
+  if (wrong !== null) return yield* wrong
+  const processor = yield* processorOf(options)
+  const answer = columnsOf(processor.columns)
+  if (answer === null) return yield* invalid("processor", `the columns of processor ${processor.id} must be a Schema.Struct with named fields`)
+  const source = yield* options.source.open
+  const rename = options.rename ?? {}
+  const clash = ResultColumns.check(source.columns, answer, rename)
+  if (clash !== null) return yield* error(clash)
+  const asking = yield* askingOf(options, source.columns)
+  const parameters = options.parameters ?? {}
+
+  const digest = (value: unknown) => sha256(canonicalJson(value))
+  const selection = {
+    maxRecordsTotal: options.maxRecordsTotal ?? null,
+    maxJobs: options.maxJobs ?? null,
+    maxRecordsPerJob: options.maxJobs === undefined ? null : (options.maxRecordsPerJob ?? defaultRecordsPerJob)
+  }
+  const fingerprint: Fingerprint = {
+    source: digest(source.identity),
+    model: digest(options.model),
+    invocationType: digest(processor.invocationType),
+    prompt: digest(options.prompt === undefined ? { embed: options.embed ?? "input_text" } : Prompt.fingerprint(options.prompt)),
+    parameters: digest(parameters),
+    processor: digest(processor.id),
+    selection: digest(selection),
+    rename: digest(rename)
+  }
+  if (options.runId === undefined && source.identity === null) {
+    return yield* invalid("runId", "this source is read once and has no identity of its own: name the run with runId, so that it can be taken up again")
+  }
+  const capacity = yield* Capacity
+  const quotas = yield* capacity.limits({ region: capacity.region, model: options.model })
+  const definition: Definition = {
+    runId: options.runId ?? `${options.name}-${digest(fingerprint).slice(0, digits)}`,
+    name: options.name,
+    model: options.model,
+    region: capacity.region,
+    processor,
+    encoder: new RecordEncoder(asking, processor, parameters),
+    source,
+    answer,
+    rename,
+    bounds: {
+      ...quotas,
+      ...withoutUndefined(options.limits ?? {}),
+      maxRecordsPerJob: options.maxRecordsPerJob ?? defaultRecordsPerJob,
+      maxJobs: options.maxJobs ?? null,
+      maxRecordsTotal: options.maxRecordsTotal ?? null
+    },
+    timeoutHours: options.timeoutHours ?? defaultTimeoutHours,
+    fingerprint
+  }
+  return definition
+})
+
+const withoutUndefined = (limits: Partial<Limits>): Partial<Limits> =>
+  Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))

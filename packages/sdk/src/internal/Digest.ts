@@ -1,0 +1,47 @@
+/**
+ * Digests and fresh ids.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import * as Random from "effect/Random"
+import * as Stream from "effect/Stream"
+import { createHash } from "node:crypto"
+
+/** @internal */
+export const sha256 = (...parts: ReadonlyArray<string | Uint8Array>): string => {
+  const hash = createHash("sha256")
+  for (const part of parts) hash.update(part)
+  return hash.digest("hex")
+}
+
+/**
+ * JSON with the keys of every object in code unit order, so that equal values give equal text.
+ *
+ * @internal
+ */
+export const canonicalJson = (value: unknown): string =>
+  JSON.stringify(value, (_, member: unknown) =>
+    member !== null && typeof member === "object" && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : member) ?? "null"
+
+/**
+ * Sixteen fresh hexadecimal digits.
+ *
+ * @internal
+ */
+export const freshId: Effect.Effect<string> = Effect.map(
+  Effect.all([Random.nextIntBetween(0, 2 ** 32, { halfOpen: true }), Random.nextIntBetween(0, 2 ** 32, { halfOpen: true })]),
+  (words) => words.map((word) => word.toString(16).padStart(8, "0")).join("")
+)
+
+/** @internal */
+export const sha256OfStream = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Effect.Effect<string, E, R> =>
+  Effect.suspend(() => {
+    const hash = createHash("sha256")
+    return Effect.map(
+      Stream.runForEach(bytes, (chunk) => Effect.sync(() => void hash.update(chunk))),
+      () => hash.digest("hex")
+    )
+  })

@@ -1,0 +1,129 @@
+/**
+ * Writes the files of one job after the other, as the plan's steps say.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { BatchError } from "../BatchError.ts"
+import type { Column } from "../Column.ts"
+import type { Job, JobFile } from "../Job.ts"
+import type { Step } from "../Planner.ts"
+import type { ObjectStore, Written } from "../store/ObjectStore.ts"
+import type { Batch } from "./Batch.ts"
+import { sha256 } from "./Digest.ts"
+import * as Layout from "./Layout.ts"
+import type { Segment } from "./RecordEncoder.ts"
+import * as RowsFile from "./RowsFile.ts"
+import * as Upload from "./Upload.ts"
+
+/** What all jobs of an attempt have in common. @internal */
+export interface Common
+  extends Pick<Job, "runId" | "attempt" | "model" | "region" | "invocationType" | "prepareId" | "timeoutHours">
+{
+  readonly nonce: string
+  readonly columns: ReadonlyArray<Column>
+}
+
+interface OpenJob {
+  readonly index: number
+  readonly key: string
+  readonly firstRow: number
+  readonly rows: Upload.Upload<Batch>
+  readonly files: Array<JobFile>
+  file: { readonly index: number; readonly key: string; readonly upload: Upload.Upload<Uint8Array>; records: number } | null
+  records: number
+}
+
+/** @internal */
+export interface JobWriter {
+  /** Writes the segments of one step; gives the job that the step closes, else null. */
+  readonly write: (
+    step: Step,
+    segments: ReadonlyArray<Segment>
+  ) => Effect.Effect<Job | null, BatchError, Scope.Scope>
+}
+
+const fileOf = (key: string, written: Written, records: number): JobFile => ({
+  key,
+  size: written.info.size,
+  etag: written.info.etag,
+  sha256: written.sha256,
+  records
+})
+
+/** @internal */
+export const make = (store: ObjectStore["Service"], common: Common): JobWriter => {
+  let open: OpenJob | null = null
+  let nextRow = 0
+
+  const openJob = Effect.fnUntraced(function*(index: number) {
+    const key = Layout.jobKey(common.attempt, index)
+    const rows = yield* Upload.open<Batch>(
+      store,
+      Layout.rows(common.runId, common.prepareId, key),
+      (batches) => RowsFile.encode(common.columns, batches)
+    )
+    const job: OpenJob = { index, key, firstRow: nextRow, rows, files: [], file: null, records: 0 }
+    return job
+  })
+
+  const closeFile = Effect.fnUntraced(function*(job: OpenJob) {
+    if (job.file === null) return
+    job.files.push(fileOf(job.file.key, yield* job.file.upload.close, job.file.records))
+    job.file = null
+  })
+
+  const closeJob = Effect.fnUntraced(function*(job: OpenJob) {
+    yield* closeFile(job)
+    const rowsKey = Layout.rows(common.runId, common.prepareId, job.key)
+    const rows = fileOf(rowsKey, yield* job.rows.close, job.records)
+    const digest = sha256(...job.files.map((file) => `${file.sha256}\n`))
+    const identity = [store.base, common.runId, common.nonce, job.key, digest].join("\n")
+    const closed: Job = {
+      version: 1,
+      runId: common.runId,
+      key: job.key,
+      attempt: common.attempt,
+      index: job.index,
+      model: common.model,
+      region: common.region,
+      invocationType: common.invocationType,
+      name: `${common.runId}-${job.key}-${sha256("name\n", identity).slice(0, 8)}`,
+      token: sha256("token\n", identity),
+      prepareId: common.prepareId,
+      input: Layout.inputs(common.runId, common.prepareId, job.key),
+      output: Layout.outputs(common.runId, job.key),
+      files: job.files,
+      rows,
+      firstRow: job.firstRow,
+      records: job.records,
+      bytes: job.files.reduce((sum, file) => sum + file.size, 0),
+      timeoutHours: common.timeoutHours
+    }
+    return closed
+  })
+
+  return {
+    write: Effect.fnUntraced(function*(step: Step, segments: ReadonlyArray<Segment>) {
+      const job: OpenJob = open ?? (yield* openJob(step.job))
+      open = job
+      if (step.records > 0 && job.file?.index !== step.file) {
+        yield* closeFile(job)
+        const key = `${Layout.inputs(common.runId, common.prepareId, job.key)}part-${step.file}.jsonl`
+        const upload = yield* Upload.open<Uint8Array>(store, key, (pieces) => pieces)
+        job.file = { index: step.file, key, upload, records: 0 }
+      }
+      for (const segment of segments) {
+        yield* job.file!.upload.offer(segment.bytes)
+        yield* job.rows.offer(segment.batch)
+      }
+      if (job.file !== null) job.file.records += step.records
+      job.records += step.records
+      nextRow += step.records
+      if (!step.closes) return null
+      open = null
+      return yield* closeJob(job)
+    })
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * Where the objects of a run lie, as keys of the store.
+ *
+ * @internal
+ */
+
+/** @internal */
+export const plan = (runId: string): string => `${runId}/plan.json`
+
+/** @internal */
+export const manifest = (runId: string): string => `${runId}/run.json`
+
+/** @internal */
+export const cancelled = (runId: string): string => `${runId}/cancelled`
+
+/** @internal */
+export const jobList = (runId: string, prepareId: string): string => `${runId}/prepare/${prepareId}/jobs.json`
+
+/** @internal */
+export const inputs = (runId: string, prepareId: string, jobKey: string): string =>
+  `${runId}/inputs/${prepareId}/${jobKey}/`
+
+/** @internal */
+export const rows = (runId: string, prepareId: string, jobKey: string): string =>
+  `${runId}/rows/${prepareId}/${jobKey}.arrow`
+
+/** @internal */
+export const ledger = (runId: string): string => `${runId}/jobs/`
+
+/** @internal */
+export const outputs = (runId: string, jobKey: string): string => `${runId}/outputs/${jobKey}/`
+
+/** @internal */
+export const results = (runId: string, generation: string): string => `${runId}/results/${generation}/`
+
+/** @internal */
+export const jobKey = (attempt: number, index: number): string => `${attempt}-${String(index).padStart(6, "0")}`
+
+/** The id of a record: its row number in the run, from 0. @internal */
+export const recordId = (row: number): string => `r${String(row).padStart(10, "0")}`
+
+/** The row number of a record id, or -1 for an id that no record of ours has. @internal */
+export const rowOf = (recordId: string): number => {
+  if (recordId.length !== 11 || recordId.charCodeAt(0) !== 114) return -1
+  let row = 0
+  for (let i = 1; i < 11; i++) {
+    const digit = recordId.charCodeAt(i) - 48
+    if (digit < 0 || digit > 9) return -1
+    row = row * 10 + digit
+  }
+  return row
+}

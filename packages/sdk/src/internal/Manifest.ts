@@ -1,0 +1,76 @@
+/**
+ * The manifest of a run and its job list, read and written.
+ *
+ * @internal
+ */
+import type { Processor } from "@bedrock-batch/processors/Processor"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import { BatchError, Damaged, RunConflict } from "../BatchError.ts"
+import { Job } from "../Job.ts"
+import { type Handle, Plan, type Run, RunManifest } from "../RunManifest.ts"
+import type { ObjectStore } from "../store/ObjectStore.ts"
+import { sha256 } from "./Digest.ts"
+import * as Layout from "./Layout.ts"
+import { stored } from "./Stored.ts"
+
+type Store = ObjectStore["Service"]
+
+/** @internal */
+export const plans = stored("prepare", Plan)
+/** @internal */
+export const manifests = stored("Run", RunManifest)
+/** @internal */
+export const jobLists = stored("Run", Schema.Array(Job))
+
+/** @internal */
+export const readJobs = Effect.fnUntraced(function*(store: Store, manifest: RunManifest) {
+  const { key, sha256: digest } = manifest.jobs
+  const bytes = yield* Effect.flatMap(store.get(key), (bytes) =>
+    bytes === null || sha256(bytes) !== digest
+      ? Effect.fail(
+        new BatchError({
+          module: "Run",
+          method: "load",
+          reason: new Damaged({ key, message: `the job list ${key} is ${bytes === null ? "gone" : "not what prepare wrote"}` })
+        })
+      )
+      : Effect.succeed(bytes))
+  return yield* jobLists.decode(key, bytes)
+})
+
+/** @internal */
+export const handleOf = <Row extends object>(manifest: RunManifest, processor: Processor<object>): Handle<Row> => ({
+  // The type parameter lives in the compiler alone.
+  "~@bedrock-batch/sdk/Run": {} as { readonly Row: Row },
+  id: manifest.runId,
+  manifest,
+  processor
+})
+
+/** @internal */
+export const runOf = Effect.fnUntraced(
+  function*<Row extends object>(store: Store, manifest: RunManifest, processor: Processor<object>) {
+    const run: Run<Row> = { ...handleOf<Row>(manifest, processor), jobs: yield* readJobs(store, manifest) }
+    return run
+  }
+)
+
+/** @internal */
+export const readManifest = Effect.fnUntraced(function*(store: Store, runId: string) {
+  const manifest = yield* manifests.read(store, Layout.manifest(runId))
+  if (manifest !== null) return manifest
+  const plan = yield* plans.read(store, Layout.plan(runId))
+  return yield* new BatchError({
+    module: "Run",
+    method: "load",
+    reason: new RunConflict({
+      runId,
+      problem: plan === null ? "not-found" : "not-prepared",
+      differs: [],
+      message: plan === null
+        ? `there is no run ${runId} under ${store.base}`
+        : `run ${runId} is not prepared to its end: call prepare with the same options again`
+    })
+  })
+})

@@ -1,0 +1,200 @@
+/**
+ * Writes a run: the plan first, then each job's files, the job list, and last the manifest, which makes the run prepared.
+ *
+ * @internal
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Stream from "effect/Stream"
+import { BatchError, InvalidOption, InvalidSource, RunConflict } from "../BatchError.ts"
+import type { Job } from "../Job.ts"
+import { type Impossible, Planner } from "../Planner.ts"
+import * as Progress from "../Progress.ts"
+import type { Fingerprint, Plan, RunManifest } from "../RunManifest.ts"
+import type { ObjectStore } from "../store/ObjectStore.ts"
+import type { Batch } from "./Batch.ts"
+import type { Definition } from "./Definition.ts"
+import { freshId, sha256 } from "./Digest.ts"
+import * as HeldBack from "./HeldBack.ts"
+import * as JobWriter from "./JobWriter.ts"
+import * as Layout from "./Layout.ts"
+import { jobLists, manifests, plans } from "./Manifest.ts"
+
+type Store = ObjectStore["Service"]
+
+const error = (reason: BatchError["reason"]) => new BatchError({ module: "prepare", method: "prepare", reason })
+
+/** Above so many bytes, records that wait for their job wait in a temporary file. */
+const heldBackBytes = 32_000_000
+
+/** Gives the run's manifest: the one that is there, or a new one. @internal */
+export const writeRun = Effect.fnUntraced(function*(store: Store, definition: Definition) {
+  const there = yield* manifests.read(store, Layout.manifest(definition.runId))
+  if (there !== null) {
+    yield* agree(definition, there.fingerprint)
+    yield* prepared(there)
+    return there
+  }
+  const planner = yield* plannerOf(definition, definition.bounds)
+  const prepareId = yield* freshId
+  const createdAt = new Date(yield* Clock.currentTimeMillis).toISOString()
+  const { value: plan } = yield* plans.createOrRead(store, Layout.plan(definition.runId), {
+    version: 1,
+    runId: definition.runId,
+    name: definition.name,
+    createdAt,
+    fingerprint: definition.fingerprint,
+    nonce: yield* freshId,
+    bounds: definition.bounds,
+    timeoutHours: definition.timeoutHours,
+    prepareId
+  })
+  yield* agree(definition, plan.fingerprint)
+  const jobs = yield* writeJobs(
+    store,
+    definition,
+    plan,
+    prepareId,
+    plan.prepareId === prepareId ? planner : yield* plannerOf(definition, plan.bounds)
+  )
+  const list = jobLists.encode(jobs)
+  const key = Layout.jobList(definition.runId, prepareId)
+  yield* store.write(key, Stream.make(list))
+  const manifest: RunManifest = {
+    version: 1,
+    runId: definition.runId,
+    name: plan.name,
+    createdAt: plan.createdAt,
+    fingerprint: plan.fingerprint,
+    model: definition.model,
+    region: definition.region,
+    invocationType: definition.processor.invocationType,
+    processor: definition.processor.id,
+    source: definition.source.description,
+    columns: definition.source.columns,
+    answer: definition.answer,
+    rename: definition.rename,
+    bounds: plan.bounds,
+    records: jobs.reduce((sum, job) => sum + job.records, 0),
+    bytes: jobs.reduce((sum, job) => sum + job.bytes, 0),
+    jobs: { key, count: jobs.length, sha256: sha256(list) }
+  }
+  const { value } = yield* manifests.createOrRead(store, Layout.manifest(definition.runId), manifest)
+  yield* agree(definition, value.fingerprint)
+  yield* prepared(value)
+  return value
+})
+
+const prepared = ({ jobs, records, runId }: RunManifest): Effect.Effect<void> =>
+  Progress.emit({ _tag: "Prepared", runId, records, jobs: jobs.count, done: true })
+
+/** The same run id with another fingerprint is refused, with the difference named. */
+const agree = (definition: Definition, fingerprint: Fingerprint): Effect.Effect<void, BatchError> => {
+  const differs = Object.entries(definition.fingerprint).flatMap(([part, digest]) =>
+    new Map(Object.entries(fingerprint)).get(part) === digest ? [] : [part]
+  )
+  return differs.length === 0 ? Effect.void : Effect.fail(error(
+    new RunConflict({
+      runId: definition.runId,
+      problem: "different",
+      differs,
+      message: `run ${definition.runId} exists with another ${differs.join(", ")}: choose another runId, or delete that run if it is not needed`
+    })
+  ))
+}
+
+const plannerOf = (definition: Definition, bounds: Plan["bounds"]): Effect.Effect<Planner, BatchError> => {
+  const planner = Planner.make(bounds, definition.source.count)
+  return Result.isSuccess(planner) ? Effect.succeed(planner.success) : Effect.fail(impossible(definition, planner.failure))
+}
+
+const impossible = (definition: Definition, { message, problem, row }: Impossible): BatchError =>
+  problem === "no-plan"
+    ? error(new InvalidOption({ path: "limits", message }))
+    : error(
+      new InvalidSource({
+        problem,
+        uri: definition.source.uri,
+        row,
+        column: null,
+        message: definition.source.uri === null ? message : `${definition.source.uri}: ${message}`
+      })
+    )
+
+const writeJobs = Effect.fnUntraced(
+  function*(store: Store, definition: Definition, plan: Plan, prepareId: string, planner: Planner) {
+    const { encoder, processor, source } = definition
+    const held = yield* HeldBack.make(heldBackBytes)
+    const writer = JobWriter.make(store, {
+      runId: definition.runId,
+      attempt: 1,
+      model: definition.model,
+      region: definition.region,
+      invocationType: processor.invocationType,
+      prepareId,
+      timeoutHours: plan.timeoutHours,
+      nonce: plan.nonce,
+      columns: source.columns
+    })
+    const jobs: Array<Job> = []
+    let rows = 0
+
+    const write = Effect.gen(function*() {
+      for (const step of planner.takeSteps()) {
+        const job = yield* writer.write(step, held.take(step.records))
+        if (job !== null) jobs.push(job)
+      }
+    })
+
+    const take = Effect.fnUntraced(function*(batch: Batch) {
+      if (rows === 0 && processor.check !== undefined) {
+        const problem = yield* Effect.try({
+          try: () => processor.check?.(encoder.request(batch, 0)) ?? null,
+          catch: (cause) => unencodable(definition, 0, cause)
+        })
+        if (problem !== null) return yield* error(new InvalidOption({ path: "parameters", message: problem }))
+      }
+      const encoded = encoder.encode(batch, rows)
+      if (Result.isFailure(encoded)) return yield* unencodable(definition, encoded.failure.row, encoded.failure.cause)
+      for (const segment of encoded.success) {
+        let taken = 0
+        let start = 0
+        for (const end of segment.ends) {
+          const added = planner.add(end - start)
+          if (Result.isFailure(added)) return yield* impossible(definition, added.failure)
+          if (!added.success) break
+          start = end
+          taken++
+        }
+        if (taken > 0) held.push(HeldBack.head(segment, taken))
+        rows += taken
+        yield* write
+      }
+      yield* Progress.emit({ _tag: "Prepared", runId: definition.runId, records: rows, jobs: jobs.length, done: false })
+    })
+
+    yield* source.batches.pipe(
+      Stream.takeWhile(() => !planner.ended),
+      Stream.runForEach(take)
+    )
+    const ended = planner.end()
+    if (Result.isFailure(ended)) return yield* impossible(definition, ended.failure)
+    yield* write
+    return jobs
+  }
+)
+
+const unencodable = (definition: Definition, row: number, cause: unknown): BatchError =>
+  error(
+    new InvalidSource({
+      problem: "failed",
+      uri: definition.source.uri,
+      row: row + 1,
+      column: null,
+      message: `the request of row ${row + 1} cannot be made: the prompt or the processor threw ${
+        cause instanceof Error ? cause.name : typeof cause
+      }`,
+      cause
+    })
+  )

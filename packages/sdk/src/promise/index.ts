@@ -1,0 +1,209 @@
+/**
+ * `@bedrock-batch/sdk/promise`: the same verbs as Promises; rejections are `BatchError`s.
+ *
+ * @since 0.1.0
+ */
+import type { Processor } from "@bedrock-batch/processors/Processor"
+import type * as PromptModule from "@bedrock-batch/processors/Prompt"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import * as Stream from "effect/Stream"
+import { awaitAll, type AwaitOptions } from "../awaitAll.ts"
+import * as Aws from "../Aws.ts"
+import type { BatchError } from "../BatchError.ts"
+import type { BatchJobs } from "../bedrock/BatchJobs.ts"
+import { collect, type Collected, collectJob, type CollectOptions, finish, type JobReport, type Report } from "../collect.ts"
+import type { EndedJob, Job, RefusedJob, SubmittedJob } from "../Job.ts"
+import type { ResultRow } from "../Outcome.ts"
+import { type AnswerOf, prepare, type PrepareOptions } from "../prepare.ts"
+import { type Event, Progress } from "../Progress.ts"
+import { type Handle, load, type Run, type RunStatus, status, type UntypedResultRow } from "../Run.ts"
+import { run, type FinishOptions } from "../runToEnd.ts"
+import { submit } from "../submit.ts"
+
+/** The same modules as in `@bedrock-batch/sdk`. */
+export { AnthropicMessages, Converse, Processor, Prompt, TitanTextEmbeddings } from "@bedrock-batch/processors"
+/** The error of every rejection. */
+export * as BatchError from "../BatchError.ts"
+/** Where rows come from. */
+export * as Source from "../source/Source.ts"
+/** How a job's end is learnt. */
+export * as Wait from "../wait/Wait.ts"
+
+/**
+ * What every method takes.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface CallOptions {
+  /** Ends the call; paid jobs go on and the ledger stays true. The promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+  /** Called with each event. What it throws is ignored. */
+  readonly onProgress?: ((event: Event) => void) | undefined
+}
+
+/**
+ * A report and its rows; `rows` can be iterated more than once.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CollectedRows<out Row extends object> {
+  readonly report: Report
+  /** Where each result file is, in the order of the rows. */
+  readonly files: ReadonlyArray<string>
+  readonly rows: AsyncIterable<Row>
+}
+
+/**
+ * Options of `awaitAll` with a Promise as callback.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Waiting extends Omit<AwaitOptions<EndedJob, BatchJobs>, "onEnded"> {
+  /** Runs at each job's end; a rejection fails the wait. */
+  readonly onEnded?: ((job: EndedJob) => PromiseLike<unknown>) | undefined
+}
+
+/**
+ * What `run` adds to the options of `prepare`.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Finishing extends Omit<FinishOptions<BatchJobs>, "onEnded"> {}
+
+/**
+ * A client with one runtime; it holds no logic. Its connections open on first use; dispose of it, or declare it with
+ * `await using`, to close them.
+ *
+ * @since 0.1.0
+ * @category models
+ * @example
+ * ```ts
+ * import { BedrockBatch, Prompt, Source } from "@bedrock-batch/sdk/promise"
+ *
+ * await using batch = BedrockBatch.make({ bucket: "my-bucket", roleArn: "arn:aws:iam::123456789012:role/bedrock-batch" })
+ * const { report, rows } = await batch.run({
+ *   name: "jokes",
+ *   source: Source.csv("topics.csv"),
+ *   model: "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+ *   prompt: Prompt.make("Tell me a joke about {topic}.")
+ * })
+ * console.log(report.counts)
+ * for await (const row of rows) console.log(row.batch_status, row.response)
+ * ```
+ */
+export class BedrockBatch implements AsyncDisposable {
+  readonly #runtime: ManagedRuntime.ManagedRuntime<Aws.Services, BatchError>
+
+  private constructor(layer: Layer.Layer<Aws.Services, BatchError>) {
+    this.#runtime = ManagedRuntime.make(layer)
+  }
+
+  /** Makes a client on AWS, or over any layer of the services (`Local.layer(...)` of `@bedrock-batch/emulator`). */
+  static make(options: Aws.Options | { readonly layer: Layer.Layer<Aws.Services, BatchError> }): BedrockBatch {
+    return new BedrockBatch("layer" in options ? options.layer : Aws.layer(options))
+  }
+
+  /** Prepares, submits, awaits and collects; run again after a crash it goes on where it was. */
+  async run<
+    Row extends object,
+    const P extends PromptModule.Any | undefined = undefined,
+    X extends object = never,
+    const N extends { readonly [column: string]: string } = {},
+    const E extends string = "input_text"
+  >(
+    options: PrepareOptions<Row, Aws.Services, P, X, N, E> & Finishing & CallOptions
+  ): Promise<CollectedRows<ResultRow<Row, AnswerOf<P, X>, N>>> {
+    return this.#collected(await this.#call(run<Row, Aws.Services, P, X, N, E>(options), options))
+  }
+
+  /** Writes a run's inputs and its manifest; nothing is paid for. */
+  prepare<
+    Row extends object,
+    const P extends PromptModule.Any | undefined = undefined,
+    X extends object = never,
+    const N extends { readonly [column: string]: string } = {},
+    const E extends string = "input_text"
+  >(
+    options: PrepareOptions<Row, Aws.Services, P, X, N, E> & CallOptions
+  ): Promise<Run<ResultRow<Row, AnswerOf<P, X>, N>>> {
+    return this.#call(prepare<Row, Aws.Services, P, X, N, E>(options), options)
+  }
+
+  /** Submits one job now; for many give the jobs to `awaitAll`, since a Promise cannot wait for its slot. */
+  submit(job: Job, options?: CallOptions): Promise<SubmittedJob | EndedJob> {
+    return this.#call(submit(job), options)
+  }
+
+  /** Submits jobs as slots allow and waits for each one's end. */
+  awaitAll(jobs: Iterable<Job>, options?: Waiting & CallOptions): Promise<ReadonlyArray<EndedJob | RefusedJob>> {
+    const onEnded = options?.onEnded
+    return this.#call(
+      awaitAll(Array.from(jobs, submit), {
+        concurrency: options?.concurrency,
+        wait: options?.wait,
+        onEnded: onEnded === undefined ? undefined : (job) => Effect.promise(() => Promise.resolve(onEnded(job)))
+      }),
+      options
+    )
+  }
+
+  /** Joins the answers to the rows, one output row per input row, in input order. */
+  async collect<Row extends object>(
+    run: Run<Row>,
+    jobs: Iterable<EndedJob | RefusedJob>,
+    options?: CollectOptions & CallOptions
+  ): Promise<CollectedRows<Row>> {
+    return this.#collected(await this.#call(collect(run, jobs, options), options))
+  }
+
+  /** Collects one ended job; done again it finds its result. */
+  collectJob(run: Handle<object>, job: EndedJob, options?: CollectOptions & CallOptions): Promise<JobReport> {
+    return this.#call(collectJob(run, job, options), options)
+  }
+
+  /** Finishes a run whose jobs have all ended, by the ledger. */
+  async finish<Row extends object>(run: Handle<Row>, options?: CollectOptions & CallOptions): Promise<CollectedRows<Row>> {
+    return this.#collected(await this.#call(finish(run, options), options))
+  }
+
+  /** Loads a prepared run by its id; `prepare` with the same options gives it typed. */
+  load(
+    runId: string,
+    options?: CallOptions & { readonly processor?: Processor<object> | undefined }
+  ): Promise<Run<UntypedResultRow>> {
+    return this.#call(load(runId, options), options)
+  }
+
+  /** Says where a run stands; Bedrock is not asked. */
+  status(runId: string, options?: CallOptions): Promise<RunStatus> {
+    return this.#call(status(runId), options)
+  }
+
+  /** Closes the client's connections. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#runtime.dispose()
+  }
+
+  async #call<A>(effect: Effect.Effect<A, BatchError, Aws.Services>, options: CallOptions | undefined): Promise<A> {
+    const { onProgress, signal } = options ?? {}
+    const listened = onProgress === undefined
+      ? effect
+      : Effect.provideService(effect, Progress, (event) => Effect.ignore(Effect.try(() => onProgress(event))))
+    const exit = await this.#runtime.runPromiseExit(listened, signal === undefined ? undefined : { signal })
+    if (Exit.isSuccess(exit)) return exit.value
+    if (Cause.hasInterruptsOnly(exit.cause) && signal?.aborted) throw signal.reason
+    throw Cause.squash(exit.cause)
+  }
+
+  #collected<Row extends object>({ files, report, rows }: Collected<Row>): CollectedRows<Row> {
+    return { report, files, rows: Stream.toAsyncIterable(rows) }
+  }
+}

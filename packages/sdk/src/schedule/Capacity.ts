@@ -1,0 +1,109 @@
+/**
+ * How many jobs may be open now, and the quotas that shape a job.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { baseModel } from "@bedrock-batch/processors/ModelId"
+import type { BatchError } from "../BatchError.ts"
+import * as Limits from "../Limits.ts"
+import * as Slots from "./Slots.ts"
+
+/**
+ * What shares one quota: the jobs of one model in one Region. Inference profiles count as their base model.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Target {
+  readonly region: string
+  /** Model id, inference profile id or ARN. */
+  readonly model: string
+}
+
+/**
+ * The service: slots for open jobs, per Region and base model.
+ *
+ * @since 0.1.0
+ * @category services
+ */
+export class Capacity extends Context.Service<Capacity, {
+  /** The Region that `prepare` plans for. */
+  readonly region: string
+  /** The quotas of a model. */
+  readonly limits: (target: Target) => Effect.Effect<Limits.Limits, BatchError>
+  /** Waits for a slot; it is held until the scope closes, which is when the job has ended. */
+  readonly take: (target: Target) => Effect.Effect<void, BatchError, Scope.Scope>
+  /** Counts a job that is open already, without waiting for a slot. */
+  readonly hold: (target: Target) => Effect.Effect<void, never, Scope.Scope>
+  /**
+   * Tells that the service said "quota": there are fewer slots than was believed. Gives the time to wait, in
+   * milliseconds, before a holder of a slot asks again.
+   */
+  readonly exceeded: (target: Target) => Effect.Effect<number>
+}>()("@bedrock-batch/sdk/Capacity") {}
+
+/**
+ * Options of `layerFixed`.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface FixedOptions {
+  /** The Region that `prepare` plans for. */
+  readonly region: string
+  /** Quotas that differ from `Limits.defaults`; `maxOpenJobs` is the number of slots. */
+  readonly limits?: Partial<Limits.Limits> | undefined
+  /** How long to wait after the service said "quota" before asking again, and before a lost slot is believed in again; default 1 minute. */
+  readonly quotaPause?: Duration.Input | undefined
+}
+
+/**
+ * Layer with a fixed number of slots (`limits.maxOpenJobs`) per Region and base model. When the service says "quota",
+ * there are others at work: the number shrinks to what is open, at least one, and grows again by one each `quotaPause`.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerFixed = (options: FixedOptions): Layer.Layer<Capacity> =>
+  Layer.sync(Capacity, () => {
+    const limits: Limits.Limits = { ...Limits.defaults, ...options.limits }
+    const pause = Duration.toMillis(Duration.fromInputUnsafe(options.quotaPause ?? "1 minute"))
+    const pools = new Map<string, { readonly slots: Slots.Slots; limit: number; shrunkAt: number }>()
+    const pool = (target: Target) => {
+      const key = `${target.region}/${baseModel(target.model)}`
+      let found = pools.get(key)
+      if (found === undefined) {
+        found = { slots: Slots.make(limits.maxOpenJobs), limit: limits.maxOpenJobs, shrunkAt: 0 }
+        pools.set(key, found)
+      }
+      return found
+    }
+    const regrow = Effect.fnUntraced(function*(target: Target) {
+      const state = pool(target)
+      const now = yield* Clock.currentTimeMillis
+      const steps = Math.floor((now - state.shrunkAt) / Math.max(1, pause))
+      if (state.limit >= limits.maxOpenJobs || steps <= 0) return
+      state.limit = Math.min(limits.maxOpenJobs, state.limit + steps)
+      state.shrunkAt = now
+      yield* state.slots.resize(state.limit)
+    })
+    return Capacity.of({
+      region: options.region,
+      limits: () => Effect.succeed(limits),
+      take: (target) => Effect.andThen(regrow(target), Effect.suspend(() => pool(target).slots.take)),
+      hold: (target) => Effect.suspend(() => pool(target).slots.hold),
+      exceeded: Effect.fnUntraced(function*(target: Target) {
+        const state = pool(target)
+        state.limit = Math.max(1, Math.min(state.limit, state.slots.held() - 1))
+        state.shrunkAt = yield* Clock.currentTimeMillis
+        yield* state.slots.resize(state.limit)
+        return pause
+      })
+    })
+  })

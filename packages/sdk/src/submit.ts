@@ -1,0 +1,254 @@
+/**
+ * Verb 2: one job, as a value; running it pays at most once, however often and wherever it is run.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
+import * as Stream from "effect/Stream"
+import { BatchError, Damaged, InvalidOption, RunConflict } from "./BatchError.ts"
+import { BatchJobs, type CreateRequest, type JobState } from "./bedrock/BatchJobs.ts"
+import { sha256OfStream } from "./internal/Digest.ts"
+import type { EndedJob, Job, SubmittedJob } from "./Job.ts"
+import { Ledger } from "./Ledger.ts"
+import * as Progress from "./Progress.ts"
+import { ObjectStore } from "./store/ObjectStore.ts"
+
+/**
+ * An effect that also says which job it submits: the scheduler orders, looks in the ledger and takes a slot before it
+ * runs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Submission<out R = never> extends Effect.Effect<SubmittedJob | EndedJob, BatchError, R> {
+  readonly job: Job
+}
+
+class SubmissionEffect<R> extends Effectable.Class<SubmittedJob | EndedJob, BatchError, R> implements Submission<R> {
+  readonly job: Job
+  readonly #effect: Effect.Effect<SubmittedJob | EndedJob, BatchError, R>
+  constructor(job: Job, effect: Effect.Effect<SubmittedJob | EndedJob, BatchError, R>) {
+    super()
+    this.job = job
+    this.#effect = effect
+  }
+  asEffect() {
+    return this.#effect
+  }
+}
+
+/**
+ * Describes submitting a job: nothing happens until it is run, by `awaitAll` when a slot is free, or by itself.
+ *
+ * What the ledger knows is returned, not sent again: an ended job, or one that Bedrock has accepted. Else the input folder
+ * is checked against the manifest (Bedrock bills every `.jsonl` it finds there), the request is stored, the right to send
+ * it is claimed, and it is sent. After a call without an answer Bedrock's list decides; until it can, this waits.
+ *
+ * Fails with `Refused` when Bedrock says no, `Unavailable` (`quota`, `throttled`) when it says not now, `RunConflict`
+ * (`cancelled`), `Damaged` when the inputs are not what `prepare` wrote. It has one parameter for ever, for
+ * `run.jobs.map(submit)`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { awaitAll, type Run, submit } from "@bedrock-batch/sdk"
+ *
+ * declare const run: Run.Run<{ readonly topic: string }>
+ *
+ * const jobs = awaitAll(run.jobs.map(submit), { concurrency: 20 })
+ * ```
+ */
+export const submit = (job: Job): Submission<BatchJobs | Ledger | ObjectStore> =>
+  new SubmissionEffect(job, submitOnce(job))
+
+/**
+ * Changes how a submission runs (retry, log, time out) and keeps its job.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const mapSubmission = <R, R2>(
+  self: Submission<R>,
+  f: (
+    effect: Effect.Effect<SubmittedJob | EndedJob, BatchError, R>
+  ) => Effect.Effect<SubmittedJob | EndedJob, BatchError, R2>
+): Submission<R2> => new SubmissionEffect(self.job, f(self))
+
+const fail = (reason: BatchError["reason"]) => new BatchError({ module: "submit", method: "submit", reason })
+
+const submitOnce = Effect.fn("submit")(function*(job: Job) {
+  yield* Effect.annotateCurrentSpan({ run: job.runId, job: job.key })
+  const ledger = yield* Ledger
+  const jobs = yield* BatchJobs
+  if (jobs.region !== job.region) {
+    return yield* fail(
+      new InvalidOption({
+        path: "region",
+        message: `job ${job.key} of run ${job.runId} was prepared for Region ${job.region}, and the client is for ${jobs.region}`
+      })
+    )
+  }
+  let request: CreateRequest | null = null
+  /** When the list that showed no job of ours began; null when none was needed. */
+  let listedAt: number | null = null
+  for (;;) {
+    const { at, cancelled, entry } = yield* ledger.look(job)
+    if (entry.ended) {
+      const ended = yield* ledger.ended(job)
+      if (ended !== null) return ended
+    }
+    if (entry.accepted) {
+      const accepted = yield* ledger.accepted(job)
+      if (accepted !== null) return accepted
+    }
+    if (cancelled) {
+      return yield* fail(
+        new RunConflict({
+          runId: job.runId,
+          problem: "cancelled",
+          differs: [],
+          message: `run ${job.runId} is cancelled: job ${job.key} is not submitted`
+        })
+      )
+    }
+    if (request === null) {
+      if (!entry.intended) yield* checkInputs(job)
+      request = yield* ledger.intend(job, yield* requestOf(job))
+    }
+    const unsettled = entry.claims.filter((claim) => !claim.refused)
+    if (unsettled.length > 0) {
+      const beganAt = yield* Clock.currentTimeMillis
+      const adopted = yield* find(job, request, entry.claims[0]!.at)
+      if (adopted !== null) return yield* ledger.accept(adopted)
+      const youngest = Math.max(...unsettled.map((claim) => claim.at))
+      const wait = youngest + ledger.settleAfter - at
+      if (wait > 0) {
+        const millis = Math.min(wait, Math.max(settlePause / 15, Math.min(settlePause, (at - youngest) / 2)))
+        yield* Progress.emit({ _tag: "Waiting", runId: job.runId, job: job.key, why: "unsettled", millis })
+        yield* Effect.sleep(millis)
+        continue
+      }
+      listedAt = beganAt
+    } else {
+      listedAt = null
+    }
+    const number = (entry.claims.at(-1)?.number ?? 0) + 1
+    const outcome = yield* Effect.uninterruptible(claimAndSend(job, request, number, listedAt))
+    if (outcome !== null) return outcome
+  }
+})
+
+/** The longest pause, in milliseconds, before Bedrock's list is asked again while a claim waits for its answer. */
+const settlePause = 15_000
+
+/**
+ * One claim and at most one create call. Null when the claim came to nothing (somebody else has it, it was given up
+ * unsent, or its answer is unknown): the ledger is to be read again.
+ */
+const claimAndSend = Effect.fnUntraced(
+  function*(job: Job, request: CreateRequest, number: number, listedAt: number | null) {
+    const ledger = yield* Ledger
+    const jobs = yield* BatchJobs
+    if (!(yield* ledger.claim(job, number))) return null
+    const { at, cancelled, entry } = yield* ledger.look(job)
+    const mine = entry.claims.find((claim) => claim.number === number)
+    const tooOld = mine === undefined || at - mine.at > ledger.sendWithin
+    const stale = listedAt !== null && (yield* Clock.currentTimeMillis) - listedAt > ledger.sendWithin
+    if (entry.accepted || cancelled || tooOld || stale) {
+      yield* ledger.refuse(job, number, {
+        version: 1,
+        sent: false,
+        code: "NotSent",
+        message: entry.accepted
+          ? "the job is accepted already"
+          : cancelled
+          ? "the run is cancelled"
+          : "too much time passed between the claim and the call"
+      })
+      return null
+    }
+    const answer = yield* Effect.result(jobs.create(request))
+    if (answer._tag === "Success") {
+      const now = yield* Clock.currentTimeMillis
+      return yield* ledger.accept({
+        ...job,
+        arn: answer.success.arn,
+        submittedAt: new Date(now).toISOString(),
+        adopted: false
+      })
+    }
+    const reason = answer.failure.reason
+    const refused = reason._tag === "Refused" ||
+      (reason._tag === "Unavailable" && (reason.code === "quota" || reason.code === "throttled"))
+    if (!refused) return null
+    yield* ledger.refuse(job, number, { version: 1, sent: true, code: reason.code, message: reason.message })
+    return yield* answer.failure
+  }
+)
+
+/** Looks for a job of ours in Bedrock's whole list: by input and output URIs, and by token where it is shown. */
+const find = Effect.fnUntraced(function*(job: Job, request: CreateRequest, firstClaimAt: number) {
+  const jobs = yield* BatchJobs
+  const day = 86_400_000
+  const same = (uri: string | null, ours: string) => uri !== null && uri.replace(/\/$/, "") === ours.replace(/\/$/, "")
+  const ours = (state: JobState) =>
+    same(state.inputUri, request.inputUri) && same(state.outputUri, request.outputUri) &&
+    (state.token === null || state.token === request.clientRequestToken)
+  const found = yield* jobs.list({ nameContains: request.jobName, submittedAfter: firstClaimAt - day }).pipe(
+    Stream.filter(ours),
+    Stream.runHead
+  )
+  if (found._tag === "None") return null
+  const submitted: SubmittedJob = { ...job, arn: found.value.arn, submittedAt: found.value.submittedAt, adopted: true }
+  return submitted
+})
+
+const requestOf = Effect.fnUntraced(function*(job: Job) {
+  const store = yield* ObjectStore
+  const jobs = yield* BatchJobs
+  const request: CreateRequest = {
+    ...jobs.settings,
+    jobName: job.name,
+    clientRequestToken: job.token,
+    modelId: job.model,
+    modelInvocationType: job.invocationType,
+    inputUri: store.uri(job.input),
+    outputUri: store.uri(job.output),
+    timeoutHours: job.timeoutHours
+  }
+  return request
+})
+
+/** Compares the job's input folder with what `prepare` wrote: the whole key list, sizes, and content. */
+const checkInputs = Effect.fnUntraced(function*(job: Job) {
+  const store = yield* ObjectStore
+  const { objects } = yield* store.list(job.input)
+  const expected = new Map(job.files.map((file) => [file.key, file]))
+  for (const object of objects) {
+    const file = expected.get(object.key)
+    if (file === undefined) {
+      return yield* fail(
+        new Damaged({
+          key: object.key,
+          message: `${object.key} lies in the input folder of job ${job.key} and is not part of it; ` +
+            `Bedrock would run and bill it, so remove it first`
+        })
+      )
+    }
+    const intact = object.size === file.size &&
+      (object.etag === file.etag || (yield* sha256OfStream(store.read(object.key))) === file.sha256)
+    if (!intact) {
+      return yield* fail(
+        new Damaged({ key: object.key, message: `${object.key} is not what prepare wrote; nothing was submitted` })
+      )
+    }
+    expected.delete(object.key)
+  }
+  for (const key of expected.keys()) {
+    return yield* fail(new Damaged({ key, message: `the input file ${key} of job ${job.key} is gone; nothing was submitted` }))
+  }
+})
+
