@@ -192,22 +192,40 @@ type Respond = (requests: ReadonlyArray<RecordRequest>) => Effect.Effect<Readonl
 
 const concurrentRecords = 16
 
-const respondWith = (responder: Responder): Respond => (requests) => {
-  const results = requests.map((request): unknown => {
+const respondWith = (responder: Responder): Respond => {
+  const call = (request: RecordRequest): unknown => {
     try {
       return responder(request)
     } catch {
       return brokenResponder
     }
-  })
-  if (!results.some((result) => Effect.isEffect(result) || result instanceof Promise)) return Effect.succeed(results)
-  return Effect.forEach(results, (result) => {
+  }
+  const toEffect = (result: unknown): Effect.Effect<unknown> => {
+    if (!Effect.isEffect(result) && !(result instanceof Promise)) return Effect.succeed(result)
     const effect: Effect.Effect<unknown, unknown> = Effect.isEffect(result)
       // A responder's Effect is declared to need no services.
       ? result as Effect.Effect<unknown, unknown>
-      : Effect.tryPromise(async () => await result)
+      : Effect.tryPromise(() => result)
     return Effect.catchCause(effect, () => Effect.succeed(brokenResponder))
-  }, { concurrency: concurrentRecords })
+  }
+  return (requests) =>
+    Effect.suspend(() => {
+      const results: Array<unknown> = []
+      for (const [index, request] of requests.entries()) {
+        const result = call(request)
+        if (Effect.isEffect(result) || result instanceof Promise) {
+          // From the first answer that takes time on, records are asked a few at a time.
+          return Effect.map(
+            Effect.forEach(requests.slice(index), (one, offset) => Effect.suspend(() => toEffect(offset === 0 ? result : call(one))), {
+              concurrency: concurrentRecords
+            }),
+            (rest) => [...results, ...rest]
+          )
+        }
+        results.push(result)
+      }
+      return Effect.succeed(results)
+    })
 }
 
 /**

@@ -1,9 +1,9 @@
 import { assert, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import * as Emulator from "../src/Emulator.ts"
 import * as Storage from "../src/Storage.ts"
-import { answers, folder, lines, put, request, text } from "./Fixture.ts"
+import { answers, converse, emulate, folder, lines, put, request, text } from "./Fixture.ts"
 
 it.effect("runs a job through its states by the clock and writes shuffled output and a manifest", () =>
   Effect.gen(function*() {
@@ -43,3 +43,178 @@ it.effect("runs a job through its states by the clock and writes shuffled output
     assert.strictEqual(final.endTime, final.lastModifiedTime)
     assert.deepInclude(yield* emulator.stats, { jobsCreated: 1, recordsProcessed: 200 })
   }))
+
+it.effect("expires a job that could not begin in time, and cuts one short that could not end in time", () =>
+  Effect.gen(function*() {
+    const waiting = yield* emulate({ timing: { queued: "40 hours" } })
+    const expired = yield* waiting.after("23 hours")
+    assert.strictEqual(expired.status, "Scheduled")
+    yield* TestClock.adjust("1 hour")
+    const later = yield* waiting.emulator.get(expired.jobArn)
+    assert.strictEqual(later.status, "Expired")
+    assert.strictEqual(later.lastModifiedTime, later.jobExpirationTime)
+    assert.isTrue(Date.parse(later.endTime!) - Date.parse(later.submitTime) < 600_000)
+    const patient = yield* waiting.after("41 hours", { timeoutDurationInHours: 48 })
+    assert.strictEqual(patient.status, "Completed")
+
+    const slow = yield* emulate({ timing: { submitted: 0, validating: 0, queued: 0, running: "96 hours" } })
+    const partial = yield* slow.after("25 hours")
+    assert.deepInclude(partial, { status: "PartiallyCompleted", totalRecordCount: 200, processedRecordCount: 50 })
+    const lines = yield* slow.output(partial)
+    assert.strictEqual(lines.filter((line) => line.error?.expired === true).length, 150)
+  }))
+
+it.effect("stops a job in every open state, and keeps what was run", () =>
+  Effect.gen(function*() {
+    const { emulator, output, after } = yield* emulate()
+    for (const [time, status, processed] of [[0, "Submitted", 0], ["90 seconds", "Validating", 0], ["150 seconds", "Scheduled", 0], ["8 minutes", "InProgress", 100]] as const) {
+      const open = yield* after(time)
+      assert.strictEqual(open.status, status)
+      yield* emulator.stop(open.jobArn)
+      assert.strictEqual((yield* emulator.get(open.jobArn)).status, "Stopping")
+      yield* emulator.stop(open.jobArn)
+      yield* TestClock.adjust("1 minute")
+      const stopped = yield* emulator.get(open.jobArn)
+      assert.deepInclude(stopped, { status: "Stopped", processedRecordCount: processed })
+      assert.strictEqual((yield* output(stopped)).length, processed)
+      const error = yield* Effect.flip(emulator.stop(open.jobArn))
+      assert.strictEqual(error.name, "ConflictException")
+    }
+    assert.deepStrictEqual((yield* emulator.stats).open, { "anthropic.claude-haiku-4-5-20251001-v1:0": 0 })
+  }))
+
+it.effect("fails jobs whose input breaks a rule, after it has accepted them", () =>
+  Effect.gen(function*() {
+    const { after, storage } = yield* emulate({ limits: { maxRecords: 300, maxFileRecords: 250, maxFileBytes: 60_000, maxJobBytes: 100_000 } })
+    const messageFor = Effect.fnUntraced(function*(name: string, text: string | ReadonlyArray<string>) {
+      for (const [index, part] of (typeof text === "string" ? [text] : text).entries()) {
+        yield* put(storage, `s3://bucket/${name}/${index}.jsonl`, part)
+      }
+      const job = yield* after("1 hour", { inputDataConfig: { s3InputDataConfig: { s3Uri: `s3://bucket/${name}/` } } })
+      assert.strictEqual(job.status, "Failed", name)
+      assert.strictEqual(job.totalRecordCount, 0)
+      return job.message!
+    })
+    assert.match(yield* messageFor("few", lines(2)), /contains less records \(2\) than the required minimum of: 100$/)
+    assert.match(yield* messageFor("none", []), /No JSONL files/)
+    assert.match(yield* messageFor("blank", "\n\n"), /less records \(0\)/)
+    assert.match(yield* messageFor("file", lines(251)), /more records \(251\) than the allowed maximum of: 250/)
+    assert.match(yield* messageFor("job", [lines(160), lines(160)]), /more records \(320\) than the allowed maximum of: 300/)
+    assert.match(yield* messageFor("large", lines(100, () => converse("x".repeat(1000)))), /larger \(\d+ bytes\) than the allowed maximum of: 60000/)
+    assert.match(yield* messageFor("larger", Array(2).fill(lines(100, () => converse("x".repeat(420))))), /larger .* maximum of: 100000/)
+    assert.match(yield* messageFor("text", `${lines(3)}plain text\n`), /^Line 4 of the input file s3:\/\/bucket\/text\/0.jsonl is not a JSON object$/)
+    assert.match(yield* messageFor("array", "[]\n"), /Line 1 .* is not a JSON object/)
+    assert.match(yield* messageFor("body", "{\"recordId\":\"a\",\"modelInput\":\"{}\"}\n"), /has no modelInput object/)
+    assert.match(yield* messageFor("id", "{\"recordId\":7,\"modelInput\":{}}\n"), /recordId that is not a string/)
+    assert.match(yield* messageFor("bom", `\ufeff${lines(100)}`), /Line 1/)
+    const sneaky = yield* after("1 hour", { inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://bucket/in/a.jsonl.out" } } })
+    assert.match(sneaky.message!, /No JSONL files/)
+  }))
+
+it.effect("generates record ids, passes over blank lines, and joins U+2028 and split characters rightly", () =>
+  Effect.gen(function*() {
+    const { after, output, storage } = yield* emulate({ limits: { minRecords: 1 } })
+    const odd = "é\u2028\u2029\u0085🙂"
+    const input = `{"modelInput":${JSON.stringify(converse(odd))}}\r\n\n{"recordId":"b","modelInput":${JSON.stringify(converse(odd))},"more":1}`
+    const bytes = new TextEncoder().encode(input)
+    const parts = Array.from(bytes, (byte) => new Uint8Array([byte]))
+    yield* storage.write("s3://bucket/in/a.jsonl", Stream.fromArray(parts))
+    const job = yield* after("1 hour", { modelInvocationType: "Converse" })
+    assert.strictEqual(job.successRecordCount, 2)
+    const out = yield* output(job)
+    assert.deepStrictEqual(out.map((line) => Object.keys(line)), Array(2).fill(["recordId", "modelInput", "modelOutput"]))
+    assert.isTrue(out.some((line) => /^[A-Z0-9]{11}$/.test(line.recordId)))
+    assert.isTrue(out.every((line) => line.modelInput.messages[0].content[0].text === odd))
+  }))
+
+it.effect("takes the user's answers at once, as promises and as effects, and gives a broken one's record an error", () =>
+  Effect.gen(function*() {
+    let next = 0
+    const answersOf = [
+      () => ({ plain: true }),
+      () => Promise.resolve({ promised: true }),
+      () => Effect.succeed({ effect: true }).pipe(Effect.delay(1)),
+      () => ({ error: { errorCode: 418, errorMessage: "teapot" } }),
+      () => Promise.reject(new Error("no")),
+      () => Effect.die("no"),
+      () => {
+        throw new Error("no")
+      },
+      () => null
+    ]
+    const { emulator, output } = yield* emulate({ responder: () => answersOf[next++ % answersOf.length]!() })
+    const { jobArn } = yield* emulator.create(request())
+    yield* TestClock.adjust("1 hour")
+    for (let i = 0; i < 40; i++) {
+      yield* Effect.yieldNow
+      yield* TestClock.adjust(1)
+    }
+    const job = yield* emulator.get(jobArn)
+    assert.deepInclude(job, { status: "Completed", successRecordCount: 100, errorRecordCount: 100 })
+    const kinds = new Set((yield* output(job)).map((line) => JSON.stringify(line.modelOutput ?? line.error)))
+    assert.strictEqual(kinds.size, 6)
+  }))
+
+it.effect("fails a job whose output cannot be written, and goes on", () =>
+  Effect.gen(function*() {
+    const { after } = yield* emulate({
+      storage: { ...Storage.memory(), list: () => Effect.die(new Error("the disk is gone")) }
+    })
+    const job = yield* after("1 hour")
+    assert.strictEqual(job.status, "Failed")
+    assert.match(job.message!, /the disk is gone/)
+    const leaving = yield* emulate({ storage: Storage.folder(yield* folder) })
+    const out = yield* leaving.after("1 hour", { inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://bucket/../../../etc/" } } })
+    assert.match(out.message!, /leaves the folder/)
+  }))
+
+it.effect("gives the same ids and bytes for the same seed, and others for another", () =>
+  Effect.gen(function*() {
+    const run = Effect.fnUntraced(function*(seed: string) {
+      const { after, storage } = yield* emulate({ seed })
+      const job = yield* after("1 hour")
+      return [job.jobArn, Buffer.from(storage.objects.get(`s3://bucket/out/${job.jobArn.slice(-12)}/a.jsonl.out`) ?? []).toString()]
+    })
+    const first = yield* run("one")
+    assert.deepStrictEqual(yield* run("one"), first)
+    assert.notStrictEqual((yield* run("two"))[1], first[1])
+  }))
+
+it.live("runs ten thousand jobs over three virtual days in seconds", () =>
+  Effect.gen(function*() {
+    const total = 10_000
+    const started = performance.now()
+    const seen = yield* Effect.gen(function*() {
+      const { emulator, storage } = yield* emulate({
+        limits: { minRecords: 1, maxOpenJobs: 300 },
+        timing: { submitted: "1 minute", validating: "2 minutes", queued: "30 minutes", running: ({ id }) => (60 + id.charCodeAt(0)) * 30_000 }
+      })
+      yield* put(storage, "s3://bucket/in/a.jsonl", lines(10))
+      let created = 0
+      let refused = 0
+      for (let tick = 0; tick < 3 * 24 * 6; tick++) {
+        while (created < total) {
+          const name = yield* Effect.result(emulator.create(request({ jobName: `job-${created}`, clientRequestToken: `token-${created}` })))
+          if (name._tag === "Failure") {
+            refused++
+            break
+          }
+          created++
+        }
+        yield* TestClock.adjust("10 minutes")
+      }
+      const pages: Array<string> = []
+      for (let nextToken: string | undefined, first = true; first || nextToken !== undefined; first = false) {
+        const page = yield* emulator.list({ maxResults: "1000", nextToken })
+        pages.push(...page.invocationJobSummaries.map((job) => job.status))
+        nextToken = page.nextToken
+      }
+      return { created, refused, pages, stats: yield* emulator.stats }
+    }).pipe(Effect.provide(TestClock.layer()))
+    assert.strictEqual(seen.created, total)
+    assert.isAbove(seen.refused, 10)
+    assert.strictEqual(seen.pages.filter((status) => status === "Completed").length, total)
+    assert.deepInclude(seen.stats, { jobsCreated: total, recordsProcessed: total * 10 })
+    assert.strictEqual(seen.stats.maxOpenSeen["anthropic.claude-haiku-4-5-20251001-v1:0"], 300)
+    assert.isBelow(performance.now() - started, 30_000)
+  }), 120_000)

@@ -1,8 +1,10 @@
 import { Effect, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import type { Storage } from "../src/Storage.ts"
+import * as Emulator from "../src/Emulator.ts"
+import { memory, type Storage } from "../src/Storage.ts"
 
 export const haiku = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 export const role = "arn:aws:iam::123456789012:role/batch"
@@ -44,4 +46,29 @@ export const request = (overrides: Record<string, unknown> = {}) => ({
   inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://bucket/in/" } },
   outputDataConfig: { s3OutputDataConfig: { s3Uri: "s3://bucket/out" } },
   ...overrides
+})
+
+/** An emulator over memory with one input of 200 records, whose jobs take a minute in each phase and ten to run. */
+export const emulate = Effect.fnUntraced(function*(options: Partial<Emulator.Options> = {}) {
+  const storage = memory()
+  yield* put(storage, "s3://bucket/in/a.jsonl", lines(200))
+  const emulator = yield* Emulator.make({
+    storage,
+    seed: "test",
+    timing: { submitted: "1 minute", validating: "1 minute", queued: "1 minute", running: "10 minutes", stopping: "1 minute" },
+    ...options
+  })
+  /** Creates a job and returns it as it is after `time`. */
+  const after = Effect.fnUntraced(function*(time: Parameters<typeof TestClock.adjust>[0], overrides: Record<string, unknown> = {}) {
+    const { jobArn } = yield* emulator.create(request(overrides))
+    yield* TestClock.adjust(time)
+    return yield* emulator.get(jobArn)
+  })
+  /** The output lines of a job. */
+  const output = (job: { readonly jobArn: string }) =>
+    Effect.suspend(() => {
+      const uri = `s3://bucket/out/${job.jobArn.slice(-12)}/a.jsonl.out`
+      return storage.objects.has(uri) ? answers(storage, uri) : Effect.succeed([])
+    })
+  return { emulator, storage, after, output }
 })
