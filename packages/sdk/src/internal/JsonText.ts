@@ -18,6 +18,9 @@ export const jsonText = (value: unknown): string => {
   }
 }
 
+/** Below this a float32 has fewer than six exact digits. */
+const smallestNormal = 2 ** -126
+
 /**
  * A float32 number with as few digits as read back to the same float32: `0.1`, not `0.10000000149011612`. The number
  * must be finite.
@@ -26,7 +29,7 @@ export const jsonText = (value: unknown): string => {
  */
 export const float32Text = (value: number): string => {
   if (Object.is(value, -0)) return "-0"
-  for (let digits = 6; digits < 9; digits++) {
+  for (let digits = Math.abs(value) < smallestNormal ? 1 : 6; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits))
     if (Math.fround(short) === value) return String(short)
   }

@@ -103,13 +103,11 @@ const checkOptions = Effect.fnUntraced(function*(options: CsvOptions & { readonl
   }
   const readers = new Map<string, CellReader>()
   for (const field of fields) {
-    readers.set(
-      field.name,
-      yield* Effect.try({
-        try: () => makeReader(field),
-        catch: (cause) => invalidOption("csv", `columns.${field.name}`, "its values cannot be read from text", cause)
-      })
-    )
+    const reader = makeReader(field)
+    if (reader === null) {
+      return yield* invalidOption("csv", `columns.${field.name}`, "its schema has no text form; use one that decodes")
+    }
+    readers.set(field.name, reader)
   }
   const schemas = yield* Effect.forEach(fields, jsonSchemaOf)
   return {

@@ -167,15 +167,16 @@ const nextOfAsyncIterable = (rows: AsyncIterable<unknown>): Effect.Effect<Next, 
   )
 
 const nextOfStream = <E, R>(rows: Stream.Stream<unknown, E, R>): Effect.Effect<Next, never, R | Scope.Scope> =>
-  Effect.gen(function*() {
-    const context = yield* Effect.context<R>()
-    const pull = yield* Stream.toPull(Stream.provideContext(rows, context))
-    return pull.pipe(
-      Effect.map((taken): ReadonlyArray<unknown> | null => taken),
-      Pull.catchDone(() => Effect.succeed(null)),
-      Effect.mapError(failed)
+  Effect.context<R>().pipe(
+    Effect.flatMap((context) => Stream.toPull(Stream.provideContext(rows, context))),
+    Effect.map((pull): Next =>
+      pull.pipe(
+        Effect.map((taken): ReadonlyArray<unknown> | null => taken),
+        Pull.catchDone(() => Effect.succeed(null)),
+        Effect.mapError(failed)
+      )
     )
-  })
+  )
 
 /** The rows that were taken and are not in a batch yet. */
 class Held {

@@ -55,7 +55,7 @@ const arbitraries: { readonly [T in ColumnType]: Arbitrary.Arbitrary<unknown> } 
   date: Arbitrary.schema(Schema.Date),
   binary: Arbitrary.schema(Schema.Uint8Array),
   json: Arbitrary.schema(Schema.Union([Schema.Array(Schema.Int), Schema.Struct({ a: Schema.Boolean }), Schema.Boolean])),
-  vector: Arbitrary.schema(Schema.Array(Schema.Finite)).pipe(Arbitrary.map((values) => Float32Array.from(values)))
+  vector: Arbitrary.schema(Schema.Array(Schema.Finite)).pipe(Arbitrary.map((values) => Float32Array.from(values).map((value) => Number.isFinite(value) ? value : 0.1)))
 }
 
 const types = Object.keys(arbitraries) as Array<ColumnType>

@@ -65,17 +65,19 @@ const vectorReader = (schema: Decodable): CellReader => {
 
 /**
  * Makes the reader of a column. Texts, numbers, booleans, dates and bytes are read with the schema's string codec;
- * structured values and vectors are JSON text, as the CSV sink writes them.
+ * structured values and vectors are JSON text, as the CSV sink writes them. Null when text cannot hold its values: those
+ * of a class without a codec.
  *
  * @internal
  */
-export const makeReader = (field: Field): CellReader => {
+export const makeReader = (field: Field): CellReader | null => {
   const ast = withoutNull(field.ast)
   if (SchemaAST.isString(ast) && ast.encoding === undefined && ast.checks === undefined) return Result.succeed
   const schema = Schema.make<Decodable>(ast)
   if (field.type === "vector") return vectorReader(schema)
   if (field.type === "json") {
     const json = Schema.toCodecJson(schema)
+    if (SchemaAST.isDeclaration(ast) && SchemaAST.isDeclaration(SchemaAST.toEncoded(json.ast))) return null
     if (isStructured(json.ast)) return decoder(Schema.fromJsonString(json))
   }
   return decoder(Schema.toCodecStringTree(schema))
