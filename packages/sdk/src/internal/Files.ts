@@ -125,8 +125,8 @@ export const syncFolder = (folder: string): Effect.Effect<void, FileFailed> =>
 const statsAtOnce = 64
 
 /**
- * The files below `root` whose key starts with `prefix`, in no order. Links to files count as files, links to folders are
- * not followed. A file that goes away meanwhile is left out.
+ * The files below `root` whose key starts with `prefix`, in no order. Links to files count as files, links to folders
+ * are not followed. A file that goes away meanwhile is left out.
  *
  * @internal
  */
@@ -134,7 +134,7 @@ export const files = (root: string, prefix: string): Effect.Effect<Array<ObjectI
   attempt(async () => {
     const keys: Array<string> = []
     const top = prefix.slice(0, prefix.lastIndexOf("/") + 1)
-    const folders = [top]
+    const folders = top.startsWith(`${tempFolder}/`) ? [] : [top]
     for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
       for (const entry of await entries(path.join(root, folder))) {
         const key = folder + entry.name

@@ -70,7 +70,8 @@ const throttles = new Set([
 ])
 
 const hints: { readonly [code: string]: string } = {
-  AccessDenied: "check that the credentials may do this there (a missing object looks like this too, without s3:ListBucket)",
+  AccessDenied:
+    "check that the credentials may do this there (without s3:ListBucket, a missing object looks like this too)",
   NoSuchBucket: "check the bucket's name and account",
   PermanentRedirect: "the bucket is in another Region: set `region`",
   AuthorizationHeaderMalformed: "the bucket is in another Region: set `region`",
@@ -92,7 +93,8 @@ const toReason = (failure: CallFailed, what: string): Reason => {
   if (failure.status === null) {
     if (failure.code === "CredentialsProviderError") return refused()
     if (failure.detail === "Region is missing") {
-      return new InvalidOption({ path: "region", message: `${what}: set \`region\` or AWS_REGION`, cause: failure.cause })
+      const message = `${what}: no AWS Region is known; set \`region\` or AWS_REGION`
+      return new InvalidOption({ path: "region", message, cause: failure.cause })
     }
     return unavailable("network")
   }

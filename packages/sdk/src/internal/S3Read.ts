@@ -94,7 +94,7 @@ export const read = ({ client, method, range, target, uri }: ReadOptions): Strea
       const answer = yield* call((abortSignal) => client.send(command, { abortSignal }))
       const stream = answer.Body
       if (!(stream instanceof Readable)) {
-        return yield* new CallFailed({ status: 200, code: "NoBody", detail: "the answer has no body", cause: undefined })
+        return yield* broken("NoBody", "the answer has no body")
       }
       const held = extent(answer)
       if ((ranged && held?.start !== position) || (end !== null && held?.end !== end)) {
@@ -131,7 +131,9 @@ export const read = ({ client, method, range, target, uri }: ReadOptions): Strea
       Effect.tryPromise({ try: () => from.chunks.next(), catch: fromCause }).pipe(
         Effect.flatMap((step) => {
           if (step.done !== true && step.value instanceof Uint8Array) return Effect.succeed(step.value)
-          return end === null || position >= end ? Effect.succeed(null) : Effect.fail(cut())
+          return end === null || position >= end
+            ? Effect.succeed(null)
+            : Effect.fail(broken("ECONNRESET", "the connection was cut"))
         })
       )
 
@@ -158,4 +160,4 @@ const discard = (stream: Readable): void => {
   stream.destroy()
 }
 
-const cut = () => new CallFailed({ status: null, code: "ECONNRESET", detail: "the connection was cut", cause: undefined })
+const broken = (code: string, detail: string) => new CallFailed({ status: null, code, detail, cause: undefined })

@@ -32,9 +32,9 @@ export interface Uploaded {
 }
 
 /**
- * A client for one upload. The library neither cancels the calls it has open nor stops waiting for more bytes when one of
- * them fails; this client does both. Only the calls that begin and abort an upload are left alone: cut short, they would
- * leave parts behind.
+ * A client for one upload. The library neither cancels the calls it has open nor stops waiting for more bytes when one
+ * of them fails; this client does both. Only the calls that begin and abort an upload are left alone: cut short, they
+ * would leave parts behind.
  */
 const guarded = (client: S3Client, signal: AbortSignal, onFailure: (error: unknown) => void): S3Client =>
   new Proxy(client, {
@@ -96,8 +96,9 @@ interface Target {
 }
 
 /**
- * Uploads a stream under a key that must be free, with `metadata`. A failure of S3 is a value; the error channel is that of
- * the stream. When the stream fails or the fiber is interrupted, the upload is aborted and nothing becomes visible.
+ * Uploads a stream under a key that must be free, with `metadata`. A failure of S3 is a value; the error channel is
+ * that of the stream. When the stream fails or the fiber is interrupted, the upload is aborted and nothing becomes
+ * visible.
  *
  * @internal
  */

@@ -41,7 +41,7 @@ const createBytes = 8 * 1024 * 1024
 const abandonedAfter = 24 * 60 * 60 * 1000
 
 /** How often a write begins again because its folder was removed under it. */
-const maximumTries = 8
+const maximumTries = 100
 
 /**
  * Options of `make` and `layer`.
@@ -59,13 +59,15 @@ export interface Options {
 const failure = (method: string, reason: BatchError["reason"]) => new BatchError({ module, method, reason })
 
 /**
- * Makes the store. Removes temporary files that are more than 24 hours old, and fails with `Refused` if the folder cannot
- * be used or (code `LinkUnsupported`) its file system has no hard links.
+ * Makes the store. Removes temporary files that are more than 24 hours old, and fails with `Refused` if the folder
+ * cannot be used or (code `LinkUnsupported`) its file system has no hard links.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Return<ObjectStore["Service"], BatchError> {
+export const make = Effect.fnUntraced(function*(
+  options: Options
+): Effect.fn.Return<ObjectStore["Service"], BatchError> {
   const root = path.resolve(options.directory)
   const temp = path.join(root, tempFolder)
   const bucket = options.bucket ?? "local-bedrock-batch"
@@ -140,7 +142,9 @@ export const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Ret
 
   /** The object at a key that is to be written, null if the key is free; a key that is a folder is an error. */
   const occupant = Effect.fnUntraced(function*(method: string, key: string, file: string) {
-    const there = yield* Effect.mapError(inspect(key, file), (failed) => toBatchError(method, `cannot write ${file}`, failed))
+    const there = yield* inspect(key, file).pipe(
+      Effect.mapError((failed) => toBatchError(method, `cannot write ${file}`, failed))
+    )
     if (there !== null) return there
     // Removes an empty folder that a removed object left behind.
     return yield* attempt(() => fs.rmdir(file)).pipe(
@@ -159,16 +163,19 @@ export const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Ret
       failed.code === "ENOTDIR" || failed.code === "EEXIST"
         ? Key.invalid(key, "lies below an object, and in a folder a name cannot be both", { module, method })
         : toBatchError(method, `cannot write ${file}`, failed)
+    // EEXIST of mkdir is an error (the folder is a file), that of link an answer.
+    const link = attempt(() => fs.mkdir(folder, { recursive: true })).pipe(
+      Effect.mapError((failed) => (failed.code === "ENOENT" ? failed : broken(failed))),
+      Effect.andThen(attempt(() => fs.link(made, file)).pipe(Effect.as("linked"), orOn(["EEXIST"], "taken")))
+    )
     for (let tries = 1;; tries++) {
-      yield* Effect.mapError(attempt(() => fs.mkdir(folder, { recursive: true })), broken)
-      const answer = yield* attempt(() => fs.link(made, file)).pipe(
-        Effect.as("linked"),
-        orOn(["EEXIST"], "taken"),
-        orOn(["ENOENT"], "gone"),
-        Effect.mapError(broken)
+      const answer = yield* Effect.catchIf(
+        link,
+        (error) => error instanceof FileFailed,
+        (failed) => (failed.code === "ENOENT" ? Effect.succeed("gone") : Effect.fail(broken(failed)))
       )
       if (answer === "linked") {
-        yield* Effect.mapError(syncUp(folder), broken)
+        yield* syncUp(folder).pipe(orOn(["ENOENT"], undefined), Effect.mapError(broken))
         return true
       }
       if (answer === "taken" && (yield* occupant(method, key, file)) !== null) return false
@@ -250,8 +257,11 @@ export const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Ret
     durable.clear()
     yield* attempt(() => fs.unlink(file)).pipe(
       // A folder is no object: EISDIR, on some platforms EPERM.
-      Effect.catchIf((failed) => failed.code === "EPERM", (failed) =>
-        Effect.flatMap(attempt(() => fs.lstat(file)), (stat) => (stat.isDirectory() ? Effect.void : Effect.fail(failed)))),
+      Effect.catchIf(
+        (failed) => failed.code === "EPERM",
+        (failed) =>
+          Effect.flatMap(attempt(() => fs.lstat(file)), (at) => (at.isDirectory() ? Effect.void : Effect.fail(failed)))
+      ),
       orOn([...absent, "EISDIR"], undefined),
       Effect.mapError((failed) => toBatchError("remove", `cannot remove ${file}`, failed))
     )
@@ -293,7 +303,9 @@ const sweep = async (temp: string, before: number): Promise<void> => {
     const file = path.join(temp, name)
     const stat = await fs.stat(file).catch(() => null)
     // The change time too: a file may have been given a time of modification from another clock.
-    if (stat !== null && Math.max(stat.mtimeMs, stat.ctimeMs) < before) await fs.rm(file, { force: true, recursive: true })
+    if (stat !== null && Math.max(stat.mtimeMs, stat.ctimeMs) < before) {
+      await fs.rm(file, { force: true, recursive: true })
+    }
   }
 }
 
@@ -311,7 +323,11 @@ const linkTwice = async (temp: string): Promise<readonly [string | null, string 
 }
 
 /** The bytes of a file as it was when it was opened: a name that is given to another file later does not matter. */
-const readFile = (file: string, location: string, range: ByteRange | undefined): Stream.Stream<Uint8Array, BatchError> => {
+const readFile = (
+  file: string,
+  location: string,
+  range: ByteRange | undefined
+): Stream.Stream<Uint8Array, BatchError> => {
   const broken = (failed: FileFailed) =>
     absent.includes(failed.code)
       ? failure("read", new Refused({ code: "NoSuchKey", message: `there is no object ${location} (${file})` }))
@@ -331,7 +347,10 @@ const readFile = (file: string, location: string, range: ByteRange | undefined):
       const chunk = new Uint8Array(Math.min(chunkBytes, end - position))
       const { bytesRead } = yield* Effect.mapError(attempt(() => handle.read(chunk, 0, chunk.length, position)), broken)
       if (bytesRead === 0) {
-        return yield* failure("read", new Damaged({ key: location, message: `${file} was cut short while it was read` }))
+        return yield* failure("read", new Damaged({
+          key: location,
+          message: `${file} was cut short while it was read`
+        }))
       }
       position += bytesRead
       return [chunk.subarray(0, bytesRead)] as const
@@ -341,8 +360,8 @@ const readFile = (file: string, location: string, range: ByteRange | undefined):
 }
 
 /**
- * Layer that keeps the files of runs in a folder. An object is a file, written under a temporary name in `.tmp`, forced to
- * the disk and then linked to its name, so that it is there whole or not at all, and never replaced. Its URI is
+ * Layer that keeps the files of runs in a folder. An object is a file, written under a temporary name in `.tmp`, forced
+ * to the disk and then linked to its name, so that it is there whole or not at all, and never replaced. Its URI is
  * `s3://<bucket>/<key>` with a bucket of convenience, because that is how the local Bedrock is told of it.
  *
  * **Gotchas**
@@ -358,4 +377,5 @@ const readFile = (file: string, location: string, range: ByteRange | undefined):
  * const store = FileSystem.layer({ directory: "./batches" })
  * ```
  */
-export const layer = (options: Options): Layer.Layer<ObjectStore, BatchError> => Layer.effect(ObjectStore, make(options))
+export const layer = (options: Options): Layer.Layer<ObjectStore, BatchError> =>
+  Layer.effect(ObjectStore, make(options))

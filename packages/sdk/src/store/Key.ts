@@ -33,8 +33,9 @@ const textProblem = (text: string): string | null =>
     : null
 
 /**
- * Says what is wrong with a key, or null if it is one: not empty, no segment empty or `.` or `..`, no NUL, no backslash,
- * well-formed Unicode of at most 1,024 bytes. Such a key means the same on S3 and in a folder, and cannot leave its base.
+ * Says what is wrong with a key, or null if it is one: not empty, no segment empty or `.` or `..`, no NUL, no
+ * backslash, well-formed Unicode of at most 1,024 bytes. Such a key means the same on S3 and in a folder, and cannot
+ * leave its base.
  *
  * @since 0.1.0
  * @category getters
@@ -43,8 +44,8 @@ export const problem = (key: string): string | null =>
   key === "" ? "is empty" : textProblem(key) ?? segmentsProblem(key.split("/"))
 
 /**
- * Says what is wrong with the prefix of a list, or null if it is one. It is the start of a key, so that its last segment
- * may be empty or a part of a name.
+ * Says what is wrong with the prefix of a list, or null if it is one. It is the start of a key, so that its last
+ * segment may be empty or a part of a name.
  *
  * @since 0.1.0
  * @category getters
@@ -69,8 +70,8 @@ export const invalid = (
   })
 
 /**
- * Checks a key and gives it back, or fails with `InvalidOption` (`problem` says what is checked). `at` names the caller in
- * the error.
+ * Checks a key and gives it back, or fails with `InvalidOption` (`problem` says what is checked). `at` names the caller
+ * in the error.
  *
  * @since 0.1.0
  * @category combinators
@@ -92,8 +93,8 @@ export const check = (
 }
 
 /**
- * Whether Bedrock takes the key in an S3 URI: letters, digits and `- ! _ * ' ( ) .` in segments that are not empty. Spaces,
- * `=`, `+`, `:`, `%` and all that is not ASCII are refused by its API.
+ * Whether Bedrock takes the key in an S3 URI: letters, digits and `- ! _ * ' ( ) .` in segments that are not empty.
+ * Spaces, `=`, `+`, `:`, `%` and all that is not ASCII are refused by its API.
  *
  * @since 0.1.0
  * @category guards
@@ -101,8 +102,8 @@ export const check = (
 export const isUriSafe = (key: string): boolean => uriSafe.test(key)
 
 /**
- * Whether Bedrock takes the bucket in an S3 URI: 3 to 63 lower-case letters, digits, `-` and `.`, with a letter or digit
- * at both ends.
+ * Whether Bedrock takes the bucket in an S3 URI: 3 to 63 lower-case letters, digits, `-` and `.`, with a letter or
+ * digit at both ends.
  *
  * @since 0.1.0
  * @category guards
@@ -110,8 +111,8 @@ export const isUriSafe = (key: string): boolean => uriSafe.test(key)
 export const isBucket = (bucket: string): boolean => bucketName.test(bucket)
 
 /**
- * Splits `s3://bucket/key`; null for anything else, and for a URI without a key. The key of a URI is taken as it stands:
- * objects that others wrote may have keys that `check` refuses.
+ * Splits `s3://bucket/key`; null for anything else, and for a URI without a key. The key of a URI is taken as it
+ * stands: objects that others wrote may have keys that `check` refuses.
  *
  * @since 0.1.0
  * @category converting

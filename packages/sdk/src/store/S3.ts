@@ -272,7 +272,7 @@ export const make = Effect.fnUntraced(function*(
   ) {
     const after = yield* inspect("write", key)
     if (after === null || (created && after.info.size !== sent?.size)) {
-      return yield* damaged("write", uri(key), "is not there, or not of the size that was written, right after the upload")
+      return yield* damaged("write", uri(key), "is missing or has another size right after it was written")
     }
     return { created, info: after.info, sha256: sent?.sha256 ?? (yield* digest(bytes)) }
   })
@@ -325,8 +325,8 @@ const listPage = (client: S3Client, bucket: string, prefix: string, token: strin
   })
 
 /**
- * Layer that keeps the files of runs in an S3 bucket. The client it makes retries as the SDK's `standard` mode does, gives
- * up on a connection after 5 s and on a silent socket after 60 s, and is closed with the layer.
+ * Layer that keeps the files of runs in an S3 bucket. The client it makes retries as the SDK's `standard` mode does,
+ * gives up on a connection after 5 s and on a silent socket after 60 s, and is closed with the layer.
  *
  * Fails with `InvalidOption` if Bedrock would not take the URIs of bucket and prefix, or the endpoint is no URL.
  *

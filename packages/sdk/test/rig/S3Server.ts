@@ -1,6 +1,7 @@
 /**
- * A local S3 for tests: fauxqs, in this process and on a free port, behind a guard that does what fauxqs does not. The guard
- * verifies signatures (SigV4), payload digests and checksums, makes conditional writes conditional, and injects faults.
+ * A local S3 for tests: fauxqs, in this process and on a free port, behind a guard that does what fauxqs does not. The
+ * guard verifies signatures (SigV4), payload digests and checksums, makes conditional writes conditional, and injects
+ * faults.
  */
 import { S3Client } from "@aws-sdk/client-s3"
 import { startFauxqs } from "fauxqs"
@@ -25,6 +26,8 @@ export interface Fault {
   readonly code?: string
   /** Sends so many bytes of the answer's body, then cuts the connection. */
   readonly truncate?: number
+  /** Changes the first byte of the answer's body. */
+  readonly corrupt?: boolean
   /** Does what was asked, then resets the connection instead of answering. */
   readonly dropAfter?: boolean
 }
@@ -50,12 +53,18 @@ export interface S3Server {
   readonly close: () => Promise<void>
 }
 
+/** Where another server listens. */
+export interface Backend {
+  readonly host: string
+  readonly port: number
+}
+
 /** Options of `startS3Server`. */
 export interface Options {
   /** Buckets to begin with; default `test-bucket`. */
   readonly buckets?: ReadonlyArray<string>
   /** Another server to guard, in place of fauxqs; buckets are then not made. */
-  readonly backend?: { readonly host: string; readonly port: number }
+  readonly backend?: Backend
   /** Who decides `If-None-Match` and `If-Match` of writes; default the guard. */
   readonly conditions?: "guard" | "backend"
 }
@@ -212,7 +221,7 @@ const verifyChecksums = ({ body, headers, method }: Exchange): void => {
   for (const [name, compute] of Object.entries(checksums)) {
     const given = headers[`x-amz-checksum-${name}`]
     if (typeof given === "string" && !given.includes("-") && compute(body) !== given) {
-      throw new S3Error("BadDigest", 400, `The ${name.toUpperCase()} you specified did not match the calculated checksum.`)
+      throw new S3Error("BadDigest", 400, `The ${name.toUpperCase()} you specified did not match the bytes.`)
     }
   }
   const md5 = headers["content-md5"]
@@ -254,7 +263,7 @@ const oneAtATime = () => {
   }
 }
 
-const startGuard = async (backend: { readonly host: string; readonly port: number }, conditions: "guard" | "backend") => {
+const startGuard = async (backend: Backend, conditions: "guard" | "backend") => {
   const faults: Array<Fault> = []
   const hits = new Map<Fault, number>()
   const log: Array<Logged> = []
@@ -286,8 +295,11 @@ const startGuard = async (backend: { readonly host: string; readonly port: numbe
     }
     response.writeHead(answer.statusCode ?? 500, answer.headers)
     let left = fault?.truncate ?? Number.POSITIVE_INFINITY
+    let corrupt = fault?.corrupt === true
     for await (const chunk of answer) {
       const bytes: Buffer = chunk
+      if (corrupt) bytes[0] = (bytes[0] ?? 0) ^ 1
+      corrupt = false
       if (!response.write(bytes.subarray(0, left))) await drained(response)
       left -= bytes.length
       if (response.destroyed) return
@@ -338,11 +350,8 @@ const startGuard = async (backend: { readonly host: string; readonly port: numbe
     if (response.headersSent || response.destroyed) return void response.destroy()
     const known = error instanceof S3Error ? error : new S3Error("InternalError", 500, String(error))
     response.writeHead(known.status, { "content-type": "application/xml" })
-    response.end(
-      method === "HEAD"
-        ? undefined
-        : `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${known.code}</Code><Message>${known.message}</Message></Error>`
-    )
+    const document = `<Error><Code>${known.code}</Code><Message>${known.message}</Message></Error>`
+    response.end(method === "HEAD" ? undefined : `<?xml version="1.0" encoding="UTF-8"?>${document}`)
   }
 
   const server = http.createServer((request, response) => {
@@ -353,7 +362,8 @@ const startGuard = async (backend: { readonly host: string; readonly port: numbe
       const body = Buffer.concat(chunks)
       const [path = "/", search = ""] = url.split("?")
       log.push({ method, url, bytes: body.length })
-      const exchange = { method, url, path, query: new URLSearchParams(search), headers, body, fault: takeFault(method, url) }
+      const query = new URLSearchParams(search)
+      const exchange = { method, url, path, query, headers, body, fault: takeFault(method, url) }
       handle(exchange, response).catch((error: unknown) => refuse(error, method, response))
     })
   })

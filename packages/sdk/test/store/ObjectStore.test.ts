@@ -176,7 +176,8 @@ const conformance = (name: string, make: () => Promise<Fixture>) =>
           assert.strictEqual((yield* collect(store.read(key))).length, 0)
           assert.strictEqual((yield* collect(store.read(key, { start: 0, end: 10 }))).length, 0)
         }
-        const gaps = yield* store.write("empty/gaps", Stream.make(new Uint8Array(), bytesOf("a"), new Uint8Array(), bytesOf("b")))
+        const chunks = ["", "a", "", "b"].map(bytesOf)
+        const gaps = yield* store.write("empty/gaps", Stream.fromIterable(chunks))
         assert.strictEqual(gaps.info.size, 2)
       }))
 
@@ -184,8 +185,10 @@ const conformance = (name: string, make: () => Promise<Fixture>) =>
       Effect.gen(function*() {
         const bytes = pattern(300_000)
         yield* store.create("ranges/a", bytes)
-        const ranges = [[0, 1], [0, 300_000], [7, 70_007], [299_999, 300_000], [299_999, 400_000], [5, 5], [300_000, 300_001]]
-        for (const [start = 0, end = 0] of ranges) {
+        const starts = [0, 0, 7, 299_999, 299_999, 5, 300_000]
+        const ends = [1, 300_000, 70_007, 300_000, 400_000, 5, 300_001]
+        for (const [i, start] of starts.entries()) {
+          const end = ends[i] ?? 0
           assert.deepStrictEqual(yield* collect(store.read("ranges/a", { start, end })), bytes.slice(start, end))
         }
         assert.deepStrictEqual(yield* collect(store.read("ranges/a", { start: 299_000 })), bytes.slice(299_000))
@@ -227,7 +230,8 @@ const conformance = (name: string, make: () => Promise<Fixture>) =>
     // One page only: fauxqs loses keys between pages where its order (a locale's) is not that of bytes.
     it.live("lists in the order of UTF-8 bytes what starts with the prefix, and nothing else", () =>
       Effect.gen(function*() {
-        const names = ["a", "a-b", "a.b", "a0", "ab/c", "a!b", "Z", "_", "~", "é", "\uFF5E", "😀", "sub/a", "sub-a/b", "sub.a"]
+        const ascii = ["a", "a-b", "a.b", "a0", "ab/c", "a!b", "Z", "_", "~", "sub/a", "sub-a/b", "sub.a"]
+        const names = [...ascii, "é", "\uFF5E", "😀"]
         const keys = names.map((name) => `order/${name}`)
         yield* Effect.forEach([...keys, "order-not/a", "orde"], (key) => store.create(key, bytesOf(key)))
         const sorted = keys.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
@@ -271,7 +275,8 @@ const conformance = (name: string, make: () => Promise<Fixture>) =>
 
     it.live("refuses keys that would leave the base, in every method", () =>
       Effect.gen(function*() {
-        const bad = ["", "/", "/a", "a/", "a//b", "..", ".", "../a", "a/..", "a/../b", "a/./b", "a\0b", "a\\b", "a".repeat(1025), "\uD800"]
+        const segments = ["", "/", "/a", "a/", "a//b", "..", ".", "../a", "a/..", "a/../b", "a/./b"]
+        const bad = [...segments, "a\0b", "a\\b", "a".repeat(1025), "\uD800"]
         for (const key of bad) {
           const calls = {
             head: store.head(key),
@@ -330,22 +335,6 @@ const conformance = (name: string, make: () => Promise<Fixture>) =>
         yield* store.remove("big/a")
       }))
 
-    it.live("asks the stream for no more than it can store", () =>
-      Effect.gen(function*() {
-        const piece = new Uint8Array(1024 * 1024)
-        let made = 0
-        const stall = yield* Deferred.make<void>()
-        const bytes = Stream.range(1, 200).pipe(
-          Stream.rechunk(1),
-          Stream.mapEffect((i) => (i === 60 ? Effect.as(Deferred.await(stall), piece) : Effect.sync(() => (made++, piece))))
-        )
-        const fiber = yield* Effect.forkChild(store.write("pressure/a", bytes))
-        yield* Effect.sleep("1500 millis")
-        assert.isBelow(made, 61)
-        yield* Fiber.interrupt(fiber)
-        assert.isNull(yield* store.head("pressure/a"))
-      }))
-
     it.live("shows nothing of a write that was interrupted, and the key stays free", () =>
       Effect.gen(function*() {
         for (const [name, size] of [["short", 1000], ["long", 20_000_000]] as const) {
@@ -390,4 +379,4 @@ conformance("a store in S3", s3)
 conformance("a store in a folder", folder)
 
 if (process.env["MOTO"] === "1") conformance("a store in S3 as moto has it", moto)
-else describe.skip("a store in S3 as moto has it (set MOTO=1 with moto_server on PATH)", () => it("is skipped", () => {}))
+else describe.skip("a store in S3 as moto has it: MOTO=1, with moto_server on PATH", () => it("is skipped", () => {}))

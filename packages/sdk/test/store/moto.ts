@@ -14,8 +14,8 @@ const freePort = async (): Promise<number> => {
 }
 
 /**
- * Starts moto's server with one bucket. The guard in front only verifies signatures and checksums: conditional writes are
- * moto's own, which makes it a second opinion on them.
+ * Starts moto's server with one bucket. The guard in front only verifies signatures and checksums: conditional writes
+ * are moto's own, which makes it a second opinion on them.
  */
 export const startMoto = async (bucket: string): Promise<S3Server> => {
   const port = await freePort()
