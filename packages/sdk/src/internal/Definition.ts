@@ -21,6 +21,7 @@ import { columnsOf } from "./ColumnsOf.ts"
 import { canonicalJson, sha256 } from "./Digest.ts"
 import { RecordEncoder } from "./RecordEncoder.ts"
 import * as ResultColumns from "./ResultColumns.ts"
+import * as RunId from "./RunId.ts"
 
 /** The options of `prepare`, without the types that only the compiler needs. @internal */
 export interface Options<SR> {
@@ -62,17 +63,7 @@ const invalid = (path: string, message: string) => error(new InvalidOption({ pat
 const defaultRecordsPerJob = 50_000
 const defaultTimeoutHours = 72
 
-/** A run id becomes a part of job names and S3 URIs: this is legal in both. */
-const idPattern = /^[A-Za-z0-9][A-Za-z0-9.-]*$/
-const idLength = 40
 const digits = 10
-
-const checkId = (path: string, id: string, most: number): BatchError | null =>
-  typeof id === "string" && id.length <= most && idPattern.test(id) ? null : invalid(
-    path,
-    `${path} ${JSON.stringify(id)} must have 1 to ${most} letters, digits, "." or "-", the first a letter or digit` +
-      (path === "name" ? ` (a longer one needs an explicit runId)` : "")
-  )
 
 const checkCount = (path: string, value: number | undefined, least: number, most: number): BatchError | null =>
   value === undefined || (Number.isSafeInteger(value) && value >= least && value <= most) ? null : invalid(
@@ -82,8 +73,13 @@ const checkCount = (path: string, value: number | undefined, least: number, most
 
 const checkOptions = (options: Options<unknown>): BatchError | null => {
   const most = Number.MAX_SAFE_INTEGER
-  const wrong = checkId("name", options.name, options.runId === undefined ? idLength - digits - 1 : idLength) ??
-    (options.runId === undefined ? null : checkId("runId", options.runId, idLength)) ??
+  const nameLength = options.runId === undefined ? RunId.maxLength - digits - 1 : RunId.maxLength
+  const wrong = (RunId.isLegal(options.name, nameLength)
+    ? null
+    : invalid("name", `${RunId.explain("name", options.name, nameLength)} (a longer one needs an explicit runId)`)) ??
+    (options.runId === undefined || RunId.isLegal(options.runId)
+      ? null
+      : invalid("runId", RunId.explain("runId", options.runId))) ??
     checkCount("maxRecordsTotal", options.maxRecordsTotal, 1, most) ??
     checkCount("maxJobs", options.maxJobs, 1, 999_999) ??
     checkCount("maxRecordsPerJob", options.maxRecordsPerJob, 1, most) ??

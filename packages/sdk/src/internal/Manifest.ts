@@ -6,12 +6,13 @@
 import type { Processor } from "@bedrock-batch/processors/Processor"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import { BatchError, Damaged, RunConflict } from "../BatchError.ts"
+import { BatchError, Damaged, InvalidOption, RunConflict } from "../BatchError.ts"
 import { Job } from "../Job.ts"
 import { type Handle, Plan, type Run, RunManifest } from "../RunManifest.ts"
 import type { ObjectStore } from "../store/ObjectStore.ts"
 import { sha256 } from "./Digest.ts"
 import * as Layout from "./Layout.ts"
+import * as RunId from "./RunId.ts"
 import { stored } from "./Stored.ts"
 
 type Store = ObjectStore["Service"]
@@ -58,6 +59,13 @@ export const runOf = Effect.fnUntraced(
 
 /** @internal */
 export const readManifest = Effect.fnUntraced(function*(store: Store, runId: string) {
+  if (!RunId.isLegal(runId)) {
+    return yield* new BatchError({
+      module: "Run",
+      method: "load",
+      reason: new InvalidOption({ path: "runId", message: RunId.explain("runId", runId) })
+    })
+  }
   const manifest = yield* manifests.read(store, Layout.manifest(runId))
   if (manifest !== null) return manifest
   const plan = yield* plans.read(store, Layout.plan(runId))

@@ -37,6 +37,8 @@ export class RecordEncoder {
   readonly #asking: Asking
   readonly #processor: Processor<object>
   readonly #parameters: ModelParameters
+  /** Bytes that the next segment will probably take. */
+  #expected = 1 << 18
 
   constructor(asking: Asking, processor: Processor<object>, parameters: ModelParameters) {
     this.#asking = asking
@@ -54,14 +56,15 @@ export class RecordEncoder {
   /** Encodes a batch whose first row is row `firstRow` of the run. */
   encode(batch: Batch, firstRow: number): Result.Result<ReadonlyArray<Segment>, EncodeFailure> {
     const segments: Array<Segment> = []
-    let buffer = Buffer.allocUnsafe(1 << 18)
+    let buffer = Buffer.allocUnsafe(this.#expected)
     let length = 0
     let from = 0
     let ends: Array<number> = []
     let row = 0
     const cut = () => {
       segments.push({ batch: slice(batch, from, row), bytes: buffer.subarray(0, length), ends })
-      buffer = Buffer.allocUnsafe(1 << 18)
+      this.#expected = Math.ceil(length * 1.1) + 1024
+      buffer = row < batch.length ? Buffer.allocUnsafe(this.#expected) : buffer
       length = 0
       from = row
       ends = []
@@ -70,9 +73,8 @@ export class RecordEncoder {
       for (; row < batch.length;) {
         const modelInput = this.#processor.encode(this.request(batch, row))
         const line = JSON.stringify({ recordId: Layout.recordId(firstRow + row), modelInput })
-        const room = line.length * 3 + 1
-        if (length + room > buffer.length) {
-          const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, length + room))
+        if (length + line.length * 3 + 1 > buffer.length && length + Buffer.byteLength(line) + 1 > buffer.length) {
+          const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, length + line.length * 3 + 1))
           buffer.copy(larger, 0, 0, length)
           buffer = larger
         }

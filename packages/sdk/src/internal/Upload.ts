@@ -21,7 +21,7 @@ export interface Upload<A> {
 }
 
 /** Pieces that may wait for the store. */
-const ahead = 4
+const ahead = 1
 
 /**
  * Starts writing to `key`; `encode` makes bytes of the pieces. What is not closed when the scope ends is given up.

@@ -76,7 +76,7 @@ export const layerFixed = (options: FixedOptions): Layer.Layer<Capacity> =>
     const pause = Duration.toMillis(Duration.fromInputUnsafe(options.quotaPause ?? "1 minute"))
     const pools = new Map<string, { readonly slots: Slots.Slots; limit: number; shrunkAt: number }>()
     const pool = (target: Target) => {
-      const key = `${target.region}/${baseModel(target.model)}`
+      const key = `${target.region}/${baseModel(target.model) ?? target.model}`
       let found = pools.get(key)
       if (found === undefined) {
         found = { slots: Slots.make(limits.maxOpenJobs), limit: limits.maxOpenJobs, shrunkAt: 0 }
