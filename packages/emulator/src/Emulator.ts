@@ -19,9 +19,11 @@ import * as Engine from "./Engine.ts"
 import * as Events from "./Events.ts"
 import { type FaultOptions, Faults } from "./Faults.ts"
 import { describe, type JobDescription, type JobRecord } from "./JobRecord.ts"
+import * as Journal from "./Journal.ts"
 import { canonical, isObject } from "./Json.ts"
 import * as ListQuery from "./ListQuery.ts"
 import * as Model from "./Model.ts"
+import * as Register from "./Register.ts"
 import * as Responder from "./Responder.ts"
 import { ConnectionLost, type ExceptionName, ServiceException } from "./ServiceException.ts"
 import { type Operation, type Stats, Tally } from "./Stats.ts"
@@ -57,6 +59,8 @@ export interface Options {
   readonly faults?: FaultOptions | undefined
   /** Seed of everything that is left to chance; default a new one each time. */
   readonly seed?: string | undefined
+  /** What is remembered when the process ends; default nothing. `Journal.folder` throws where its folder cannot be used. */
+  readonly journal?: Journal.Journal | undefined
   /** Whether absent members of Converse's content blocks are written as null, as the real service does; default true. */
   readonly nullFilledUnions?: boolean | undefined
 }
@@ -114,11 +118,6 @@ const largeJobBytes = 100_000_000_000
 const isLargeJobModel = (model: string) =>
   /^amazon\.nova-(?:lite-v1|pro-v1|2-multimodal-embeddings)/.test(model)
 
-interface Token {
-  readonly job: JobRecord
-  readonly parameters: string
-}
-
 /**
  * Creates an emulator; it works as long as the scope is open.
  *
@@ -135,9 +134,10 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
     const bus = yield* Events.make(faults)
     const scope = yield* Effect.scope
     const tally = new Tally()
-    const jobs: Array<JobRecord> = []
-    const byId = new Map<string, JobRecord>()
-    const tokens = new Map<string, Token>()
+    const journal = options.journal ?? Journal.memory()
+    const remembered = journal.read()
+    const speed = options.speed ?? 1
+    const now = yield* Register.clock(journal, remembered, speed)
 
     const { limits: given, models } = options
     const limits = (baseModel: string): Limits => ({
@@ -168,60 +168,57 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
     const engine = yield* Engine.make({
       storage: options.storage,
       timing: options.timing ?? {},
-      speed: options.speed ?? 1,
+      now,
+      speed,
       limits,
       responder: options.responder ?? Responder.standard,
       nullFilledUnions: options.nullFilledUnions ?? true,
       changed: (job) => {
-        if (isTerminal(job.status)) tally.ended(job.baseModel, job.totals)
+        if (isTerminal(job.status)) {
+          tally.ended(job.baseModel, job.totals)
+          journal.append({
+            type: "ended",
+            id: job.id,
+            status: job.status,
+            message: job.message,
+            changedAt: job.changedAt,
+            endedAt: job.endedAt ?? job.changedAt,
+            totals: job.totals
+          })
+        }
         announce(job)
       }
     })
+    const register = Register.make({
+      journal,
+      remembered,
+      region,
+      accountId,
+      submitted: (job) => millis(options.timing ?? {}, "submitted", job),
+      created: (job, isNews) => {
+        tally.created(job.baseModel)
+        if (isNews) announce(job)
+        engine.add(job)
+      },
+      stopping: engine.stop,
+      ended: (job) => tally.ended(job.baseModel, job.totals)
+    })
 
-    const accept = (request: CreateRequest.CreateRequest, at: number): JobRecord => {
+    const accept = (request: CreateRequest.CreateRequest, at: number, exclusive: boolean): JobRecord => {
       let id = chance.id(12)
-      while (byId.has(id)) id = chance.id(12)
-      const baseModel = Model.base(request.modelId)
-      const job: JobRecord = {
-        index: jobs.length,
-        id,
-        arn: Model.arn(region, accountId, `model-invocation-job/${id}`),
-        modelArn: Model.expand(request.modelId, region, accountId),
-        baseModel,
-        request,
-        submittedAt: at,
-        expiresAt: at + request.timeoutDurationInHours * 3_600_000,
-        faults: faults.forJob(),
-        seed: `${seed}/${id}`,
-        tags: request.tags,
-        status: "Submitted",
-        message: null,
-        changedAt: at,
-        endedAt: null,
-        running: null,
-        input: null,
-        totals: null,
-        step: null,
-        moving: null
-      }
-      job.step = {
-        at: at + millis(options.timing ?? {}, "submitted", { id, name: request.jobName, modelId: request.modelId, records: 0 }),
-        to: "Validating"
-      }
-      jobs.push(job)
-      byId.set(id, job)
-      tally.created(baseModel)
-      announce(job)
-      engine.add(job)
+      while (register.byId.has(id)) id = chance.id(12)
+      register.add({ type: "created", id, request, at, seed: `${seed}/${id}`, exclusive, faults: faults.forJob() })
+      const job = register.byId.get(id) ?? register.byToken.get(request.clientRequestToken ?? "")
+      if (job === undefined) throw new Error("the journal does not hold the job that was added to it")
       return job
     }
 
-    const known = (token: string | null, at: number): Token | undefined => {
+    const known = (token: string | null, at: number): JobRecord | undefined => {
       const setting = faults.current.token ?? "honoured"
       if (token === null || setting === "ignored") return undefined
-      const found = tokens.get(token)
-      if (found === undefined || setting === "honoured") return found
-      return at - found.job.submittedAt < Duration.toMillis(setting.forgottenAfter) ? found : undefined
+      const job = register.byToken.get(token)
+      if (job === undefined || setting === "honoured") return job
+      return at - job.submittedAt < Duration.toMillis(setting.forgottenAfter) ? job : undefined
     }
 
     const createNow = Effect.fnUntraced(function*(body: unknown) {
@@ -241,11 +238,12 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       const tooManyTags = Tags.tooMany(request.tags, request.jobName)
       if (tooManyTags !== null) return yield* tooManyTags
       yield* Effect.sleep(faults.delay("slowCreate"))
+      register.sync()
       yield* engine.settle()
-      const at = yield* engine.now
-      const parameters = canonical(request)
+      const at = yield* now
+      register.sync()
       const before = known(request.clientRequestToken, at)
-      if (before !== undefined && before.parameters !== parameters) {
+      if (before !== undefined && canonical(before.request) !== canonical(request)) {
         return yield* refuse("ConflictException", "The client request token was used before with other parameters")
       }
       if (before === undefined) {
@@ -258,8 +256,9 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
           )
         }
       }
-      const job = before?.job ?? accept(request, at)
-      if (request.clientRequestToken !== null) tokens.set(request.clientRequestToken, { job, parameters })
+      // A token that is ignored or forgotten does not make the entry void.
+      const isFirst = request.clientRequestToken !== null && !register.byToken.has(request.clientRequestToken)
+      const job = before ?? accept(request, at, isFirst)
       yield* Effect.sleep(faults.delay("slowAnswer"))
       if (faults.strikes("serverErrorAfterCreate")) return yield* internal()
       if (faults.strikes("answerLost")) return yield* new ConnectionLost()
@@ -270,7 +269,7 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       const findings = new Findings()
       findings.text("jobIdentifier", identifier, constraints.jobIdentifier, true)
       if (findings.problem !== null) return yield* new ServiceException(findings.problem)
-      const job = byId.get(identifier.slice(-12))
+      const job = register.byId.get(identifier.slice(-12))
       if (job === undefined || (identifier.startsWith("arn:") && identifier !== job.arn)) {
         return yield* refuse("ResourceNotFoundException", `Could not find the model invocation job: ${identifier}`)
       }
@@ -281,9 +280,10 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
     const counted = <A, E>(operation: Operation, fault: "throttleGet" | "throttleList" | "throttleStop" | null, effect: Effect.Effect<A, E>) =>
       Effect.suspend((): Effect.Effect<A, E | ServiceException> => {
         tally.called(operation)
+        register.sync()
         return fault !== null && faults.strikes(fault) ? tooMany() : effect
       })
-    const tags = Tags.make(find)
+    const tags = Tags.make(find, (job, changed) => register.add({ type: "tagged", id: job.id, tags: changed }))
 
     return {
       region,
@@ -293,7 +293,7 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
         counted("get", "throttleGet", Effect.gen(function*() {
           const job = yield* find(identifier)
           yield* engine.settle(job)
-          return show(job, yield* engine.now)
+          return show(job, yield* now)
         })),
       list: (parameters) =>
         counted("list", "throttleList", Effect.gen(function*() {
@@ -301,8 +301,8 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
           const query = ListQuery.read(findings, parameters)
           if (findings.problem !== null) return yield* new ServiceException(findings.problem)
           yield* engine.settle()
-          const at = yield* engine.now
-          const page = ListQuery.page(query, jobs, at - Duration.toMillis(faults.current.listLag ?? 0))
+          const at = yield* now
+          const page = ListQuery.page(query, register.jobs, at - Duration.toMillis(faults.current.listLag ?? 0))
           return {
             invocationJobSummaries: page.jobs.map((job) => show(job, at)),
             ...(page.nextToken === null ? {} : { nextToken: page.nextToken })
@@ -315,16 +315,18 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
           if (isTerminal(job.status)) {
             return yield* refuse("ConflictException", `The model invocation job is over already, its status is ${job.status}: ${job.arn}`)
           }
-          yield* engine.stop(job)
+          // The second call of several is told that all is well.
+          if (job.stopAt === null) register.add({ type: "stopping", id: job.id, at: yield* now })
+          yield* engine.settle(job)
           return {}
         })),
       tag: (body) => counted("tag", null, tags.tag(body)),
       untag: (body) => counted("untag", null, tags.untag(body)),
       listTags: (body) => counted("listTags", null, tags.list(body)),
       faults,
-      stats: Effect.map(engine.settle(), () => tally.stats),
+      stats: Effect.map(Effect.andThen(Effect.sync(() => register.sync()), engine.settle()), () => tally.stats),
       events: bus.stream,
-      now: engine.now
+      now
     }
   }
 )

@@ -5,7 +5,6 @@
  */
 import { isTerminal, type OpenStatus, type TerminalStatus } from "@bedrock-batch/sdk/Job"
 import type { Limits } from "@bedrock-batch/sdk/Limits"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
@@ -28,6 +27,8 @@ import * as Timing from "./Timing.ts"
 export interface EngineOptions {
   readonly storage: Storage
   readonly timing: Timing.Timing
+  /** The emulated time, in milliseconds since 1970. */
+  readonly now: Effect.Effect<number>
   /** Emulated seconds in a second of the fiber's clock. */
   readonly speed: number
   readonly limits: (baseModel: string) => Limits
@@ -44,8 +45,6 @@ export interface EngineOptions {
  * @category models
  */
 export interface Engine {
-  /** The emulated time, in milliseconds since 1970. */
-  readonly now: Effect.Effect<number>
   /** Takes up a job whose `step` is set. */
   readonly add: (job: JobRecord) => void
   /**
@@ -53,8 +52,8 @@ export interface Engine {
    * a job that takes longer to write its output is reported as it was before.
    */
   readonly settle: (job?: JobRecord) => Effect.Effect<void>
-  /** Stops an open job. */
-  readonly stop: (job: JobRecord) => Effect.Effect<void>
+  /** Stops an open job as of a time; a step that is being taken is finished first. */
+  readonly stop: (job: JobRecord, at: number) => void
 }
 
 const concurrentJobs = 8
@@ -77,9 +76,7 @@ const timed = (job: JobRecord): Timing.TimedJob => ({
  */
 export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scope.Scope> = Effect.fnUntraced(
   function*(options: EngineOptions) {
-    const { speed, storage, timing } = options
-    const origin = yield* Clock.currentTimeMillis
-    const now = Effect.map(Clock.currentTimeMillis, (time) => Math.floor(origin + (time - origin) * speed))
+    const { now, speed, storage, timing } = options
     const run = yield* FiberSet.makeRuntime<never, void, never>()
     const io = yield* Semaphore.make(concurrentJobs)
     const wake = yield* Queue.sliding<void>(1)
@@ -167,8 +164,15 @@ export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scop
       }
     }
 
+    const stopped = (job: JobRecord, at: number): Step => {
+      const processed = processedAt(job, at)
+      enter(job, "Stopping", at)
+      return { at: at + Timing.millis(timing, "stopping", timed(job)), to: "Ended", status: "Stopped", processed }
+    }
     const move = Effect.fnUntraced(function*(job: JobRecord) {
-      while (job.step !== null && job.step.at <= (yield* now)) {
+      while (job.step !== null) {
+        if (job.stopAt !== null && job.stopAt < job.step.at && job.status !== "Stopping") job.step = stopped(job, job.stopAt)
+        if (job.step.at > (yield* now)) return
         const step: Step = job.step
         const fail = (why: unknown) =>
           enter(job, "Failed", step.at, `The job's data could not be read or written: ${why instanceof Error ? why.message : String(why)}`)
@@ -208,23 +212,17 @@ export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scop
     }))
 
     return {
-      now,
       add: schedule,
       settle: Effect.fnUntraced(function*(job?: JobRecord) {
         startDue(yield* now)
         const fibers = (job === undefined ? [...moving] : [job]).flatMap(({ moving }) => moving === null ? [] : [moving])
         if (fibers.length > 0) yield* Effect.timeoutOption(Fiber.awaitAll(fibers), patience)
       }),
-      stop: Effect.fnUntraced(function*(job: JobRecord) {
-        const at = yield* now
-        startDue(at)
-        while (job.moving !== null) yield* Fiber.await(job.moving)
-        if (isTerminal(job.status) || job.status === "Stopping") return
-        const processed = processedAt(job, at)
-        enter(job, "Stopping", at)
-        job.step = { at: at + Timing.millis(timing, "stopping", timed(job)), to: "Ended", status: "Stopped", processed }
-        schedule(job)
-      })
+      stop: (job, at) => {
+        if (isTerminal(job.status) || job.stopAt !== null) return
+        job.stopAt = at
+        if (job.moving === null) start(job)
+      }
     }
   }
 )

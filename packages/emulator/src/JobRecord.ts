@@ -41,6 +41,8 @@ export interface JobRecord {
   message: string | null
   changedAt: number
   endedAt: number | null
+  /** Since when the job is to stop, if it is. */
+  stopAt: number | null
   /** When records began and will have been run, where that is known. */
   running: { readonly from: number; readonly to: number } | null
   input: { readonly files: ReadonlyArray<InputFile>; readonly records: number } | null

@@ -16,6 +16,7 @@ import {
 import * as Ledger from "@bedrock-batch/sdk/Ledger"
 import * as Capacity from "@bedrock-batch/sdk/schedule/Capacity"
 import * as FileSystem from "@bedrock-batch/sdk/store/FileSystem"
+import { ObjectStore } from "@bedrock-batch/sdk/store/ObjectStore"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -23,6 +24,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as Emulator from "./Emulator.ts"
 import type { JobDescription } from "./JobRecord.ts"
+import * as Journal from "./Journal.ts"
 import type { ListParameters } from "./ListQuery.ts"
 import type { ConnectionLost, ServiceException } from "./ServiceException.ts"
 import * as Storage from "./Storage.ts"
@@ -33,11 +35,16 @@ import * as Storage from "./Storage.ts"
  * @since 0.1.0
  * @category configuration
  */
-export interface Options extends Omit<Emulator.Options, "storage"> {
+export interface Options extends Omit<Emulator.Options, "storage" | "journal"> {
   /** The folder: it is the bucket `bucket`; other buckets are sub-folders of it. */
   readonly directory: string
   /** The bucket that the folder stands for; default `local-bedrock-batch`. */
   readonly bucket?: string | undefined
+  /**
+   * Whether the folder remembers the jobs, so that a later process goes on with them and others beside it see them; default
+   * true.
+   */
+  readonly remember?: boolean | undefined
   /** What every create request carries; by default a role that does not exist, and nothing else. */
   readonly settings?: Partial<JobSettings> | undefined
   /** How old a create call without an answer must be before the list of jobs decides; default as in `Ledger.layer`. */
@@ -167,6 +174,7 @@ export const layerBatchJobs = (options: Options): Layer.Layer<BatchJobs | Emulat
   layerBatchJobsOf(options.settings).pipe(
     Layer.provideMerge(Emulator.layer({
       ...options,
+      journal: options.remember === false ? undefined : Journal.folder(options.directory),
       storage: Storage.folder(options.directory, { bucket: options.bucket ?? defaultBucket })
     }))
   )
@@ -203,5 +211,7 @@ export const layer = (options: Options): Layer.Layer<Aws.Services | Emulator.Emu
     quotaPause: options.quotaPause ?? "1 second"
   })
   const ledger = Ledger.layer({ settleAfter: options.settleAfter }).pipe(Layer.provide(store))
-  return Layer.mergeAll(store, layerBatchJobs(options), capacity, ledger)
+  // The store is made first: it says what is wrong with the folder.
+  const jobs = Layer.unwrap(Effect.as(ObjectStore, layerBatchJobs(options))).pipe(Layer.provide(store))
+  return Layer.mergeAll(store, jobs, capacity, ledger)
 }

@@ -52,7 +52,10 @@ export interface Storage {
   readonly list: (prefix: string) => Effect.Effect<ReadonlyArray<StoredObject>, StorageError>
   /** The bytes of an object. */
   readonly read: (uri: string) => Stream.Stream<Uint8Array, StorageError>
-  /** Writes an object, or replaces it: it is visible whole or not at all. */
+  /**
+   * Writes an object, visible whole or not at all. One that is there already is kept or replaced: what is written twice is
+   * the same.
+   */
   readonly write: (uri: string, bytes: Stream.Stream<Uint8Array, StorageError>) => Effect.Effect<void, StorageError>
 }
 
@@ -71,8 +74,8 @@ export const split = (uri: string): { readonly bucket: string; readonly key: str
 const byUri = (a: StoredObject, b: StoredObject) => a.uri < b.uri ? -1 : a.uri > b.uri ? 1 : 0
 const failure = (operation: StorageError["operation"], uri: string) => (cause: unknown) =>
   new StorageError({ operation, uri, cause })
-const isMissing = (error: unknown) =>
-  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")
+const hasCode = (error: unknown, ...codes: ReadonlyArray<string>) =>
+  error instanceof Error && "code" in error && typeof error.code === "string" && codes.includes(error.code)
 
 /**
  * Options of a folder.
@@ -106,7 +109,7 @@ export const folder = (directory: string, options: FolderOptions = {}): Storage 
     const found: Array<StoredObject> = []
     const visit = async (folderPath: string): Promise<void> => {
       const entries = await fs.readdir(folderPath, { withFileTypes: true }).catch((error: unknown) => {
-        if (isMissing(error)) return []
+        if (hasCode(error, "ENOENT", "ENOTDIR")) return []
         throw error
       })
       for (const entry of entries) {
@@ -155,7 +158,10 @@ export const folder = (directory: string, options: FolderOptions = {}): Storage 
               Effect.andThen(Effect.tryPromise({
                 try: async () => {
                   await handle.close()
-                  await fs.rename(temporary, file)
+                  // A reader may be at the file that another process wrote: it must not change under it.
+                  await fs.link(temporary, file).catch((error: unknown) => {
+                    if (!hasCode(error, "EEXIST")) throw error
+                  })
                 },
                 catch: failure("write", uri)
               }))

@@ -26,12 +26,15 @@ export const tooMany = (tags: ReadonlyArray<Tag>, resourceName: string): Service
   })
 
 /**
- * The tag operations, over the job that `find` gives for an identifier.
+ * The tag operations, over the job that `find` gives for an identifier; `change` gives a job its tags.
  *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (find: (identifier: string) => Effect.Effect<JobRecord, ServiceException>) => {
+export const make = (
+  find: (identifier: string) => Effect.Effect<JobRecord, ServiceException>,
+  change: (job: JobRecord, tags: ReadonlyArray<Tag>) => void
+) => {
   const read = Effect.fnUntraced(function*<A>(body: unknown, parse: (findings: Findings, body: JsonObject) => A) {
     const findings = new Findings()
     const given = isObject(body) ? body : {}
@@ -46,7 +49,7 @@ export const make = (find: (identifier: string) => Effect.Effect<JobRecord, Serv
       const merged = new Map([...job.tags, ...parsed].map((tag) => [tag.key, tag]))
       const problem = tooMany([...merged.values()], job.arn)
       if (problem !== null) return yield* problem
-      job.tags = [...merged.values()]
+      change(job, [...merged.values()])
       return {}
     }),
     untag: Effect.fnUntraced(function*(body: unknown) {
@@ -54,7 +57,7 @@ export const make = (find: (identifier: string) => Effect.Effect<JobRecord, Serv
         (findings.list("tagKeys", given["tagKeys"], 0, 200, true) ?? []).map((key, index) =>
           findings.text(`tagKeys.${index + 1}.member`, key, constraints.tagKey, true)
         ))
-      job.tags = job.tags.filter((tag) => !parsed.includes(tag.key))
+      change(job, job.tags.filter((tag) => !parsed.includes(tag.key)))
       return {}
     }),
     list: Effect.fnUntraced(function*(body: unknown) {

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import { parseArgs } from "node:util"
 import * as Emulator from "./Emulator.ts"
+import * as Journal from "./Journal.ts"
 import { serve } from "./Server.ts"
 import * as Storage from "./Storage.ts"
 import { realistic } from "./Timing.ts"
@@ -29,6 +30,7 @@ A local Amazon Bedrock batch inference service.
   --realistic            phases as long as at AWS: about five minutes until a job begins
   --min-records <n>      fewest records in a job (default 100)
   --max-open-jobs <n>    most open jobs of a model (default 100)
+  --forget               do not remember the jobs in the folder when the process ends
   --seed <text>          the same seed gives the same ids and outputs
   --help
 `
@@ -45,6 +47,7 @@ const options = {
   realistic: { type: "boolean", default: false },
   "min-records": { type: "string" },
   "max-open-jobs": { type: "string" },
+  forget: { type: "boolean", default: false },
   seed: { type: "string" },
   help: { type: "boolean", default: false }
 } as const
@@ -74,6 +77,7 @@ const main = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: NodeJ
     port: numeric("port", values.port, 0, 65_535),
     host: values.host,
     storage,
+    journal: endpoint !== undefined || values.forget ? undefined : Journal.folder(directory),
     region,
     accountId: values["account-id"],
     speed: numeric("speed", values.speed, 0.001),

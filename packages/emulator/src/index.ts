@@ -12,6 +12,8 @@ export * as Local from "./Local.ts"
 export * as FaultsJson from "./FaultsJson.ts"
 /** A job as Get and List show it. */
 export * as JobRecord from "./JobRecord.ts"
+/** What an emulator remembers when its process ends. */
+export * as Journal from "./Journal.ts"
 /** The query of a list call. */
 export * as ListQuery from "./ListQuery.ts"
 /** Model ids. */
