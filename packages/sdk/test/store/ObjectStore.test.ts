@@ -80,7 +80,12 @@ const folder = async (): Promise<Fixture> => {
   }
 }
 
-const conformance = (name: string, make: () => Promise<Fixture>) =>
+interface Known {
+  /** The server looks whether the key is free and then stores large objects, with a gap in which another one may come. */
+  readonly completesRace?: boolean
+}
+
+const conformance = (name: string, make: () => Promise<Fixture>, known: Known = {}) =>
   describe(name, { timeout: 120_000 }, () => {
     let fixture: Fixture
     let store: ObjectStore["Service"]
@@ -135,7 +140,7 @@ const conformance = (name: string, make: () => Promise<Fixture>) =>
         assert.strictEqual(textOf(yield* store.get("race/claim")), `writer ${winners[0]?.i}`)
       }))
 
-    it.live("lets one of six concurrent streamed writes win, and tells the others what lies there", () =>
+    it.live.skipIf(known.completesRace)("lets one of six concurrent streamed writes win, and tells the others what lies there", () =>
       Effect.gen(function*() {
         const contents = Array.from({ length: 6 }, (_, i) => pattern(9_000_000 + i, i + 1))
         const answers = yield* Effect.forEach(
@@ -378,5 +383,7 @@ const conformance = (name: string, make: () => Promise<Fixture>) =>
 conformance("a store in S3", s3)
 conformance("a store in a folder", folder)
 
-if (process.env["MOTO"] === "1") conformance("a store in S3 as moto has it", moto)
-else describe.skip("a store in S3 as moto has it: MOTO=1, with moto_server on PATH", () => it("is skipped", () => {}))
+if (process.env["MOTO"] === "1") {
+  // moto 5.2.1, asked with bare SDK calls, lets two to six of six concurrent CompleteMultipartUpload calls succeed.
+  conformance("a store in S3 as moto has it", moto, { completesRace: true })
+} else describe.skip("a store in S3 as moto has it: MOTO=1, with moto_server on PATH", () => it("is skipped", () => {}))
