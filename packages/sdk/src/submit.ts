@@ -6,9 +6,10 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
+import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { BatchError, Damaged, InvalidOption, RunConflict } from "./BatchError.ts"
-import { BatchJobs, type CreateRequest, type JobState } from "./bedrock/BatchJobs.ts"
+import { BatchJobs, type CreateRequest, type JobState, toBatchError } from "./bedrock/BatchJobs.ts"
 import { sha256OfStream } from "./internal/Digest.ts"
 import type { EndedJob, Job, SubmittedJob } from "./Job.ts"
 import { Ledger } from "./Ledger.ts"
@@ -170,7 +171,7 @@ const claimAndSend = Effect.fnUntraced(
       })
       return null
     }
-    const answer = yield* Effect.result(jobs.create(request))
+    const answer = yield* Effect.result(call(jobs.create(request)))
     if (answer._tag === "Success") {
       const now = yield* Clock.currentTimeMillis
       return yield* ledger.accept({
@@ -188,6 +189,24 @@ const claimAndSend = Effect.fnUntraced(
     return yield* answer.failure
   }
 )
+
+/** The longest time, in milliseconds, that a create call may take: `settleAfter` of the ledger counts on it. */
+const callLimit = 60_000
+
+/**
+ * Runs the create call to its end even when the submission is interrupted, so that its answer reaches the ledger; after
+ * the limit it is given up.
+ */
+const call = <A>(create: Effect.Effect<A, BatchError>): Effect.Effect<A, BatchError> =>
+  create.pipe(
+    Effect.timeoutOrElse({
+      duration: callLimit,
+      orElse: () =>
+        Effect.fail(toBatchError("create", { code: null, status: null, message: `no answer within ${callLimit} ms` }))
+    }),
+    Effect.forkDetach({ startImmediately: true }),
+    Effect.flatMap(Fiber.join)
+  )
 
 /** Looks for a job of ours in Bedrock's whole list: by input and output URIs, and by token where it is shown. */
 const find = Effect.fnUntraced(function*(job: Job, request: CreateRequest, firstClaimAt: number) {
