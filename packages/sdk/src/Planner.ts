@@ -271,15 +271,18 @@ export class Planner {
     return steps
   }
 
-
   /** Closes the full job and makes the tail the current one. */
   #advance(): void {
     const closedAt = this.#seen + 1 - this.#tail.length
     this.#close()
     while (this.#tail.length > 0) this.#held.push(this.#tail.shift())
     if (this.#total !== null) {
-      const rest = this.#total - closedAt
-      this.#target = Math.max(this.#held.length, Math.ceil(rest / jobsFor(rest, this.#soft, this.#bounds.minRecords)))
+      const { maxJobs, maxRecords, minRecords } = this.#bounds
+      const most = maxJobs === null ? Infinity : maxJobs - this.#job
+      const rest = Math.min(this.#total - closedAt, most * this.#soft)
+      const even = Math.ceil(rest / Math.min(most, jobsFor(rest, this.#soft, minRecords)))
+      // After a job that its bytes cut short, the rest may be one that cannot be divided evenly.
+      this.#target = Math.max(this.#held.length, Math.min(maxRecords, even))
     }
   }
 
