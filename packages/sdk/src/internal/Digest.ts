@@ -4,9 +4,8 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import * as Random from "effect/Random"
 import * as Stream from "effect/Stream"
-import { createHash } from "node:crypto"
+import { createHash, randomBytes } from "node:crypto"
 
 /** @internal */
 export const sha256 = (...parts: ReadonlyArray<string | Uint8Array>): string => {
@@ -27,14 +26,11 @@ export const canonicalJson = (value: unknown): string =>
       : member) ?? "null"
 
 /**
- * Sixteen fresh hexadecimal digits.
+ * Sixteen fresh hexadecimal digits. Not from `Random`: two processes with one seed must not write under the same id.
  *
  * @internal
  */
-export const freshId: Effect.Effect<string> = Effect.map(
-  Effect.all([Random.nextIntBetween(0, 2 ** 32, { halfOpen: true }), Random.nextIntBetween(0, 2 ** 32, { halfOpen: true })]),
-  (words) => words.map((word) => word.toString(16).padStart(8, "0")).join("")
-)
+export const freshId: Effect.Effect<string> = Effect.sync(() => randomBytes(8).toString("hex"))
 
 /** @internal */
 export const sha256OfStream = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Effect.Effect<string, E, R> =>
