@@ -137,7 +137,7 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
     const journal = options.journal ?? Journal.memory()
     const remembered = journal.read()
     const speed = options.speed ?? 1
-    const now = yield* Register.clock(journal, remembered, speed)
+    const { now } = yield* Register.clock(journal, remembered, speed)
 
     const { limits: given, models } = options
     const limits = (baseModel: string): Limits => ({

@@ -66,7 +66,8 @@ export const clock = Effect.fnUntraced(function*(journal: Journal, entries: Read
     speed
   }
   if (from !== last) journal.append(from)
-  return Effect.map(Clock.currentTimeMillis, (now) => Math.floor(from.emulated + (now - from.clock) * speed))
+  const now = Effect.map(Clock.currentTimeMillis, (now) => Math.floor(from.emulated + (now - from.clock) * speed))
+  return { now }
 })
 
 /**
