@@ -103,8 +103,8 @@ const admitsNothing = (ast: SchemaAST.AST): boolean =>
   isNullish(ast) || (SchemaAST.isUnion(ast) && ast.types.some(admitsNothing))
 
 /**
- * The fields of a schema of rows, or null when it is not a `Schema.Struct` with named properties, or transforms or checks
- * the row as a whole.
+ * The fields of a schema of rows, or null when it is not a `Schema.Struct` with named properties, or transforms or
+ * checks the row as a whole.
  *
  * @internal
  */

@@ -21,6 +21,8 @@ export const jsonText = (value: unknown): string => {
 /** Below this a float32 has fewer than six exact digits. */
 const smallestNormal = 2 ** -126
 
+const powersOfTen = Array.from({ length: 23 }, (_, power) => Number(`1e${power}`))
+
 /**
  * A float32 number with as few digits as read back to the same float32: `0.1`, not `0.10000000149011612`. The number
  * must be finite.
@@ -28,8 +30,18 @@ const smallestNormal = 2 ** -126
  * @internal
  */
 export const float32Text = (value: number): string => {
+  const size = Math.abs(value)
+  if (size >= 1e-12 && size < 1e5) {
+    // A whole number of at most nine digits by an exact power of ten gives the decimal's own double.
+    const exponent = Math.floor(Math.log10(size))
+    for (let digits = 6; digits <= 9; digits++) {
+      const scale = powersOfTen[digits - 1 - exponent]!
+      const short = Math.round(size * scale) / scale
+      if (Math.fround(short) === size) return value < 0 ? `-${short}` : String(short)
+    }
+  }
   if (Object.is(value, -0)) return "-0"
-  for (let digits = Math.abs(value) < smallestNormal ? 1 : 6; digits < 9; digits++) {
+  for (let digits = size < smallestNormal ? 1 : 6; digits < 9; digits++) {
     const short = Number(value.toPrecision(digits))
     if (Math.fround(short) === value) return String(short)
   }

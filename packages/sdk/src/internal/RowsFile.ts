@@ -49,8 +49,13 @@ const schemaOf = (arrow: typeof Arrow, columns: ReadonlyArray<Column>): Arrow.Sc
 
 const isNothing = (value: unknown): boolean => value === null || value === undefined
 
+interface Validity {
+  readonly nullCount: number
+  readonly nullBitmap?: Uint8Array
+}
+
 /** Which values are there: a bit each, or no bitmap where none is null. */
-const validityOf = (values: ReadonlyArray<unknown>): { readonly nullCount: number; readonly nullBitmap?: Uint8Array } => {
+const validityOf = (values: ReadonlyArray<unknown>): Validity => {
   let nullCount = 0
   for (const value of values) if (isNothing(value)) nullCount++
   if (nullCount === 0) return { nullCount }

@@ -27,8 +27,8 @@ const valueText = (type: ColumnType, value: unknown): string => {
 }
 
 /**
- * Writes one JSON object a line, in UTF-8, with every column as a key in the order of the columns. Integers and bigints are
- * JSON numbers with all their digits, dates ISO 8601 strings in UTC, bytes base64 strings, vectors arrays with the
+ * Writes one JSON object a line, in UTF-8, with every column as a key in the order of the columns. Integers and bigints
+ * are JSON numbers with all their digits, dates ISO 8601 strings in UTC, bytes base64 strings, vectors arrays with the
  * fewest digits that read back to the same float32. JSON has no NaN and no infinities: in number columns and vectors
  * they become `null`.
  *

@@ -74,7 +74,9 @@ const transpose = (
         values[i] = cell
       } else {
         const value = read(cell)
-        if (Result.isFailure(value)) throw new CsvFault(`the cell does not decode: ${value.failure}`, firstRow + i, name)
+        if (Result.isFailure(value)) {
+          throw new CsvFault(`the cell does not decode: ${value.failure}`, firstRow + i, name)
+        }
         values[i] = value.success ?? null
       }
     }
@@ -88,7 +90,11 @@ const jsonSchemaOf = (field: Field): Effect.Effect<Schema.Json> =>
     return JSON.parse(JSON.stringify(document)) as Schema.Json
   }).pipe(Effect.orElseSucceed(() => null))
 
-const checkOptions = Effect.fnUntraced(function*(options: CsvOptions & { readonly columns?: Schema.Constraint | undefined }) {
+interface AnyCsvOptions extends CsvOptions {
+  readonly columns?: Schema.Constraint | undefined
+}
+
+const checkOptions = Effect.fnUntraced(function*(options: AnyCsvOptions) {
   const delimiter = options.delimiter ?? ","
   if (delimiter.length !== 1 || "\"\r\n\ufeff".includes(delimiter)) {
     return yield* invalidOption("csv", "delimiter", "give one character that is no quote and no line end")
@@ -125,7 +131,7 @@ const checkOptions = Effect.fnUntraced(function*(options: CsvOptions & { readonl
 
 const open = Effect.fn("Source.csv")(function*(
   location: string | URL,
-  options: CsvOptions & { readonly columns?: Schema.Constraint | undefined }
+  options: AnyCsvOptions
 ) {
   const { delimiter, fields, identity, nulls, readers } = yield* checkOptions(options)
   const file = yield* Location.open("csv", location)
@@ -134,7 +140,9 @@ const open = Effect.fn("Source.csv")(function*(
     Effect.try({
       try: read,
       catch: (cause) => {
-        if (!(cause instanceof CsvFault)) return invalidSource("csv", "failed", "the file cannot be read", { uri, cause })
+        if (!(cause instanceof CsvFault)) {
+          return invalidSource("csv", "failed", "the file cannot be read", { uri, cause })
+        }
         const place = { uri, row: cause.row ?? undefined, column: cause.column ?? undefined }
         return invalidSource("csv", "malformed", cause.message, place)
       }
@@ -207,12 +215,12 @@ const open = Effect.fn("Source.csv")(function*(
  * local path (relative to the working directory). Every cell stays text unless `columns` gives its type: `007` and `NA`
  * are texts. Columns that `columns` does not name are read as text beside the typed ones.
  *
- * Quotes, line ends inside quotes, `\n`, `\r\n` or `\r` line ends and a byte order mark are understood. Blank lines are no
- * rows; in a file of one column the empty value is written `""`.
+ * Quotes, line ends inside quotes, `\n`, `\r\n` or `\r` line ends and a byte order mark are understood. Blank lines are
+ * no rows; in a file of one column the empty value is written `""`.
  *
- * Fails with `InvalidSource` (`not-found`; `empty` without a header; `malformed`, naming row and column, for text that is
- * not UTF-8, a quote left open, too few or too many fields, unnamed or repeated columns, or a cell that does not decode),
- * `InvalidColumns` when `columns` names a column that the file does not have, or `InvalidOption`.
+ * Fails with `InvalidSource` (`not-found`; `empty` without a header; `malformed`, naming row and column, for text that
+ * is not UTF-8, a quote left open, too few or too many fields, unnamed or repeated columns, or a cell that does not
+ * decode), `InvalidColumns` when `columns` names a column that the file does not have, or `InvalidOption`.
  *
  * @since 0.1.0
  * @category constructors
@@ -242,5 +250,5 @@ export const csv: {
   ): Source<UntypedRow<string>, ObjectStore>
 } = (
   location: string | URL,
-  options: CsvOptions & { readonly columns?: Schema.Constraint | undefined } = {}
+  options: AnyCsvOptions = {}
 ) => sourceOf<never, ObjectStore>(open(location, options))

@@ -28,8 +28,8 @@ import type { OpenSource, Source } from "./Source.ts"
  */
 export interface RowsOptions<Row extends object> {
   /**
-   * Stands for the content in the run's fingerprint. Default: the digest of an array's rows; an iterable or a stream has
-   * no identity without it.
+   * Stands for the content in the run's fingerprint. Default: the digest of an array's rows; an iterable or a stream
+   * has no identity without it.
    */
   readonly version?: string | undefined
   /** A `Schema.Struct` of the columns (its type side). Default: they are found from the rows. */
@@ -71,7 +71,8 @@ const declaredFields = (options: RowsOptions<object>): Effect.Effect<ReadonlyArr
     : Effect.succeed(fields)
 }
 
-const asColumns = (fields: ReadonlyArray<Field>): ReadonlyArray<Column> => fields.map(({ name, type }) => ({ name, type }))
+const asColumns = (fields: ReadonlyArray<Field>): ReadonlyArray<Column> =>
+  fields.map(({ name, type }) => ({ name, type }))
 
 /** Equal for equal rows, whatever the order of their columns. */
 const digestOf = (rows: ReadonlyArray<unknown>, reader: RowReader): string => {
@@ -263,12 +264,13 @@ const open = <E, R>(
  * Takes rows from memory: an array, an iterable, an async iterable or an Effect `Stream`, whose failures become
  * `InvalidSource` (`failed`, with the cause). Rows are objects; a missing or undefined property is null.
  *
- * Column types come from `columns`, or from the values: an array is scanned whole; of anything else the first 1,000 rows
- * are looked at, and on to 10,000 until each column has had a value. Values of several kinds, arrays and objects make a
- * JSON column. An iterable or a stream is read once, and needs a `version` or an explicit run id to be taken up again.
+ * Column types come from `columns`, or from the values: an array is scanned whole; of anything else the first 1,000
+ * rows are looked at, and on to 10,000 until each column has had a value. Values of several kinds, arrays and objects
+ * make a JSON column. An iterable or a stream is read once, and needs a `version` or an explicit run id to be taken up
+ * again.
  *
- * Fails with `InvalidSource` (`malformed`, naming row and column) for a row that is no object, a value that does not fit
- * its column, or a column that first appears later.
+ * Fails with `InvalidSource` (`malformed`, naming row and column) for a row that is no object, a value that does not
+ * fit its column, or a column that first appears later.
  *
  * @since 0.1.0
  * @category constructors

@@ -41,6 +41,15 @@ describe("JsonText", () => {
     }
   }, { arbitrary: { runs: 1000 } })
 
+  it("writes the numbers of embeddings with their shortest digits", () => {
+    for (let i = 1; i < 20_000; i++) {
+      for (const value of [Math.sin(i) / 32, 30619.0625 - i, i / 64, Math.tan(i), 1 / i, i * 7.3, 1e-11 * i]) {
+        const float = Math.fround(value)
+        assert.strictEqual(Number(float32Text(float)), shortest(float))
+      }
+    }
+  })
+
   it("writes JSON values, a bigint inside one as its digits", () => {
     assert.strictEqual(jsonText({ a: [1n], b: undefined }), "{\"a\":[\"1\"]}")
     assert.strictEqual(jsonText(undefined), "null")

@@ -17,7 +17,10 @@ describe("Rows", () => {
     assert.deepStrictEqual(rows.map(Object.keys), [columns.map(({ name }) => name), columns.map(({ name }) => name)])
     assert.deepStrictEqual(rows.map((row) => Object.getPrototypeOf(row)), [Object.prototype, Object.prototype])
     assert.deepStrictEqual(Object.values(rows[0]!), ["x", "p", "c", { deep: 1 }, 1])
-    assert.strictEqual(JSON.stringify(rows[1]), "{\"b\":null,\"__proto__\":\"q\",\"constructor\":\"d\",\"toString\":null,\"a\":2}")
+    assert.strictEqual(
+      JSON.stringify(rows[1]),
+      "{\"b\":null,\"__proto__\":\"q\",\"constructor\":\"d\",\"toString\":null,\"a\":2}"
+    )
   })
 
   it("makes one row", () => {

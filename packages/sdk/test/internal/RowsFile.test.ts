@@ -27,10 +27,11 @@ const rowsOf = (batches: ReadonlyArray<Batch>): ReadonlyArray<ReadonlyArray<unkn
 describe("RowsFile", () => {
   it.effect("gives back every type, its extremes and its nulls, however the bytes are cut", () =>
     Effect.gen(function*() {
-      const bytes = yield* write(everyColumn, [batchOf(everyColumn, nastyRows), batchOf(everyColumn, nastyRows.slice(0, 3))])
+      const more = nastyRows.slice(0, 3)
+      const bytes = yield* write(everyColumn, [batchOf(everyColumn, nastyRows), batchOf(everyColumn, more)])
       for (const size of [bytes.length, 4096, 7, 1]) {
         const batches = yield* read(bytes, size)
-        assert.deepStrictEqual(rowsOf(batches), [...nastyRows, ...nastyRows.slice(0, 3)])
+        assert.deepStrictEqual(rowsOf(batches), [...nastyRows, ...more])
       }
     }))
 
@@ -67,7 +68,8 @@ describe("RowsFile", () => {
 
   it.effect("holds no rows, and columns of any name", () =>
     Effect.gen(function*() {
-      const columns: ReadonlyArray<Column> = ["__proto__", "constructor", "", "a.b", "é"].map((name) => ({ name, type: "string" }))
+      const names = ["__proto__", "constructor", "", "a.b", "é"]
+      const columns = names.map((name): Column => ({ name, type: "string" }))
       assert.deepStrictEqual(yield* read(yield* write(columns, [])), [])
       const row = columns.map(({ name }) => name)
       assert.deepStrictEqual(rowsOf(yield* read(yield* write(columns, [batchOf(columns, [row])]))), [row])

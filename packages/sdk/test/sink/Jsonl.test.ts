@@ -52,7 +52,8 @@ describe("Jsonl sink", () => {
 
   it.effect.prop("is JSON that has the values", { table: anyTable }, ({ table }) =>
     Effect.gen(function*() {
-      const lines = (yield* write(table.columns, table.batches)).split("\n").slice(0, -1).map((line) => JSON.parse(line))
+      const text = yield* write(table.columns, table.batches)
+      const lines = text.split("\n").slice(0, -1).map((line) => JSON.parse(line))
       const rows = table.batches.flatMap((batch) =>
         Array.from({ length: batch.length }, (_, i) => batch.columns.map((values) => values[i])))
       assert.strictEqual(lines.length, rows.length)

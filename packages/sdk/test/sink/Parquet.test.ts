@@ -121,7 +121,8 @@ describe("Parquet", () => {
       const groups = metadata.row_groups.map((group) => Number(group.num_rows))
       assert.deepStrictEqual(groups.slice(-2), [1, 5])
       assert.isAbove(groups.length, 3)
-      const [last] = yield* Effect.promise(() => parquetReadObjects({ file, compressors, rowStart: 5005, rowEnd: 5006 }))
+      const range = { rowStart: 5005, rowEnd: 5006 }
+      const [last] = yield* Effect.promise(() => parquetReadObjects({ file, compressors, ...range }))
       assert.deepStrictEqual(last, { v: new Array(1024).fill(4), t: "row 4" })
       for (const group of metadata.row_groups.slice(0, -2)) {
         assert.isBelow(Number(group.total_byte_size), 17 * 1024 * 1024)

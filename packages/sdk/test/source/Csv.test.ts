@@ -20,7 +20,9 @@ const folder = Effect.acquireRelease(
 
 /** Runs in a folder of its own; the store lies in it, beside the files. */
 const inFolder = <A, E>(
-  run: (file: (name: string, content: string | Uint8Array) => Effect.Effect<string>) => Effect.Effect<A, E, ObjectStore | Scope.Scope>
+  run: (
+    file: (name: string, content: string | Uint8Array) => Effect.Effect<string>
+  ) => Effect.Effect<A, E, ObjectStore | Scope.Scope>
 ) =>
   Effect.gen(function*() {
     const path = yield* folder
@@ -49,7 +51,8 @@ describe("Source.csv", () => {
         const store = yield* ObjectStore
         yield* store.create("data/rows.csv", Buffer.from(text))
         const expected = [{ id: "007", text: "a,\nb" }, { id: "NA", text: "" }]
-        for (const location of [path, pathToFileURL(path), pathToFileURL(path).href, "store://data/rows.csv", store.uri("data/rows.csv")]) {
+        const url = pathToFileURL(path)
+        for (const location of [path, url, url.href, "store://data/rows.csv", store.uri("data/rows.csv")]) {
           const opened = yield* csv(location).open
           assert.deepStrictEqual(opened.columns, [{ name: "id", type: "string" }, { name: "text", type: "string" }])
           assert.isNull(opened.count)
@@ -61,7 +64,8 @@ describe("Source.csv", () => {
   it.effect("knows a local file by its content and an object by its URI and ETag", () =>
     inFolder((file) =>
       Effect.gen(function*() {
-        const identity = (location: string, options = {}) => Effect.map(csv(location, options).open, (opened) => opened.identity)
+        const identity = (location: string, options = {}) =>
+          Effect.map(csv(location, options).open, (opened) => opened.identity)
         const a = yield* file("a.csv", "x\n1\n")
         const b = yield* file("b.csv", "x\n1\n")
         const c = yield* file("c.csv", "x\n2\n")
@@ -75,9 +79,10 @@ describe("Source.csv", () => {
         const options = [{}, { delimiter: ";" }, { nullValues: [""] }, { columns: Schema.Struct({ x: Schema.Int }) }, {
           columns: Schema.Struct({ x: Schema.Natural })
         }]
-        const identities = yield* Effect.forEach(options, (option) => identity(option.delimiter === ";" ? c : a, option))
+        const identities = yield* Effect.forEach(options, (option) => identity(a, option))
         assert.strictEqual(new Set(identities).size, options.length)
-        assert.strictEqual(yield* identity(a, { nullValues: ["a", "b"] }), yield* identity(a, { nullValues: ["b", "a"] }))
+        const nulls = (...nullValues: Array<string>) => identity(a, { nullValues })
+        assert.strictEqual(yield* nulls("a", "b"), yield* nulls("b", "a"))
       })
     ))
 
@@ -184,7 +189,8 @@ describe("Source.csv", () => {
         const reason = yield* reasonOf(readAll(csv(path, { columns: Schema.Struct({ id: Schema.Int }) })))
         assert.strictEqual(reason._tag, "InvalidSource")
         if (reason._tag !== "InvalidSource") return
-        assert.deepStrictEqual([reason.problem, reason.row, reason.column, reason.uri], ["malformed", 12_001, "id", uri])
+        const { column, problem, row } = reason
+        assert.deepStrictEqual([problem, row, column, reason.uri], ["malformed", 12_001, "id", uri])
         assert.strictEqual(
           reason.message,
           `${uri}, row 12001, column "id": the cell does not decode: Expected a string representing a finite number`
@@ -210,9 +216,9 @@ describe("Source.csv", () => {
         const reason = yield* reasonOf(readAll(csv(path, { columns })))
         assert.strictEqual(reason._tag, "InvalidColumns")
         if (reason._tag !== "InvalidColumns") return
-        assert.deepStrictEqual([reason.missing, reason.available, reason.nearest], [["topc", "zebra"], ["Topic", "text"], {
-          topc: "Topic"
-        }])
+        assert.deepStrictEqual(reason.missing, ["topc", "zebra"])
+        assert.deepStrictEqual(reason.available, ["Topic", "text"])
+        assert.deepStrictEqual(reason.nearest, { topc: "Topic" })
         assert.include(reason.message, "\"topc\" (did you mean \"Topic\"?), \"zebra\"")
       })
     ))
@@ -225,7 +231,7 @@ describe("Source.csv", () => {
         const opened = yield* csv(path).open
         const batches = yield* Stream.runCollect(opened.batches)
         assert.isTrue(batches.every((batch) => batch.length > 0 && batch.length <= 5000))
-        assert.deepStrictEqual(batches.flatMap((batch) => batch.columns[0]!), Array.from({ length: 100_000 }, (_, i) => String(i)))
+        assert.deepStrictEqual(batches.flatMap((batch) => batch.columns[0]!), rows.map((_, i) => String(i)))
         assert.isTrue(batches.every((batch) => batch.columns[1]!.every((cell) => cell === "é")))
         const ragged = yield* file("b.csv", `n,t\n${rows.join("\n")}\nlast`)
         assert.include((yield* reasonOf(readAll(csv(ragged)))).message, "row 100001, column \"t\"")
@@ -258,11 +264,14 @@ describe("Source.csv", () => {
     inFolder((file) =>
       Effect.gen(function*() {
         const there = yield* file("a.csv", "a\n1\n")
+        const files = [`${there}.not`, `${there}/b`, join(there, ".."), "store://no/such.csv"]
         const problems = yield* Effect.forEach(
-          [`${there}.not`, `${there}/b`, join(there, ".."), "store://no/such.csv", "http://x/y.csv", "s3://bucket", "store://", ""],
+          [...files, "http://x/y.csv", "s3://bucket", "store://", ""],
           (location) =>
-            Effect.map(reasonOf(readAll(csv(location))), (reason) =>
-              reason._tag === "InvalidSource" ? reason.problem : reason._tag === "InvalidOption" ? reason.path : reason._tag)
+            Effect.map(reasonOf(readAll(csv(location))), (reason) => {
+              if (reason._tag === "InvalidSource") return reason.problem
+              return reason._tag === "InvalidOption" ? reason.path : reason._tag
+            })
         )
         assert.deepStrictEqual(problems, [
           "not-found",

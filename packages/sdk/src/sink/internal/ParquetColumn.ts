@@ -106,7 +106,8 @@ class ColumnChunk {
 
   addPage(values: number, levels: ReadonlyArray<Uint8Array>, data: Uint8Array): void {
     const plain = levels.reduce((bytes, level) => bytes + level.length, data.length)
-    const body = this.codec === codec.snappy ? [snappyCompress(Buffer.concat([...levels, data], plain))] : [...levels, data]
+    const parts = [...levels, data]
+    const body = this.codec === codec.snappy ? [snappyCompress(Buffer.concat(parts, plain))] : parts
     const stored = body.reduce((bytes, piece) => bytes + piece.length, 0)
     const header = encodeStruct([
       [1, i32(0)],

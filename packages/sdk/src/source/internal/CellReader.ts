@@ -65,8 +65,8 @@ const vectorReader = (schema: Decodable): CellReader => {
 
 /**
  * Makes the reader of a column. Texts, numbers, booleans, dates and bytes are read with the schema's string codec;
- * structured values and vectors are JSON text, as the CSV sink writes them. Null when text cannot hold its values: those
- * of a class without a codec.
+ * structured values and vectors are JSON text, as the CSV sink writes them. Null when text cannot hold its values:
+ * those of a class without a codec.
  *
  * @internal
  */

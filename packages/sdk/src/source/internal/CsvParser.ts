@@ -1,7 +1,7 @@
 /**
- * From the bytes of a CSV to its rows, piece by piece. papaparse's own streaming loses characters that two pieces share,
- * keeps the byte order mark and guesses line ends from whatever the first piece holds; so the bytes are decoded here, and
- * only its core, which parses a text, is used.
+ * From the bytes of a CSV to its rows, piece by piece. papaparse's own streaming loses characters that two pieces
+ * share, keeps the byte order mark and guesses line ends from whatever the first piece holds; so the bytes are decoded
+ * here, and only its core, which parses a text, is used.
  *
  * @internal
  */
@@ -241,7 +241,7 @@ export class CsvParser {
     for (const [index, name] of names.entries()) {
       if (name === "") {
         throw new CsvFault(
-          `the header has no name for column ${index + 1}; name it (an unnamed first column is often a data frame's index)`,
+          `the header has no name for column ${index + 1}; name it (an unnamed first one is often a data frame's index)`,
           null
         )
       }
@@ -268,7 +268,7 @@ export class CsvParser {
     }
     if (cells.length > header.length) {
       throw this.fault(
-        `the row has ${cells.length} fields where the header has ${header.length}; quote fields that contain the delimiter`,
+        `the row has ${cells.length} fields, the header ${header.length}; quote fields that contain the delimiter`,
         `extra field ${header.length + 1}`
       )
     }

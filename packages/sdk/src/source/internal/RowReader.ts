@@ -140,7 +140,8 @@ export class RowReader {
     if (!this.declared) return
     for (let j = 0; j < columns.length; j++) {
       if (columns[j]![i] === null && !this.nullable[j]!) {
-        throw new RowFault("the value is missing, and the column's schema has no null", this.rows, this.columns[j]!.name)
+        const { name } = this.columns[j]!
+        throw new RowFault("the value is missing, and the column's schema has no null", this.rows, name)
       }
     }
   }
