@@ -1,25 +1,54 @@
-// Runs every workspace's tests and ends with one line "N passed, N failed", whatever happened.
-import { spawnSync } from "node:child_process"
-import { globSync, readFileSync, rmSync } from "node:fs"
+// Builds and tests every workspace: `npm test`. A workspace's output is shown if it fails; each ends with a line of its
+// own, and the whole with "N passed, N failed", whatever happened.
+import { spawn } from "node:child_process"
+import { existsSync, globSync, readFileSync, rmSync } from "node:fs"
+import { dirname, join } from "node:path"
 
-const results = ["packages/*/test-results.json", "test/test-results.json"]
-for (const file of globSync(results)) rmSync(file)
-const turbo = spawnSync("turbo", ["run", "test", "--continue=dependencies-successful", ...process.argv.slice(2)], {
-  stdio: ["ignore", "inherit", "inherit"],
-  env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" }
-})
+const workspaces = globSync(["packages/*/package.json", "test/package.json"]).map((file) => dirname(file)).sort()
+const resultsOf = (workspace) => join(workspace, "test-results.json")
+for (const workspace of workspaces) rmSync(resultsOf(workspace), { force: true })
+
 let passed = 0
 let failed = 0
-for (const manifest of globSync(["packages/*/package.json", "test/package.json"])) {
-  try {
-    const report = JSON.parse(readFileSync(manifest.replace("package.json", "test-results.json"), "utf8"))
-    passed += report.numPassedTests
-    failed += report.numFailedTests
+const waiting = new Set(workspaces)
+
+/** Counts the workspaces whose results are there. */
+const count = () => {
+  for (const workspace of waiting) {
+    if (!existsSync(resultsOf(workspace))) continue
+    let report
+    try {
+      report = JSON.parse(readFileSync(resultsOf(workspace), "utf8"))
+    } catch {
+      continue // It is being written.
+    }
+    waiting.delete(workspace)
     // A file that fails to load has no failed test.
-    if (!report.success && report.numFailedTests === 0) failed++
-  } catch {
-    failed++
+    const broken = report.success || report.numFailedTests > 0 ? 0 : 1
+    passed += report.numPassedTests
+    failed += report.numFailedTests + broken
+    const seconds = Math.round((Date.now() - report.startTime) / 1000)
+    console.log(`${workspace}: ${report.numPassedTests} passed, ${report.numFailedTests + broken} failed (${seconds} s)`)
   }
 }
-console.log(`${passed} passed, ${failed} failed`)
-process.exit(turbo.status !== 0 || failed > 0 || passed === 0 ? 1 : 0)
+
+console.log(`Building and testing ${workspaces.join(", ")}`)
+const turbo = spawn(
+  "turbo",
+  ["run", "test", "--continue=dependencies-successful", "--output-logs=errors-only", ...process.argv.slice(2)],
+  {
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" }
+  }
+)
+const timer = setInterval(count, 500)
+turbo.on("close", (status) => {
+  clearInterval(timer)
+  count()
+  for (const workspace of waiting) {
+    failed++
+    console.log(`${workspace}: no results`)
+  }
+  console.log(`${passed} passed, ${failed} failed`)
+  process.exit(status !== 0 || failed > 0 || passed === 0 ? 1 : 0)
+})
