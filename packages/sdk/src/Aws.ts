@@ -14,6 +14,7 @@ import type * as Limits from "./Limits.ts"
 import * as Capacity from "./schedule/Capacity.ts"
 import type { ObjectStore } from "./store/ObjectStore.ts"
 import * as S3 from "./store/S3.ts"
+export type { Credentials } from "./bedrock/BedrockApi.ts"
 
 /**
  * All that the verbs need.

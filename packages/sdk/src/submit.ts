@@ -116,7 +116,7 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
       )
     }
     if (request === null) {
-      if (!entry.intended) yield* checkInputs(job)
+      if (entry.claims.length === 0) yield* checkFiles(job)
       request = yield* ledger.intend(job, yield* requestOf(job))
     }
     const unsettled = entry.claims.filter((claim) => !claim.refused)
@@ -241,12 +241,16 @@ const requestOf = Effect.fnUntraced(function*(job: Job) {
   return request
 })
 
-/** Compares the job's input folder with what `prepare` wrote: the whole key list, sizes, and content. */
-const checkInputs = Effect.fnUntraced(function*(job: Job) {
+/**
+ * Compares the job's files with what `prepare` wrote: the whole key list of the input folder, since Bedrock runs all that
+ * lies there, sizes and content; and the rows, without which an answer that is paid for could not be joined.
+ */
+const checkFiles = Effect.fnUntraced(function*(job: Job) {
   const store = yield* ObjectStore
   const { objects } = yield* store.list(job.input)
-  const expected = new Map(job.files.map((file) => [file.key, file]))
-  for (const object of objects) {
+  const rows = yield* store.head(job.rows.key)
+  const expected = new Map([...job.files, job.rows].map((file) => [file.key, file]))
+  for (const object of rows === null ? objects : [...objects, rows]) {
     const file = expected.get(object.key)
     if (file === undefined) {
       return yield* fail(
@@ -267,7 +271,6 @@ const checkInputs = Effect.fnUntraced(function*(job: Job) {
     expected.delete(object.key)
   }
   for (const key of expected.keys()) {
-    return yield* fail(new Damaged({ key, message: `the input file ${key} of job ${job.key} is gone; nothing was submitted` }))
+    return yield* fail(new Damaged({ key, message: `the file ${key} of job ${job.key} is gone; nothing was submitted` }))
   }
 })
-
