@@ -14,9 +14,8 @@ const [rows = 20_000, dimensions = 1024, rounds = 3] = process.argv.slice(2).map
 const groupRows = 4000
 
 const ids = Array.from({ length: rows }, (_, i) => `r${String(i).padStart(10, "0")}`)
-const distinct = Array.from({ length: 512 }, (_, seed) =>
-  Float32Array.from({ length: dimensions }, (_, i) => Math.sin(seed * dimensions + i) / 32))
-const vectors = ids.map((_, i) => distinct[i % distinct.length]!)
+const vectors = ids.map((_, row) =>
+  Float32Array.from({ length: dimensions }, (_, i) => Math.sin(row * dimensions + i) / 32))
 const groups = Array.from(
   { length: Math.ceil(rows / groupRows) },
   (_, g) => [g * groupRows, (g + 1) * groupRows] as const
