@@ -138,9 +138,8 @@ const collectInto = Effect.fnUntraced(
     const { answer, columns, rename } = run.manifest
     const batches = Join.joined(store, run, job, options?.memoryBudget ?? defaultMemoryBudget, tally)
     const result = `${folder}${job.key}${sink.extension}`
-    const written = yield* store.write(result, sink.encode(ResultColumns.all(columns, answer, rename), batches))
-    // A file that was there before came from the same output; its rows are counted again for the report.
-    if (!written.created) yield* Stream.runDrain(batches)
+    // Where the file is there already, of the same output, the rows are run through and counted all the same.
+    yield* store.write(result, sink.encode(ResultColumns.all(columns, answer, rename), batches))
     const report: JobReport = {
       version: 1,
       runId: run.id,

@@ -62,7 +62,7 @@ const withoutLine = (job: EndedJob | RefusedJob): Answer => {
   }
 }
 
-/** The job's rows with the added columns, in batches; `tally` is filled on the way. @internal */
+/** The job's rows with the added columns, in batches; `tally` is that of the last run of the stream. @internal */
 export const joined = (
   store: ObjectStore["Service"],
   run: Handle<object>,
@@ -72,6 +72,7 @@ export const joined = (
 ): Stream.Stream<Batch, BatchError> =>
   Stream.unwrap(Effect.gen(function*() {
     const { answer } = run.manifest
+    Object.assign(tally, emptyTally())
     const ranges = job.status === "Refused"
       ? []
       : yield* Outputs.ranges(store, job, run.processor, answer, memoryBudget, tally)
