@@ -1,0 +1,159 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Chance } from "@bedrock-batch/emulator"
+import { prepare, Prompt, run } from "@bedrock-batch/sdk"
+import { Effect, Fiber } from "effect"
+import { audit } from "../rig/Audit.ts"
+import * as Crash from "../rig/Crash.ts"
+import { plainTable, sourceOf } from "../rig/Data.ts"
+import { haiku, quick, soon, type Stack, start } from "../rig/Stack.ts"
+
+const table = plainTable(330)
+const task = { rows: 330, rowsPerJob: 110 }
+const definition = {
+  name: "again",
+  source: sourceOf(table),
+  model: haiku,
+  prompt: Prompt.make("{id}: {topic}"),
+  maxRecordsPerJob: 110,
+  wait: soon
+} as const
+
+/** Every object of a run, with its content. */
+const everything = Effect.fnUntraced(function*(stack: Stack, runId: string) {
+  const objects = new Map<string, string>()
+  for (const key of yield* stack.keys(`${runId}/`)) {
+    objects.set(key, Buffer.from(yield* stack.get(key)).toString("latin1"))
+  }
+  return objects
+})
+
+const finished = Effect.fnUntraced(function*(stack: Stack) {
+  const collected = yield* Crash.here(stack, task)
+  stack.emulator.faults.clear()
+  const { counts } = yield* audit(stack, collected, table, Crash.askPlain)
+  assert.deepStrictEqual(counts, { succeeded: 330 })
+  const stats = yield* stack.emulator.stats
+  assert.deepInclude(stats, { jobsCreated: 3, recordsProcessed: 330 })
+  return stats
+})
+
+describe("the same run again", () => {
+  it.live("creates nothing, changes no object, and gives the same report and rows", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      const first = yield* run(definition).pipe(Effect.provide(stack.layer()))
+      const before = yield* everything(stack, first.report.runId)
+      const again = yield* run(definition).pipe(Effect.provide(stack.layer()))
+      assert.deepStrictEqual(again.report, first.report)
+      assert.deepStrictEqual(again.files, first.files)
+      assert.deepStrictEqual(yield* everything(stack, first.report.runId), before)
+      yield* audit(stack, again, table, Crash.askPlain)
+      const { calls, jobsCreated } = yield* stack.emulator.stats
+      assert.deepStrictEqual({ jobsCreated, created: calls.create }, { jobsCreated: 3, created: 3 })
+    }))
+
+  it.live("in another format pays for nothing", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      const parquet = yield* run(definition).pipe(Effect.provide(stack.layer()))
+      for (const format of ["csv", "jsonl"] as const) {
+        const other = yield* run({ ...definition, format }).pipe(Effect.provide(stack.layer()))
+        yield* audit(stack, other, table, Crash.askPlain)
+        assert.strictEqual(other.report.runId, parquet.report.runId)
+      }
+      assert.strictEqual((yield* stack.emulator.stats).calls.create, 3)
+    }))
+
+  it.live("after a death between a result file and its report counts nothing twice", () =>
+    Effect.gen(function*() {
+      const stack = yield* start({ faults: { duplicateLines: 0.1, unknownIds: 0.1, malformedLines: 0.1 } })
+      const { report } = yield* run(definition).pipe(Effect.provide(stack.layer()))
+      const results = yield* stack.keys(`${report.runId}/results/`)
+      for (const key of results.filter((key) => key.endsWith(".json"))) yield* stack.remove(key)
+      const again = yield* run(definition).pipe(Effect.provide(stack.layer()))
+      assert.deepStrictEqual(again.report, report)
+      yield* audit(stack, again, table, Crash.askPlain)
+    }))
+
+  it.live("with other limits keeps the plan that was made first", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      const first = yield* prepare(definition).pipe(Effect.provide(stack.layer()))
+      const other = yield* prepare({ ...definition, maxRecordsPerJob: 300 }).pipe(Effect.provide(stack.layer()))
+      assert.deepStrictEqual(other.jobs, first.jobs)
+    }))
+})
+
+describe("the same run twice at the same time", () => {
+  for (const token of ["honoured", "ignored"] as const) {
+    it.live(`creates each job once, and both get the same report: token ${token}`, () =>
+      Effect.gen(function*() {
+        const stack = yield* start({ faults: { token } })
+        const one = Crash.here(stack, task)
+        const reports = (yield* Effect.all([one, one, one], { concurrency: 3 })).map(({ report }) => report)
+        assert.deepStrictEqual(reports[1], reports[0])
+        assert.deepStrictEqual(reports[2], reports[0])
+        yield* finished(stack)
+      }))
+  }
+
+  it.live("creates each job once where answers are slow and get lost", () =>
+    Effect.gen(function*() {
+      const stack = yield* start({
+        faults: { token: "ignored", answerLost: { next: 2 }, slowAnswer: { by: "300 millis" }, listLag: "300 millis" }
+      })
+      const one = Crash.here(stack, task)
+      yield* Effect.all([one, one], { concurrency: 2 })
+      yield* finished(stack)
+    }))
+
+  it.live("creates each job once in processes of their own", () =>
+    Effect.gen(function*() {
+      const stack = yield* start({ faults: { token: "ignored" } })
+      const children = [1, 2].map(() => Crash.start({ ...task, options: stack.options }))
+      for (const child of children) {
+        assert.strictEqual(yield* Effect.promise(() => child.ended), 0, child.output())
+      }
+      yield* finished(stack)
+    }))
+})
+
+describe.concurrent("a run that is cut short", () => {
+  for (const seed of ["a", "b", "c", "d"]) {
+    it.live(`by interruption is finished by the next, and nothing is paid twice: seed ${seed}`, () =>
+      Effect.gen(function*() {
+        const chance = Chance.make(`interrupt/${seed}`)
+        const stack = yield* start({
+          seed,
+          timing: { ...quick, running: 300 },
+          faults: { token: "ignored", slowAnswer: { by: "50 millis" }, slowCreate: { by: "50 millis" } }
+        })
+        for (let round = 0; round < 6; round++) {
+          const fiber = yield* Effect.forkChild(Crash.here(stack, task))
+          yield* Effect.sleep(chance.below(250) * (round + 1) / 2)
+          yield* Fiber.interrupt(fiber)
+        }
+        yield* finished(stack)
+      }))
+  }
+
+  for (const seed of ["a", "b", "c", "d"]) {
+    it.live(`by SIGKILL is finished by another process, and nothing is paid twice: seed ${seed}`, () =>
+      Effect.gen(function*() {
+        const chance = Chance.make(`kill/${seed}`)
+        const stack = yield* start({
+          seed,
+          timing: { ...quick, running: 300 },
+          faults: { token: "ignored", slowAnswer: { by: "100 millis" }, slowCreate: { by: "50 millis" } }
+        })
+        for (let round = 0; round < 3; round++) {
+          const child = Crash.start({ ...task, options: stack.options })
+          yield* Effect.promise(() => child.begun)
+          yield* Effect.sleep(50 + chance.below(400) * (round + 1))
+          child.kill()
+          yield* Effect.promise(() => child.ended)
+        }
+        yield* finished(stack)
+      }))
+  }
+})
