@@ -46,7 +46,9 @@ const oneSampler = /^anthropic\.claude-(?:haiku|sonnet|opus)-4-[5-9]|^anthropic\
 
 const anthropic = (body: JsonObject, model: string): JsonObject | string => {
   if (body["anthropic_version"] === undefined) return "anthropic_version: Field required"
-  if (body["anthropic_version"] !== "bedrock-2023-05-31") return "anthropic_version: Input should be 'bedrock-2023-05-31'"
+  if (body["anthropic_version"] !== "bedrock-2023-05-31") {
+    return "anthropic_version: Input should be 'bedrock-2023-05-31'"
+  }
   if (body["max_tokens"] === undefined) return "max_tokens: Field required"
   if (typeof body["max_tokens"] !== "number" || !Number.isInteger(body["max_tokens"])) {
     return "max_tokens: Input should be a valid integer"
@@ -99,7 +101,8 @@ const nova = (body: JsonObject, model: string): JsonObject | string => {
   }
   const maxTokens = member(body["inferenceConfig"], "maxTokens")
   if (maxTokens !== undefined && !isWhole(maxTokens)) {
-    return malformed(`#/inferenceConfig/maxTokens: expected type: Integer, found: ${maxTokens === null ? "Null" : "String"}`)
+    const found = maxTokens === null ? "Null" : "String"
+    return malformed(`#/inferenceConfig/maxTokens: expected type: Integer, found: ${found}`)
   }
   const ceiling = novaCeiling(model)
   if (typeof maxTokens === "number" && maxTokens > ceiling) return overCeiling(ceiling)
@@ -119,7 +122,8 @@ const nova = (body: JsonObject, model: string): JsonObject | string => {
 }
 
 const llama = (body: JsonObject): JsonObject | string => {
-  if (typeof body["prompt"] !== "string") return body["prompt"] === undefined ? missing("prompt") : malformed("#/prompt: expected type: String")
+  if (body["prompt"] === undefined) return missing("prompt")
+  if (typeof body["prompt"] !== "string") return malformed("#/prompt: expected type: String")
   const known = new Set(["prompt", "temperature", "top_p", "max_gen_len", "images"])
   const unknown = Object.keys(body).find((key) => !known.has(key))
   if (unknown !== undefined) return extraneous(unknown)
@@ -146,7 +150,9 @@ const chat = (body: JsonObject): { readonly messages: ReadonlyArray<unknown>; re
   const messages = elements(body["messages"])
   if (messages.length === 0) return malformed("#/messages: expected minimum item count: 1, found: 0")
   const cap = body["max_completion_tokens"] ?? body["max_tokens"]
-  if (cap !== undefined && cap !== null && !isWhole(cap)) return malformed("#/max_tokens: expected type: Integer, found: String")
+  if (cap !== undefined && cap !== null && !isWhole(cap)) {
+    return malformed("#/max_tokens: expected type: Integer, found: String")
+  }
   if (body["stream"] === true) return "Streaming is not supported for batch inference."
   if (body["inferenceConfig"] !== undefined) return extraneous("inferenceConfig")
   return { messages, cap }

@@ -38,7 +38,10 @@ const checkMessage = (message: unknown, index: number): string | null => {
   }
   const content = member(message, "content")
   if (!Array.isArray(content)) return failed(`${path}.content`, "Member must be a list of content blocks")
-  if (content.length === 0) return "The content field in the Message object at messages is empty. Add a ContentBlock object to the content field and try again."
+  if (content.length === 0) {
+    return "The content field in the Message object at messages is empty. " +
+      "Add a ContentBlock object to the content field and try again."
+  }
   for (const block of content) {
     if (!isObject(block)) return failed(`${path}.content`, "Member must be a content block")
     if (block["cachePoint"] !== undefined && block["cachePoint"] !== null) {
@@ -72,10 +75,14 @@ const check = (body: JsonObject, modelId: string): string | null => {
     return "Prompt caching is not supported for batch inference Converse requests."
   }
   const config = body["inferenceConfig"]
-  if (config !== undefined && config !== null && !isObject(config)) return failed("inferenceConfig", "Member must be a structure")
+  if (config !== undefined && config !== null && !isObject(config)) {
+    return failed("inferenceConfig", "Member must be a structure")
+  }
   const maxTokens = member(config, "maxTokens")
   if (maxTokens !== undefined && maxTokens !== null) {
-    if (typeof maxTokens !== "number" || !Number.isInteger(maxTokens)) return failed("inferenceConfig.maxTokens", "Member must be an integer")
+    if (typeof maxTokens !== "number" || !Number.isInteger(maxTokens)) {
+      return failed("inferenceConfig.maxTokens", "Member must be an integer")
+    }
     if (maxTokens < 1) return failed("inferenceConfig.maxTokens", "Member must have value greater than or equal to 1")
     if (Model.family(modelId) === "nova" && maxTokens > novaCeiling(modelId)) return overCeiling(novaCeiling(modelId))
   }

@@ -35,7 +35,10 @@ export interface CreateRequest {
   readonly outputUri: string
   readonly outputKmsKeyId: string | null
   readonly outputBucketOwner: string | null
-  readonly vpcConfig: { readonly subnetIds: ReadonlyArray<string>; readonly securityGroupIds: ReadonlyArray<string> } | null
+  readonly vpcConfig: {
+    readonly subnetIds: ReadonlyArray<string>
+    readonly securityGroupIds: ReadonlyArray<string>
+  } | null
   readonly timeoutDurationInHours: number
   readonly tags: ReadonlyArray<Tag>
 }

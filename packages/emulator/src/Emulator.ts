@@ -51,7 +51,7 @@ export interface Options {
   readonly speed?: number | undefined
   /** Quotas that differ from the service's defaults, for all models or by base model. */
   readonly limits?: Partial<Limits> | ((baseModel: string) => Partial<Limits>) | undefined
-  /** Which models batch inference takes: a list of base models or a predicate on the given id; default `Model.isBatchCapable`. */
+  /** Which models batch inference takes: base models, or a predicate on the id; default `Model.isBatchCapable`. */
   readonly models?: ReadonlyArray<string> | ((modelId: string) => boolean) | undefined
   /** What the models answer; default `Responder.standard`. */
   readonly responder?: Responder.Responder | undefined
@@ -59,9 +59,9 @@ export interface Options {
   readonly faults?: FaultOptions | undefined
   /** Seed of everything that is left to chance; default a new one each time. */
   readonly seed?: string | undefined
-  /** What is remembered when the process ends; default nothing. `Journal.folder` throws where its folder cannot be used. */
+  /** What is remembered when the process ends; default nothing. One whose file cannot be used is a defect. */
   readonly journal?: Journal.Journal | undefined
-  /** Whether absent members of Converse's content blocks are written as null, as the real service does; default true. */
+  /** Whether absent members of Converse's content blocks are written as null, as the real service does; default yes. */
   readonly nullFilledUnions?: boolean | undefined
 }
 
@@ -90,7 +90,9 @@ export class Emulator extends Context.Service<Emulator, {
   /** UntagResource. */
   readonly untag: (body: unknown) => Effect.Effect<{}, ServiceException>
   /** ListTagsForResource. */
-  readonly listTags: (body: unknown) => Effect.Effect<{ readonly tags: ReadonlyArray<CreateRequest.Tag> }, ServiceException>
+  readonly listTags: (
+    body: unknown
+  ) => Effect.Effect<{ readonly tags: ReadonlyArray<CreateRequest.Tag> }, ServiceException>
   /** What goes wrong from now on. */
   readonly faults: Faults
   /** What was called, created and open, as counted so far. */
@@ -230,7 +232,10 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       const request = CreateRequest.read(findings, body)
       if (findings.problem !== null) return yield* new ServiceException(findings.problem)
       if (faults.strikes("denyCreate")) {
-        return yield* refuse("AccessDeniedException", `User is not authorized to perform: iam:PassRole on resource: ${request.roleArn}`)
+        return yield* refuse(
+          "AccessDeniedException",
+          `User is not authorized to perform: iam:PassRole on resource: ${request.roleArn}`
+        )
       }
       if (!takes(request.modelId)) {
         return yield* refuse("ValidationException", "Batch inference is not supported for the requested model")
@@ -239,7 +244,10 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       if (tooManyTags !== null) return yield* tooManyTags
       yield* Effect.sleep(faults.delay("slowCreate"))
       register.sync()
-      yield* engine.settle()
+      const model = Model.base(request.modelId)
+      const most = limits(model).maxOpenJobs
+      // What is due can only make room.
+      if (tally.open(model) >= most) yield* engine.settle()
       const at = yield* now
       register.sync()
       const before = known(request.clientRequestToken, at)
@@ -247,8 +255,6 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
         return yield* refuse("ConflictException", "The client request token was used before with other parameters")
       }
       if (before === undefined) {
-        const model = Model.base(request.modelId)
-        const most = limits(model).maxOpenJobs
         if (faults.strikes("quotaFull") || tally.open(model) >= most) {
           return yield* refuse(
             "ServiceQuotaExceededException",
@@ -277,7 +283,11 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
     })
     const show = (job: JobRecord, at: number) =>
       describe(job, accountId, at - Duration.toMillis(faults.current.counterLag ?? 0))
-    const counted = <A, E>(operation: Operation, fault: "throttleGet" | "throttleList" | "throttleStop" | null, effect: Effect.Effect<A, E>) =>
+    const counted = <A, E>(
+      operation: Operation,
+      fault: "throttleGet" | "throttleList" | "throttleStop" | null,
+      effect: Effect.Effect<A, E>
+    ) =>
       Effect.suspend((): Effect.Effect<A, E | ServiceException> => {
         tally.called(operation)
         register.sync()
@@ -313,7 +323,10 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
           const job = yield* find(identifier)
           yield* engine.settle(job)
           if (isTerminal(job.status)) {
-            return yield* refuse("ConflictException", `The model invocation job is over already, its status is ${job.status}: ${job.arn}`)
+            return yield* refuse(
+              "ConflictException",
+              `The model invocation job is over already, its status is ${job.status}: ${job.arn}`
+            )
           }
           // The second call of several is told that all is well.
           if (job.stopAt === null) register.add({ type: "stopping", id: job.id, at: yield* now })

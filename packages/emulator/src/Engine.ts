@@ -48,8 +48,8 @@ export interface Engine {
   /** Takes up a job whose `step` is set. */
   readonly add: (job: JobRecord) => void
   /**
-   * Takes every job (or one) through the steps that are due, so that what is reported is true. Waits at most five seconds:
-   * a job that takes longer to write its output is reported as it was before.
+   * Takes every job (or one) through the steps that are due, so that what is reported is true. Waits at most five
+   * seconds: a job that takes longer to write its output is reported as it was before.
    */
   readonly settle: (job?: JobRecord) => Effect.Effect<void>
   /** Stops an open job as of a time; a step that is being taken is finished first. */
@@ -60,6 +60,7 @@ const concurrentJobs = 8
 const patience = "5 seconds"
 const longestSleep = 86_400_000
 const longestMessage = 2048
+const internalError = "Internal server error. Submit the job again; if it fails again, contact AWS Support."
 
 const timed = (job: JobRecord): Timing.TimedJob => ({
   id: job.id,
@@ -129,7 +130,7 @@ export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scop
 
     const ended = Effect.fnUntraced(function*(job: JobRecord, step: Extract<Step, { readonly to: "Ended" }>) {
       if (step.status === "Failed") {
-        return enter(job, "Failed", step.at, "Internal server error. Submit the job again; if it fails again, contact AWS Support.")
+        return enter(job, "Failed", step.at, internalError)
       }
       if (job.input !== null && job.running !== null) {
         job.totals = yield* io.withPermits(1)(JobRunner.write(storage, runnable(job), job.input, {
@@ -171,11 +172,15 @@ export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scop
     }
     const move = Effect.fnUntraced(function*(job: JobRecord) {
       while (job.step !== null) {
-        if (job.stopAt !== null && job.stopAt < job.step.at && job.status !== "Stopping") job.step = stopped(job, job.stopAt)
+        if (job.stopAt !== null && job.stopAt < job.step.at && job.status !== "Stopping") {
+          job.step = stopped(job, job.stopAt)
+        }
         if (job.step.at > (yield* now)) return
         const step: Step = job.step
-        const fail = (why: unknown) =>
-          enter(job, "Failed", step.at, `The job's data could not be read or written: ${why instanceof Error ? why.message : String(why)}`)
+        const fail = (why: unknown) => {
+          const text = why instanceof Error ? why.message : String(why)
+          enter(job, "Failed", step.at, `The job's data could not be read or written: ${text}`)
+        }
         yield* take(job, step).pipe(
           Effect.catch((error) => Effect.sync(() => fail(error))),
           Effect.catchDefect((defect) => Effect.sync(() => fail(defect)))
@@ -215,7 +220,8 @@ export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scop
       add: schedule,
       settle: Effect.fnUntraced(function*(job?: JobRecord) {
         startDue(yield* now)
-        const fibers = (job === undefined ? [...moving] : [job]).flatMap(({ moving }) => moving === null ? [] : [moving])
+        const concerned = job === undefined ? [...moving] : [job]
+        const fibers = concerned.flatMap((one) => one.moving === null ? [] : [one.moving])
         if (fibers.length > 0) yield* Effect.timeoutOption(Fiber.awaitAll(fibers), patience)
       }),
       stop: (job, at) => {

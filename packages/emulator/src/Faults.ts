@@ -33,8 +33,8 @@ export interface Delay {
  *
  * **Details**
  *
- * Faults of a job or of its records are drawn when the job is created: `{ next: n }` of a record fault strikes n records
- * of the next job. All others are drawn when the call is made or the event is sent.
+ * Faults of a job or of its records are drawn when the job is created: `{ next: n }` of a record fault strikes n
+ * records of the next job. All others are drawn when the call is made or the event is sent.
  *
  * @since 0.1.0
  * @category models
@@ -213,8 +213,8 @@ export class Faults {
 }
 
 /**
- * Creates a function that says, record by record, whether a fault strikes: for `{ next: n }` exactly n of `total` records
- * (all where there are fewer), spread evenly by chance; for a probability each record on its own.
+ * Creates a function that says, record by record, whether a fault strikes: for `{ next: n }` exactly n of `total`
+ * records (all where there are fewer), spread evenly by chance; for a probability each record on its own.
  *
  * @since 0.1.0
  * @category drawing

@@ -89,7 +89,9 @@ export const read = (json: unknown): Result.Result<FaultOptions, InvalidFaults> 
   if (!isObject(json)) return Result.fail(new InvalidFaults({ message: "The faults must be a JSON object" }))
   const options: { [K in keyof FaultOptions]: FaultOptions[K] } = {}
   for (const [name, value] of Object.entries(json)) {
-    if (!isFault(name)) return Result.fail(new InvalidFaults({ message: `There is no fault called ${JSON.stringify(name)}` }))
+    if (!isFault(name)) {
+      return Result.fail(new InvalidFaults({ message: `There is no fault called ${JSON.stringify(name)}` }))
+    }
     const read = value === null ? undefined : readers[name](value)
     if (read === undefined && value !== null) {
       return Result.fail(new InvalidFaults({ message: `The value of the fault ${name} cannot be understood` }))

@@ -80,7 +80,8 @@ const isBlank = (line: string) => line.trim() === ""
 const inputFiles = Effect.fnUntraced(function*(storage: Storage, inputUri: string) {
   if (inputUri.endsWith(".jsonl")) {
     const exact = (yield* storage.list(inputUri)).filter((object) => object.uri === inputUri)
-    if (exact.length > 0) return exact.map((object) => ({ ...object, relative: inputUri.slice(inputUri.lastIndexOf("/") + 1) }))
+    const relative = inputUri.slice(inputUri.lastIndexOf("/") + 1)
+    if (exact.length > 0) return exact.map((object) => ({ ...object, relative }))
   }
   const prefix = inputUri.endsWith("/") ? inputUri : `${inputUri}/`
   return (yield* storage.list(prefix))
@@ -89,8 +90,8 @@ const inputFiles = Effect.fnUntraced(function*(storage: Storage, inputUri: strin
 })
 
 /**
- * Checks a job's input as Bedrock's validation does: the files are there, every line is a record, and the quotas hold. The
- * bodies are not looked at.
+ * Checks a job's input as Bedrock's validation does: the files are there, every line is a record, and the quotas hold.
+ * The bodies are not looked at.
  *
  * @since 0.1.0
  * @category running
@@ -98,17 +99,21 @@ const inputFiles = Effect.fnUntraced(function*(storage: Storage, inputUri: strin
 export const scan: (storage: Storage, job: RunnableJob, limits: Limits) => Effect.Effect<Scan, StorageError> = Effect
   .fnUntraced(function*(storage, job, limits) {
     const invalid = (message: string): Scan => ({ valid: false, message })
+    const batchJob = `Batch job ${job.arn}`
+    const inputFile = (file: { readonly uri: string }) => `The input file ${file.uri}`
     const found = yield* inputFiles(storage, job.inputUri)
     if (found.length === 0) return invalid(`No JSONL files were found at the input location: ${job.inputUri}`)
     let bytes = 0
     for (const file of found) {
       bytes += file.size
       if (file.size > limits.maxFileBytes) {
-        return invalid(`The input file ${file.uri} is larger (${file.size} bytes) than the allowed maximum of: ${limits.maxFileBytes}`)
+        return invalid(
+          `${inputFile(file)} is larger (${file.size} bytes) than the allowed maximum of: ${limits.maxFileBytes}`
+        )
       }
     }
     if (bytes > limits.maxJobBytes) {
-      return invalid(`Batch job ${job.arn} is larger (${bytes} bytes) than the allowed maximum of: ${limits.maxJobBytes}`)
+      return invalid(`${batchJob} is larger (${bytes} bytes) than the allowed maximum of: ${limits.maxJobBytes}`)
     }
     let records = 0
     for (const file of found) {
@@ -131,15 +136,19 @@ export const scan: (storage: Storage, job: RunnableJob, limits: Limits) => Effec
       if (rest !== null) check(rest)
       if (problem !== null) return invalid(problem)
       if (inFile > limits.maxFileRecords) {
-        return invalid(`The input file ${file.uri} contains more records (${inFile}) than the allowed maximum of: ${limits.maxFileRecords}`)
+        return invalid(
+          `${inputFile(file)} contains more records (${inFile}) than the allowed maximum of: ${limits.maxFileRecords}`
+        )
       }
       records += inFile
     }
     if (records > limits.maxRecords) {
-      return invalid(`Batch job ${job.arn} contains more records (${records}) than the allowed maximum of: ${limits.maxRecords}`)
+      return invalid(`${batchJob} contains more records (${records}) than the allowed maximum of: ${limits.maxRecords}`)
     }
     if (records < limits.minRecords) {
-      return invalid(`Batch job ${job.arn} contains less records (${records}) than the required minimum of: ${limits.minRecords}`)
+      return invalid(
+        `${batchJob} contains less records (${records}) than the required minimum of: ${limits.minRecords}`
+      )
     }
     const files = found.map((file) => ({ uri: file.uri, outputName: `${file.relative}.out` }))
     return { valid: true, files, records }
@@ -175,6 +184,9 @@ const shuffler = (chance: Chance.Chance) => {
   }
 }
 
+const inputTokenNames = ["inputTokens", "input_tokens", "prompt_tokens", "prompt_token_count", "inputTextTokenCount"]
+const outputTokenNames = ["outputTokens", "output_tokens", "completion_tokens", "generation_token_count"]
+
 const tokenCount = (modelOutput: unknown, names: ReadonlyArray<string>): number => {
   const usage = member(modelOutput, "usage")
   for (const name of names) {
@@ -186,7 +198,9 @@ const tokenCount = (modelOutput: unknown, names: ReadonlyArray<string>): number 
 
 const outputOf = (outputUri: string, jobId: string) => `${outputUri.replace(/\/$/, "")}/${jobId}/`
 const encoder = new TextEncoder()
-const brokenResponder = { error: { errorCode: 500, errorMessage: "The model could not process the request. Try again." } }
+const brokenResponder = {
+  error: { errorCode: 500, errorMessage: "The model could not process the request. Try again." }
+}
 
 type Respond = (requests: ReadonlyArray<RecordRequest>) => Effect.Effect<ReadonlyArray<unknown>>
 
@@ -215,10 +229,10 @@ const respondWith = (responder: Responder): Respond => {
         const result = call(request)
         if (Effect.isEffect(result) || result instanceof Promise) {
           // From the first answer that takes time on, records are asked a few at a time.
+          const ask = (one: RecordRequest, offset: number) =>
+            Effect.suspend(() => toEffect(offset === 0 ? result : call(one)))
           return Effect.map(
-            Effect.forEach(requests.slice(index), (one, offset) => Effect.suspend(() => toEffect(offset === 0 ? result : call(one))), {
-              concurrency: concurrentRecords
-            }),
+            Effect.forEach(requests.slice(index), ask, { concurrency: concurrentRecords }),
             (rest) => [...results, ...rest]
           )
         }
@@ -260,7 +274,7 @@ export const write: (
   const chance = Chance.make(`${job.seed}/run`)
   const { faults } = job
   const total = input.records
-  const pick = (name: "missingLines" | "duplicateLines" | "unknownIds" | "malformedLines" | "throttledRecords" | "brokenRecords") =>
+  const pick = (name: Exclude<keyof JobFaults, "end" | "unprocessed" | "failAllRecords">) =>
     picker(faults[name], total, Chance.make(`${job.seed}/${name}`))
   const isRun = picker({ next: options.processed }, total, Chance.make(`${job.seed}/order`))
   const isMissing = pick("missingLines")
@@ -272,6 +286,7 @@ export const write: (
   const respond = respondWith(options.responder)
   const counts = { success: 0, error: 0, inputTokens: 0, outputTokens: 0 }
   const failure = (errorCode: number, errorMessage: string, expired = false) => ({ errorCode, errorMessage, expired })
+  const notRun = failure(400, "The record was not processed before the job's timeout.", true)
 
   const faultOf = () => {
     const throttled = isThrottled()
@@ -294,11 +309,14 @@ export const write: (
       const record = parse(line)
       const modelInput = member(record, "modelInput")
       const id = member(record, "recordId")
-      const known = { recordId: typeof id === "string" ? id : chance.id(11).toUpperCase(), modelInput: isObject(modelInput) ? modelInput : {} }
+      const known = {
+        recordId: typeof id === "string" ? id : chance.id(11).toUpperCase(),
+        modelInput: isObject(modelInput) ? modelInput : {}
+      }
       records.push(known)
       const fault = faultOf()
       if (!isRun()) {
-        early.push(options.unprocessed === "missing" ? "leave" : failure(400, "The record was not processed before the job's timeout.", true))
+        early.push(options.unprocessed === "missing" ? "leave" : notRun)
       } else if (fault !== null) {
         counts.error++
         early.push(fault)
@@ -324,8 +342,8 @@ export const write: (
           body = { error: { expired: false, ...result.error } }
         } else {
           counts.success++
-          counts.inputTokens += tokenCount(result, ["inputTokens", "input_tokens", "prompt_tokens", "prompt_token_count", "inputTextTokenCount"])
-          counts.outputTokens += tokenCount(result, ["outputTokens", "output_tokens", "completion_tokens", "generation_token_count"])
+          counts.inputTokens += tokenCount(result, inputTokenNames)
+          counts.outputTokens += tokenCount(result, outputTokenNames)
           const fill = options.nullFilledUnions && job.modelInvocationType === "Converse"
           body = { modelOutput: fill ? withNulls(result) : result }
         }
@@ -363,7 +381,8 @@ export const write: (
     })
     yield* storage.write(outputOf(job.outputUri, job.id) + file.outputName, output)
   }
-  const totals: Totals = { total, processed: counts.success + counts.error, success: counts.success, error: counts.error }
+  const { error, success } = counts
+  const totals: Totals = { total, processed: success + error, success, error }
   const manifest = {
     totalRecordCount: totals.total,
     processedRecordCount: totals.processed,

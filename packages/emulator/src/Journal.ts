@@ -126,7 +126,8 @@ const lineFeed = 0x0a
 
 /**
  * Keeps entries in the file `.bedrock-batch-emulator/jobs.jsonl` of a folder. Several processes may share it: each sees
- * the others' entries, and a whole line is written at a time. A line that a dying process left unfinished is passed over.
+ * the others' entries, and a whole line is written at a time. A line that a dying process left unfinished is passed
+ * over.
  *
  * @since 0.1.0
  * @category constructors
@@ -141,8 +142,9 @@ export const folder = (directory: string): Journal => {
     fs.mkdirSync(path.dirname(file), { recursive: true })
     descriptor = fs.openSync(file, "a+")
     const { size } = fs.fstatSync(descriptor)
-    const last = Buffer.alloc(1)
-    if (size > 0 && fs.readSync(descriptor, last, 0, 1, size - 1) === 1 && last[0] !== lineFeed) fs.writeSync(descriptor, "\n")
+    const last = Buffer.from("\n")
+    if (size > 0) fs.readSync(descriptor, last, 0, 1, size - 1)
+    if (last[0] !== lineFeed) fs.writeSync(descriptor, "\n")
     return descriptor
   }
   return {
@@ -155,7 +157,8 @@ export const folder = (directory: string): Journal => {
       const read = fs.readSync(opened, bytes, 0, bytes.length, offset)
       const end = bytes.subarray(0, read).lastIndexOf(lineFeed) + 1
       offset += end
-      return bytes.toString("utf8", 0, end).split("\n").flatMap((line) => line === "" ? [] : Option.toArray(decode(line)))
+      const lines = bytes.toString("utf8", 0, end).split("\n")
+      return lines.flatMap((line) => line === "" ? [] : Option.toArray(decode(line)))
     }
   }
 }

@@ -89,7 +89,9 @@ export const read = (findings: Findings, parameters: ListParameters): ListQuery 
   const cursor = nextToken === undefined ? null : parse(Buffer.from(nextToken, "base64url").toString("utf8"))
   const behind = member(cursor, "behind")
   const valid = isObject(cursor) && typeof behind === "number" && Number.isInteger(behind) && behind >= 0
-  if (nextToken !== undefined && !valid) findings.fail("nextToken", nextToken, "Member must be a token of an earlier answer")
+  if (nextToken !== undefined && !valid) {
+    findings.fail("nextToken", nextToken, "Member must be a token of an earlier answer")
+  }
   return {
     after: readTime(findings, "submitTimeAfter", parameters.submitTimeAfter) ?? Number.NEGATIVE_INFINITY,
     before: readTime(findings, "submitTimeBefore", parameters.submitTimeBefore) ?? Number.POSITIVE_INFINITY,

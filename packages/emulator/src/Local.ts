@@ -41,8 +41,8 @@ export interface Options extends Omit<Emulator.Options, "storage" | "journal"> {
   /** The bucket that the folder stands for; default `local-bedrock-batch`. */
   readonly bucket?: string | undefined
   /**
-   * Whether the folder remembers the jobs, so that a later process goes on with them and others beside it see them; default
-   * true.
+   * Whether the folder remembers the jobs, so that a later process goes on with them and others beside it see them;
+   * default true.
    */
   readonly remember?: boolean | undefined
   /** What every create request carries; by default a role that does not exist, and nothing else. */
@@ -132,8 +132,9 @@ export const batchJobs = (
     ),
     list: (query: ListQuery) =>
       Stream.paginate<string | undefined, JobState, BatchError>(undefined, (nextToken) => {
+        const { submittedAfter } = query
         const parameters: ListParameters = {
-          submitTimeAfter: query.submittedAfter === undefined ? undefined : new Date(query.submittedAfter).toISOString(),
+          submitTimeAfter: submittedAfter === undefined ? undefined : new Date(submittedAfter).toISOString(),
           nameContains: query.nameContains,
           statusEquals: query.status,
           maxResults: pageSize,
@@ -141,7 +142,7 @@ export const batchJobs = (
         }
         return emulator.list(parameters).pipe(
           Effect.map((page) =>
-            [page.invocationJobSummaries.map(toState), Option.map(Option.fromNullishOr(page.nextToken), (token) => token)] as const
+            [page.invocationJobSummaries.map(toState), Option.fromUndefinedOr(page.nextToken)] as const
           ),
           Effect.mapError(classify("list"))
         )
@@ -181,8 +182,8 @@ export const layerBatchJobs = (options: Options): Layer.Layer<BatchJobs | Emulat
 
 /**
  * Layer of all services of the sdk over one folder, with no AWS account: the files in the folder, the jobs in the
- * emulator, the ledger in the folder, a fixed number of slots. The `Emulator` is provided beside them, for tests that look
- * at its counts or make things go wrong.
+ * emulator, the ledger in the folder, a fixed number of slots. The `Emulator` is provided beside them, for tests that
+ * look at its counts or make things go wrong.
  *
  * @since 0.1.0
  * @category layers

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type { JobRecord } from "./JobRecord.ts"
 import type { Entry, Journal } from "./Journal.ts"
 import * as Model from "./Model.ts"
+import type { TimedJob } from "./Timing.ts"
 
 /**
  * What a register tells of the changes that entries make.
@@ -23,7 +24,7 @@ export interface RegisterOptions {
   readonly region: string
   readonly accountId: string
   /** How long a job stays in `Submitted`, in milliseconds of emulated time. */
-  readonly submitted: (job: { readonly id: string; readonly name: string; readonly modelId: string; readonly records: number }) => number
+  readonly submitted: (job: TimedJob) => number
   /** Told of each new job; `isNews` is false for those that were there when the register was made. */
   readonly created: (job: JobRecord, isNews: boolean) => void
   /** Told that a job is to stop as of a time. */

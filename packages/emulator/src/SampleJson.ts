@@ -88,8 +88,8 @@ const sample = (given: unknown, root: unknown, chance: Chance, depth: number): u
 }
 
 /**
- * Creates a value for a JSON Schema. Every named property of an object is present; patterns of strings are not looked at;
- * a schema that refers to itself ends with null.
+ * Creates a value for a JSON Schema. Every named property of an object is present; patterns of strings are not looked
+ * at; a schema that refers to itself ends with null.
  *
  * @since 0.1.0
  * @category constructors

@@ -1,6 +1,6 @@
 /**
- * The emulator over HTTP: the wire of the real service (restJson1) for the AWS SDKs and the `aws` command, and routes of
- * its own under `/emulator/` for tests.
+ * The emulator over HTTP: the wire of the real service (restJson1) for the AWS SDKs and the `aws` command, and routes
+ * of its own under `/emulator/` for tests.
  *
  * @since 0.1.0
  */
@@ -89,7 +89,8 @@ const jsonOf = (request: IncomingMessage) =>
       : Effect.succeed(json)
   })
 
-const unknownOperation = () => new ServiceException({ name: "UnknownOperationException", message: "There is no such operation" })
+const unknownOperation = () =>
+  new ServiceException({ name: "UnknownOperationException", message: "There is no such operation" })
 
 /** Decodes one path segment; an ARN's slash comes as `%2F`. */
 const decoded = (segment: string) => {
@@ -105,8 +106,9 @@ type Handled = Effect.Effect<unknown, ServiceException | ConnectionLost>
 const handleService = (emulator: Emulator.Emulator["Service"], request: IncomingMessage, url: URL): Handled | null => {
   const segments = url.pathname.split("/").slice(1)
   const [root, identifier, action] = segments
-  const route = `${request.method} /${root}${segments.length > 1 ? "/{id}" : ""}${segments.length > 2 ? `/${action}` : ""}`
   if (segments.length > 3) return null
+  const below = `${segments.length > 1 ? "/{id}" : ""}${segments.length > 2 ? `/${action}` : ""}`
+  const route = `${request.method} /${root}${below}`
   switch (route) {
     case "POST /model-invocation-job":
       return Effect.flatMap(jsonOf(request), emulator.create)
@@ -127,7 +129,11 @@ const handleService = (emulator: Emulator.Emulator["Service"], request: Incoming
   }
 }
 
-const handleAdmin = (emulator: Emulator.Emulator["Service"], request: IncomingMessage, path: string): Handled | null => {
+const handleAdmin = (
+  emulator: Emulator.Emulator["Service"],
+  request: IncomingMessage,
+  path: string
+): Handled | null => {
   const { faults } = emulator
   const change = (replace: boolean) =>
     Effect.flatMap(jsonOf(request), (json) =>
@@ -207,7 +213,10 @@ const respond = (emulator: Emulator.Emulator["Service"], request: IncomingMessag
     Effect.catchCause((cause) =>
       Cause.hasInterruptsOnly(cause)
         ? Effect.void
-        : sendException(response, new ServiceException({ name: "InternalServerException", message: Cause.pretty(cause) }))
+        : sendException(
+          response,
+          new ServiceException({ name: "InternalServerException", message: Cause.pretty(cause) })
+        )
     )
   )
 }

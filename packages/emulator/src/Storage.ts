@@ -25,7 +25,8 @@ export class StorageError extends Data.TaggedError("StorageError")<{
 }> {
   /** What failed, where, and why. */
   override get message(): string {
-    const why = this.cause instanceof Error ? this.cause.message : typeof this.cause === "string" ? this.cause : "unknown"
+    const { cause } = this
+    const why = cause instanceof Error ? cause.message : typeof cause === "string" ? cause : "unknown"
     return `Cannot ${this.operation} ${this.uri}: ${why}`
   }
 }
@@ -53,8 +54,8 @@ export interface Storage {
   /** The bytes of an object. */
   readonly read: (uri: string) => Stream.Stream<Uint8Array, StorageError>
   /**
-   * Writes an object, visible whole or not at all. One that is there already is kept or replaced: what is written twice is
-   * the same.
+   * Writes an object, visible whole or not at all. One that is there already is kept or replaced: what is written twice
+   * is the same.
    */
   readonly write: (uri: string, bytes: Stream.Stream<Uint8Array, StorageError>) => Effect.Effect<void, StorageError>
 }
@@ -71,6 +72,7 @@ export const split = (uri: string): { readonly bucket: string; readonly key: str
   return slash < 0 ? { bucket: rest, key: "" } : { bucket: rest.slice(0, slash), key: rest.slice(slash + 1) }
 }
 
+const readSize = 1 << 18
 const byUri = (a: StoredObject, b: StoredObject) => a.uri < b.uri ? -1 : a.uri > b.uri ? 1 : 0
 const failure = (operation: StorageError["operation"], uri: string) => (cause: unknown) =>
   new StorageError({ operation, uri, cause })
@@ -138,8 +140,12 @@ export const folder = (directory: string, options: FolderOptions = {}): Storage 
       }),
     read: (uri) =>
       Stream.unwrap(
-        Effect.try({ try: () => createReadStream(locate(uri).file, { highWaterMark: 1 << 18 }), catch: failure("read", uri) })
-          .pipe(Effect.map((stream) => Stream.fromAsyncIterable<Buffer, StorageError>(stream, failure("read", uri))))
+        Effect.try({
+          try: () => createReadStream(locate(uri).file, { highWaterMark: readSize }),
+          catch: failure("read", uri)
+        }).pipe(
+          Effect.map((stream) => Stream.fromAsyncIterable<Buffer, StorageError>(stream, failure("read", uri)))
+        )
       ),
     write: (uri, bytes) =>
       Effect.acquireUseRelease(
@@ -222,7 +228,8 @@ export const s3 = (options: S3ClientConfig): Storage => {
           const { client, sdk } = await loaded
           const { bucket, key } = split(prefix)
           const found: Array<StoredObject> = []
-          for await (const page of sdk.paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: key }, { abortSignal })) {
+          const pages = sdk.paginateListObjectsV2({ client }, { Bucket: bucket, Prefix: key }, { abortSignal })
+          for await (const page of pages) {
             for (const one of page.Contents ?? []) {
               if (one.Key !== undefined) found.push({ uri: `s3://${bucket}/${one.Key}`, size: one.Size ?? 0 })
             }
@@ -255,7 +262,8 @@ export const s3 = (options: S3ClientConfig): Storage => {
         let size = 0
         const parts: Array<{ readonly ETag: string | undefined; readonly PartNumber: number }> = []
         const sendPart = call(async ({ client, sdk }, abortSignal) => {
-          upload ??= (await client.send(new sdk.CreateMultipartUploadCommand({ Bucket, Key }), { abortSignal })).UploadId
+          const begin = new sdk.CreateMultipartUploadCommand({ Bucket, Key })
+          upload ??= (await client.send(begin, { abortSignal })).UploadId
           const part = { Bucket, Key, UploadId: upload, PartNumber: parts.length + 1, Body: Buffer.concat(pending) }
           const answer = await client.send(new sdk.UploadPartCommand(part), { abortSignal })
           parts.push({ ETag: answer.ETag, PartNumber: part.PartNumber })
@@ -264,7 +272,8 @@ export const s3 = (options: S3ClientConfig): Storage => {
         })
         const finish = call(async ({ client, sdk }, abortSignal) => {
           if (upload === undefined) {
-            return await client.send(new sdk.PutObjectCommand({ Bucket, Key, Body: Buffer.concat(pending) }), { abortSignal })
+            const whole = { Bucket, Key, Body: Buffer.concat(pending) }
+            return await client.send(new sdk.PutObjectCommand(whole), { abortSignal })
           }
           const done = { Bucket, Key, UploadId: upload, MultipartUpload: { Parts: parts } }
           return await client.send(new sdk.CompleteMultipartUploadCommand(done), { abortSignal })
@@ -272,7 +281,8 @@ export const s3 = (options: S3ClientConfig): Storage => {
         const abort = Effect.promise(async () => {
           if (upload === undefined) return
           const { client, sdk } = await loaded
-          await client.send(new sdk.AbortMultipartUploadCommand({ Bucket, Key, UploadId: upload })).catch(() => undefined)
+          const give = new sdk.AbortMultipartUploadCommand({ Bucket, Key, UploadId: upload })
+          await client.send(give).catch(() => undefined)
         })
         const add = Effect.fnUntraced(function*(chunk: Uint8Array) {
           for (let at = 0; at < chunk.byteLength;) {

@@ -33,8 +33,10 @@ const count = (value: unknown): number =>
  * @since 0.1.0
  * @category getters
  */
-export const tokens = (...parts: ReadonlyArray<unknown>): number =>
-  Math.max(1, Math.ceil(parts.reduce<number>((sum, part) => part === undefined ? sum : sum + count(part), 0) / charactersPerToken))
+export const tokens = (...parts: ReadonlyArray<unknown>): number => {
+  const characters = parts.reduce<number>((sum, part) => part === undefined ? sum : sum + count(part), 0)
+  return Math.max(1, Math.ceil(characters / charactersPerToken))
+}
 
 /**
  * An answer's text.
@@ -50,8 +52,8 @@ export interface Composed {
 }
 
 /**
- * Composes the answer to a prompt: the prompt's hash and first words, or JSON for a JSON Schema (also one in text form);
- * cut where it is longer than `maxTokens`, if that is a number.
+ * Composes the answer to a prompt: the prompt's hash and first words, or JSON for a JSON Schema (also one in text
+ * form); cut where it is longer than `maxTokens`, if that is a number.
  *
  * @since 0.1.0
  * @category constructors

@@ -35,12 +35,14 @@ const modelIdForms = [
   new RegExp(`^${bedrockArn}[0-9]{12}:(inference-profile|application-inference-profile)/[a-zA-Z0-9-:.]+$`),
   new RegExp(`^${bedrockArn}[0-9]{12}:custom-model/[a-z0-9-]{1,63}[.][a-z0-9-:]{1,63}/[a-z0-9]{12}$`)
 ]
+const kmsKey = "(arn:aws(-[^:]+)?:kms:[a-zA-Z0-9-]*:[0-9]{12}:((key/[a-zA-Z0-9-]{36})|(alias/[a-zA-Z0-9-_/]+)))|" +
+  "([a-zA-Z0-9-]{36})|(alias/[a-zA-Z0-9-_/]+)"
 const tagPattern = like(/^[a-zA-Z0-9\s._:/=+@-]*$/, "[a-zA-Z0-9\\s._:/=+@-]*")
 const vpcId: Constraint = { min: 0, max: 32, pattern: like(/^[-0-9a-zA-Z]+$/, "[-0-9a-zA-Z]+") }
 
 /**
- * The constraints of the service's model, by the name of the member they hold for. The service's own pattern of `jobName`
- * takes exponential time in JavaScript on a run of hyphens; the form here accepts the same strings.
+ * The constraints of the service's model, by the name of the member they hold for. The service's own pattern of
+ * `jobName` takes exponential time in JavaScript on a run of hyphens; the form here accepts the same strings.
  *
  * @since 0.1.0
  * @category constraints
@@ -78,10 +80,7 @@ export const constraints = {
   kmsKeyId: {
     min: 1,
     max: 2048,
-    pattern: like(
-      /^(?:arn:aws(-[^:]+)?:kms:[a-zA-Z0-9-]*:[0-9]{12}:(?:key\/[a-zA-Z0-9-]{36}|alias\/[a-zA-Z0-9-_/]+)|[a-zA-Z0-9-]{36}|alias\/[a-zA-Z0-9-_/]+)$/,
-      "(arn:aws(-[^:]+)?:kms:[a-zA-Z0-9-]*:[0-9]{12}:((key/[a-zA-Z0-9-]{36})|(alias/[a-zA-Z0-9-_/]+)))|([a-zA-Z0-9-]{36})|(alias/[a-zA-Z0-9-_/]+)"
-    )
+    pattern: like(new RegExp(`^(?:${kmsKey})$`), kmsKey)
   },
   jobIdentifier: {
     min: 0,

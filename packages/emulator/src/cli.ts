@@ -56,7 +56,8 @@ const numeric = (name: string, value: string | undefined, low: number, high = Nu
   if (value === undefined) return undefined
   const number = value.trim() === "" ? Number.NaN : Number(value)
   if (Number.isFinite(number) && number >= low && number <= high) return number
-  throw new RangeError(`--${name} must be a number from ${low}${high === Number.MAX_SAFE_INTEGER ? "" : ` to ${high}`}, not ${value}`)
+  const upTo = high === Number.MAX_SAFE_INTEGER ? "" : ` to ${high}`
+  throw new RangeError(`--${name} must be a number from ${low}${upTo}, not ${value}`)
 }
 
 const main = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: NodeJS.ProcessEnv) {
@@ -90,7 +91,8 @@ const main = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: NodeJ
   })
   process.stdout.write(
     `Bedrock batch emulator at ${served.url} (${region}, objects in ${endpoint ?? directory}). ` +
-      `SDK and CLI: AWS_ENDPOINT_URL_BEDROCK=${served.url}, or aws --region ${region} --endpoint-url ${served.url} bedrock list-model-invocation-jobs\n`
+      `SDK and CLI: AWS_ENDPOINT_URL_BEDROCK=${served.url}, or ` +
+      `aws --region ${region} --endpoint-url ${served.url} bedrock list-model-invocation-jobs\n`
   )
   return yield* Effect.never
 })
