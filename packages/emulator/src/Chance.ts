@@ -47,10 +47,10 @@ const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
  * ```
  */
 export const make = (seed: string): Chance => {
-  // Four lanes of sfc32: one 32-bit lane would repeat ids after some ten thousand jobs.
+  // sfc32: with a single lane of 32 bits, ids would repeat after some ten thousand jobs.
   let a = hash(seed)
-  let b = hash(`${seed}/b`)
-  let c = hash(`${seed}/c`)
+  let b = hash(`b/${seed}`)
+  let c = hash(`c/${seed}`)
   let counter = 1
   const next = () => {
     const sum = (a + b + counter) | 0

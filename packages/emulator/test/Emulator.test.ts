@@ -39,7 +39,10 @@ it.effect("runs a job through its states by the clock and writes shuffled output
     const manifest = JSON.parse(yield* text(storage, `s3://bucket/out/${id}/manifest.json.out`))
     assert.strictEqual(manifest.successRecordCount, 200)
     const final = yield* emulator.get(jobArn)
-    assert.strictEqual(final.modelId, "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-haiku-4-5-20251001-v1:0")
+    assert.strictEqual(
+      final.modelId,
+      "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-haiku-4-5-20251001-v1:0"
+    )
     assert.strictEqual(final.endTime, final.lastModifiedTime)
     assert.deepInclude(yield* emulator.stats, { jobsCreated: 1, recordsProcessed: 200 })
   }))
@@ -67,7 +70,13 @@ it.effect("expires a job that could not begin in time, and cuts one short that c
 it.effect("stops a job in every open state, and keeps what was run", () =>
   Effect.gen(function*() {
     const { emulator, output, after } = yield* emulate()
-    for (const [time, status, processed] of [[0, "Submitted", 0], ["90 seconds", "Validating", 0], ["150 seconds", "Scheduled", 0], ["8 minutes", "InProgress", 100]] as const) {
+    const stops = [
+      [0, "Submitted", 0],
+      ["90 seconds", "Validating", 0],
+      ["150 seconds", "Scheduled", 0],
+      ["8 minutes", "InProgress", 100]
+    ] as const
+    for (const [time, status, processed] of stops) {
       const open = yield* after(time)
       assert.strictEqual(open.status, status)
       yield* emulator.stop(open.jobArn)
@@ -85,7 +94,9 @@ it.effect("stops a job in every open state, and keeps what was run", () =>
 
 it.effect("fails jobs whose input breaks a rule, after it has accepted them", () =>
   Effect.gen(function*() {
-    const { after, storage } = yield* emulate({ limits: { maxRecords: 300, maxFileRecords: 250, maxFileBytes: 60_000, maxJobBytes: 100_000 } })
+    const { after, storage } = yield* emulate(
+      { limits: { maxRecords: 300, maxFileRecords: 250, maxFileBytes: 60_000, maxJobBytes: 100_000 } }
+    )
     const messageFor = Effect.fnUntraced(function*(name: string, text: string | ReadonlyArray<string>) {
       for (const [index, part] of (typeof text === "string" ? [text] : text).entries()) {
         yield* put(storage, `s3://bucket/${name}/${index}.jsonl`, part)
@@ -99,15 +110,30 @@ it.effect("fails jobs whose input breaks a rule, after it has accepted them", ()
     assert.match(yield* messageFor("none", []), /No JSONL files/)
     assert.match(yield* messageFor("blank", "\n\n"), /less records \(0\)/)
     assert.match(yield* messageFor("file", lines(251)), /more records \(251\) than the allowed maximum of: 250/)
-    assert.match(yield* messageFor("job", [lines(160), lines(160)]), /more records \(320\) than the allowed maximum of: 300/)
-    assert.match(yield* messageFor("large", lines(100, () => converse("x".repeat(1000)))), /larger \(\d+ bytes\) than the allowed maximum of: 60000/)
-    assert.match(yield* messageFor("larger", Array(2).fill(lines(100, () => converse("x".repeat(420))))), /larger .* maximum of: 100000/)
-    assert.match(yield* messageFor("text", `${lines(3)}plain text\n`), /^Line 4 of the input file s3:\/\/bucket\/text\/0.jsonl is not a JSON object$/)
+    assert.match(
+      yield* messageFor("job", [lines(160), lines(160)]),
+      /more records \(320\) than the allowed maximum of: 300/
+    )
+    assert.match(
+      yield* messageFor("large", lines(100, () => converse("x".repeat(1000)))),
+      /larger \(\d+ bytes\) than the allowed maximum of: 60000/
+    )
+    assert.match(
+      yield* messageFor("larger", Array(2).fill(lines(100, () => converse("x".repeat(420))))),
+      /larger .* maximum of: 100000/
+    )
+    assert.match(
+      yield* messageFor("text", `${lines(3)}plain text\n`),
+      /^Line 4 of the input file s3:\/\/bucket\/text\/0.jsonl is not a JSON object$/
+    )
     assert.match(yield* messageFor("array", "[]\n"), /Line 1 .* is not a JSON object/)
     assert.match(yield* messageFor("body", "{\"recordId\":\"a\",\"modelInput\":\"{}\"}\n"), /has no modelInput object/)
     assert.match(yield* messageFor("id", "{\"recordId\":7,\"modelInput\":{}}\n"), /recordId that is not a string/)
     assert.match(yield* messageFor("bom", `\ufeff${lines(100)}`), /Line 1/)
-    const sneaky = yield* after("1 hour", { inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://bucket/in/a.jsonl.out" } } })
+    const sneaky = yield* after(
+      "1 hour",
+      { inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://bucket/in/a.jsonl.out" } } }
+    )
     assert.match(sneaky.message!, /No JSONL files/)
   }))
 
@@ -115,19 +141,23 @@ it.effect("generates record ids, passes over blank lines, and joins U+2028 and s
   Effect.gen(function*() {
     const { after, output, storage } = yield* emulate({ limits: { minRecords: 1 } })
     const odd = "é\u2028\u2029\u0085🙂"
-    const input = `{"modelInput":${JSON.stringify(converse(odd))}}\r\n\n{"recordId":"b","modelInput":${JSON.stringify(converse(odd))},"more":1}`
+    const body = JSON.stringify(converse(odd))
+    const input = `{"modelInput":${body}}\r\n\n{"recordId":"b","modelInput":${body},"more":1}`
     const bytes = new TextEncoder().encode(input)
     const parts = Array.from(bytes, (byte) => new Uint8Array([byte]))
     yield* storage.write("s3://bucket/in/a.jsonl", Stream.fromArray(parts))
     const job = yield* after("1 hour", { modelInvocationType: "Converse" })
     assert.strictEqual(job.successRecordCount, 2)
     const out = yield* output(job)
-    assert.deepStrictEqual(out.map((line) => Object.keys(line)), Array(2).fill(["recordId", "modelInput", "modelOutput"]))
+    assert.deepStrictEqual(
+      out.map((line) => Object.keys(line)),
+      Array(2).fill(["recordId", "modelInput", "modelOutput"])
+    )
     assert.isTrue(out.some((line) => /^[A-Z0-9]{11}$/.test(line.recordId)))
     assert.isTrue(out.every((line) => line.modelInput.messages[0].content[0].text === odd))
   }))
 
-it.effect("takes the user's answers at once, as promises and as effects, and gives a broken one's record an error", () =>
+it.effect("takes the user's answers at once, as promises and as effects, and a broken one as the record's error", () =>
   Effect.gen(function*() {
     let next = 0
     const answersOf = [
@@ -164,7 +194,10 @@ it.effect("fails a job whose output cannot be written, and goes on", () =>
     assert.strictEqual(job.status, "Failed")
     assert.match(job.message!, /the disk is gone/)
     const leaving = yield* emulate({ storage: Storage.folder(yield* folder) })
-    const out = yield* leaving.after("1 hour", { inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://bucket/../../../etc/" } } })
+    const out = yield* leaving.after(
+      "1 hour",
+      { inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://bucket/../../../etc/" } } }
+    )
     assert.match(out.message!, /leaves the folder/)
   }))
 
@@ -173,7 +206,10 @@ it.effect("gives the same ids and bytes for the same seed, and others for anothe
     const run = Effect.fnUntraced(function*(seed: string) {
       const { after, storage } = yield* emulate({ seed })
       const job = yield* after("1 hour")
-      return [job.jobArn, Buffer.from(storage.objects.get(`s3://bucket/out/${job.jobArn.slice(-12)}/a.jsonl.out`) ?? []).toString()]
+      return [
+        job.jobArn,
+        Buffer.from(storage.objects.get(`s3://bucket/out/${job.jobArn.slice(-12)}/a.jsonl.out`) ?? []).toString()
+      ]
     })
     const first = yield* run("one")
     assert.deepStrictEqual(yield* run("one"), first)
@@ -187,14 +223,21 @@ it.live("runs ten thousand jobs over three virtual days in seconds", () =>
     const seen = yield* Effect.gen(function*() {
       const { emulator, storage } = yield* emulate({
         limits: { minRecords: 1, maxOpenJobs: 300 },
-        timing: { submitted: "1 minute", validating: "2 minutes", queued: "30 minutes", running: ({ id }) => (60 + id.charCodeAt(0)) * 30_000 }
+        timing: {
+          submitted: "1 minute",
+          validating: "2 minutes",
+          queued: "30 minutes",
+          running: ({ id }) => (60 + id.charCodeAt(0)) * 30_000
+        }
       })
       yield* put(storage, "s3://bucket/in/a.jsonl", lines(10))
       let created = 0
       let refused = 0
       for (let tick = 0; tick < 3 * 24 * 6; tick++) {
         while (created < total) {
-          const name = yield* Effect.result(emulator.create(request({ jobName: `job-${created}`, clientRequestToken: `token-${created}` })))
+          const name = yield* Effect.result(
+            emulator.create(request({ jobName: `job-${created}`, clientRequestToken: `token-${created}` }))
+          )
           if (name._tag === "Failure") {
             refused++
             break

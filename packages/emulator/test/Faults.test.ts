@@ -29,19 +29,23 @@ describe("triggers", () => {
 
   it("are read from JSON, each one", () => {
     const read = (json: unknown) => Result.getOrUndefined(FaultsJson.read(json))
-    assert.deepStrictEqual(read({ throttleCreate: 0.5, quotaFull: { next: 1 }, token: "ignored", unprocessed: "missing" }), {
-      throttleCreate: 0.5,
-      quotaFull: { next: 1 },
-      token: "ignored",
-      unprocessed: "missing"
-    })
+    const plain = { throttleCreate: 0.5, quotaFull: { next: 1 }, token: "ignored", unprocessed: "missing" }
+    assert.deepStrictEqual<unknown>(read(plain), plain)
     assert.deepStrictEqual(read({ failJob: null }), { failJob: undefined })
-    assert.isDefined(read({ counterLag: "1 minute", slowCreate: { by: 5, when: { next: 1 } }, token: { forgottenAfter: "1 hour" } }))
-    for (
-      const wrong of [[], { failJob: -1 }, { failJob: { next: 0.5 } }, { counterLag: "soon" }, { slowCreate: 1 }, { token: "lost" }, {
-        unprocessed: 1
-      }]
-    ) assert.isUndefined(read(wrong), JSON.stringify(wrong))
+    assert.isDefined(
+      read({ counterLag: "1 minute", slowCreate: { by: 5, when: { next: 1 } }, token: { forgottenAfter: "1 hour" } })
+    )
+    const wrong: ReadonlyArray<unknown> = [
+      [],
+      { failJob: -1 },
+      { failJob: { next: 0.5 } },
+      { counterLag: "soon" },
+      { slowCreate: 1 },
+      { token: "lost" },
+      { unprocessed: 1 },
+      { constructor: 1 }
+    ]
+    for (const faults of wrong) assert.isUndefined(read(faults), JSON.stringify(faults))
   })
 })
 
@@ -71,7 +75,10 @@ describe("calls", () => {
   it.effect("make the job and lose the answer", () =>
     Effect.gen(function*() {
       const { emulator } = yield* emulate({ faults: { serverErrorAfterCreate: { next: 1 } } })
-      assert.strictEqual(yield* nameOf(emulator.create(request({ clientRequestToken: "t" }))), "InternalServerException")
+      assert.strictEqual(
+        yield* nameOf(emulator.create(request({ clientRequestToken: "t" }))),
+        "InternalServerException"
+      )
       emulator.faults.set({ answerLost: { next: 1 } })
       const lost = yield* Effect.flip(emulator.create(request({ clientRequestToken: "t" })))
       assert.strictEqual(lost._tag, "ConnectionLost")
@@ -118,9 +125,15 @@ describe("calls", () => {
       yield* TestClock.adjust("1 minute")
       assert.strictEqual((yield* emulator.list({})).invocationJobSummaries.length, 1)
       yield* TestClock.adjust("4 minutes")
-      assert.deepInclude(yield* emulator.get(jobArn), { status: "InProgress", processedRecordCount: 0, totalRecordCount: 0 })
+      assert.deepInclude(
+        yield* emulator.get(jobArn),
+        { status: "InProgress", processedRecordCount: 0, totalRecordCount: 0 }
+      )
       yield* TestClock.adjust("5 minutes")
-      assert.deepInclude(yield* emulator.get(jobArn), { status: "InProgress", processedRecordCount: 60, successRecordCount: 60 })
+      assert.deepInclude(
+        yield* emulator.get(jobArn),
+        { status: "InProgress", processedRecordCount: 60, successRecordCount: 60 }
+      )
       yield* TestClock.adjust("3 minutes")
       assert.deepInclude(yield* emulator.get(jobArn), { status: "Completed", processedRecordCount: 200 })
     }))
@@ -165,7 +178,12 @@ describe("jobs", () => {
   it.effect("write output with lines missing, doubled, strange or cut", () =>
     Effect.gen(function*() {
       const { after, emulator, storage } = yield* emulate({
-        faults: { missingLines: { next: 5 }, duplicateLines: { next: 4 }, unknownIds: { next: 3 }, malformedLines: { next: 2 } }
+        faults: {
+          missingLines: { next: 5 },
+          duplicateLines: { next: 4 },
+          unknownIds: { next: 3 },
+          malformedLines: { next: 2 }
+        }
       })
       const job = yield* after("1 hour")
       assert.deepInclude(job, { status: "Completed", successRecordCount: 200 })
@@ -194,7 +212,9 @@ describe("events", () => {
   const statuses = Effect.fnUntraced(function*(faults: FaultOptions) {
     const { after, emulator } = yield* emulate({ faults })
     const seen: Array<string> = []
-    yield* Effect.forkScoped(Stream.runForEach(emulator.events, (event) => Effect.sync(() => seen.push(event.detail.status))))
+    yield* Effect.forkScoped(
+      Stream.runForEach(emulator.events, (event) => Effect.sync(() => seen.push(event.detail.status)))
+    )
     yield* after("1 hour")
     yield* TestClock.adjust("1 hour")
     return seen

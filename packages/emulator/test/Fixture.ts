@@ -27,7 +27,10 @@ export const converse = (text: string) => ({
 })
 
 export const lines = (count: number, body: (index: number) => unknown = (index) => anthropic(`question ${index}`)) =>
-  Array.from({ length: count }, (_, index) => `${JSON.stringify({ recordId: `r${index}`, modelInput: body(index) })}\n`).join("")
+  Array.from({ length: count }, (_, index) => {
+    const record = { recordId: `r${index}`, modelInput: body(index) }
+    return `${JSON.stringify(record)}\n`
+  }).join("")
 
 export const put = (storage: Storage, uri: string, text: string) =>
   storage.write(uri, Stream.make(new TextEncoder().encode(text)))
@@ -55,11 +58,20 @@ export const emulate = Effect.fnUntraced(function*(options: Partial<Emulator.Opt
   const emulator = yield* Emulator.make({
     storage,
     seed: "test",
-    timing: { submitted: "1 minute", validating: "1 minute", queued: "1 minute", running: "10 minutes", stopping: "1 minute" },
+    timing: {
+      submitted: "1 minute",
+      validating: "1 minute",
+      queued: "1 minute",
+      running: "10 minutes",
+      stopping: "1 minute"
+    },
     ...options
   })
   /** Creates a job and returns it as it is after `time`. */
-  const after = Effect.fnUntraced(function*(time: Parameters<typeof TestClock.adjust>[0], overrides: Record<string, unknown> = {}) {
+  const after = Effect.fnUntraced(function*(
+    time: Parameters<typeof TestClock.adjust>[0],
+    overrides: Record<string, unknown> = {}
+  ) {
     const { jobArn } = yield* emulator.create(request(overrides))
     yield* TestClock.adjust(time)
     return yield* emulator.get(jobArn)

@@ -9,10 +9,20 @@ import * as Journal from "../src/Journal.ts"
 import * as Storage from "../src/Storage.ts"
 import { answers, folder, lines, put, request } from "./Fixture.ts"
 
-const timing = { submitted: "1 minute", validating: "1 minute", queued: "1 minute", running: "10 minutes", stopping: "1 minute" } as const
+const timing = {
+  submitted: "1 minute",
+  validating: "1 minute",
+  queued: "1 minute",
+  running: "10 minutes",
+  stopping: "1 minute"
+} as const
 
 /** One process life over a folder: it ends when the effect does. */
-const life = <A, E>(directory: string, use: (emulator: Emulator.Emulator["Service"]) => Effect.Effect<A, E>, options: Partial<Emulator.Options> = {}) =>
+const life = <A, E>(
+  directory: string,
+  use: (emulator: Emulator.Emulator["Service"]) => Effect.Effect<A, E>,
+  options: Partial<Emulator.Options> = {}
+) =>
   Effect.scoped(Effect.flatMap(
     Emulator.make({ storage: Storage.folder(directory), journal: Journal.folder(directory), timing, ...options }),
     use
@@ -24,16 +34,21 @@ const prepared = Effect.gen(function*() {
   return directory
 })
 
+const tagged = request({ clientRequestToken: "t", tags: [{ key: "a", value: "b" }] })
+
 it.effect("goes on with the jobs of a process that died, as if it had not", () =>
   Effect.gen(function*() {
     const directory = yield* prepared
-    const { jobArn } = yield* life(directory, (emulator) => emulator.create(request({ clientRequestToken: "t", tags: [{ key: "a", value: "b" }] })))
+    const { jobArn } = yield* life(directory, (emulator) => emulator.create(tagged))
     yield* TestClock.adjust("5 minutes")
     yield* life(directory, (emulator) =>
       Effect.gen(function*() {
         const job = yield* emulator.get(jobArn)
-        assert.deepInclude(job, { status: "InProgress", processedRecordCount: 40, submitTime: "1970-01-01T00:00:00.000Z" })
-        assert.strictEqual((yield* emulator.create(request({ clientRequestToken: "t", tags: [{ key: "a", value: "b" }] }))).jobArn, jobArn)
+        assert.deepInclude(
+          job,
+          { status: "InProgress", processedRecordCount: 40, submitTime: "1970-01-01T00:00:00.000Z" }
+        )
+        assert.strictEqual((yield* emulator.create(tagged)).jobArn, jobArn)
         yield* emulator.tag({ resourceARN: jobArn, tags: [{ key: "c", value: "d" }] })
       }))
     yield* TestClock.adjust("1 day")
@@ -48,7 +63,10 @@ it.effect("goes on with the jobs of a process that died, as if it had not", () =
         assert.deepInclude(yield* emulator.stats, { jobsCreated: 1, recordsProcessed: 200 })
         assert.strictEqual((yield* emulator.listTags({ resourceARN: jobArn })).tags.length, 2)
       }))
-    assert.strictEqual(fs.statSync(path.join(directory, "bucket/out", jobArn.slice(-12), "a.jsonl.out")).ino, before.ino)
+    assert.strictEqual(
+      fs.statSync(path.join(directory, "bucket/out", jobArn.slice(-12), "a.jsonl.out")).ino,
+      before.ino
+    )
   }))
 
 it.effect("shows two processes one set of jobs, and lets one token make one job", () =>
@@ -78,7 +96,17 @@ it("makes an entry void whose token was taken by an entry before it", () => {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "journal-"))
   try {
     const journal = Journal.folder(directory)
-    const faults = { end: null, unprocessed: "expired", failAllRecords: false, missingLines: 0, duplicateLines: 0, unknownIds: 0, malformedLines: 0, throttledRecords: 0, brokenRecords: 0 } as const
+    const faults = {
+      end: null,
+      unprocessed: "expired",
+      failAllRecords: false,
+      missingLines: 0,
+      duplicateLines: 0,
+      unknownIds: 0,
+      malformedLines: 0,
+      throttledRecords: 0,
+      brokenRecords: 0
+    } as const
     const base = {
       jobName: "a",
       roleArn: "r",
@@ -99,7 +127,9 @@ it("makes an entry void whose token was taken by an entry before it", () => {
       journal.append({ type: "created", id, request: base, at: 0, seed: "s", exclusive: true, faults })
     }
     const arns = Effect.runSync(Effect.scoped(Effect.gen(function*() {
-      const emulator = yield* Emulator.make({ storage: Storage.memory(), journal: Journal.folder(directory), timing: { submitted: "1 hour" } })
+      const emulator = yield* Emulator.make(
+        { storage: Storage.memory(), journal: Journal.folder(directory), timing: { submitted: "1 hour" } }
+      )
       return (yield* emulator.list({})).invocationJobSummaries.map((job) => job.jobArn.slice(-12))
     })).pipe(Effect.provide(TestClock.layer())))
     assert.deepStrictEqual(arns, ["aaaaaaaaaaaa"])
@@ -122,7 +152,11 @@ it.effect("keeps the emulated time when the speed changes", () =>
   Effect.gen(function*() {
     const directory = yield* prepared
     yield* life(directory, () => TestClock.adjust("1 hour"), { speed: 10 })
-    const now = yield* life(directory, (emulator) => Effect.andThen(TestClock.adjust("1 hour"), emulator.now), { speed: 2 })
+    const now = yield* life(
+      directory,
+      (emulator) => Effect.andThen(TestClock.adjust("1 hour"), emulator.now),
+      { speed: 2 }
+    )
     assert.strictEqual(now, 12 * 3_600_000)
   }))
 

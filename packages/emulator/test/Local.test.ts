@@ -75,7 +75,9 @@ it.live("lists in pages, newest first, and classifies the service's refusals", (
       const all = yield* Stream.runCollect(jobs.list({}))
       assert.strictEqual(all.length, 1100)
       assert.strictEqual(all[0]?.name, "job-1099")
-      const some = yield* Stream.runCollect(jobs.list({ nameContains: "job-109", status: "Submitted", submittedAfter: 0 }))
+      const some = yield* Stream.runCollect(
+        jobs.list({ nameContains: "job-109", status: "Submitted", submittedAfter: 0 })
+      )
       assert.strictEqual(some.length, 11)
       const reasonOf = (faults: Parameters<typeof emulator.faults.set>[0], overrides: Partial<CreateRequest> = {}) =>
         Effect.gen(function*() {
@@ -87,7 +89,10 @@ it.live("lists in pages, newest first, and classifies the service's refusals", (
       assert.deepStrictEqual(yield* reasonOf({ quotaFull: { next: 1 } }), ["Unavailable", "quota"])
       assert.deepStrictEqual(yield* reasonOf({ serverErrorOnCreate: { next: 1 } }), ["Unavailable", "server"])
       assert.deepStrictEqual(yield* reasonOf({ answerLost: { next: 1 } }), ["Unavailable", "network"])
-      assert.deepStrictEqual(yield* reasonOf({}, { clientRequestToken: "token-1", jobName: "other" }), ["Unavailable", "conflict"])
+      assert.deepStrictEqual(
+        yield* reasonOf({}, { clientRequestToken: "token-1", jobName: "other" }),
+        ["Unavailable", "conflict"]
+      )
       assert.deepStrictEqual(yield* reasonOf({}, { modelId: "cohere.embed-v4:0" }), ["Refused", "ValidationException"])
       assert.deepStrictEqual(yield* reasonOf({ denyCreate: { next: 1 } }), ["Refused", "AccessDeniedException"])
     }).pipe(Effect.provide(Local.layer({ directory, limits: { maxOpenJobs: 2000 }, timing: { submitted: "1 hour" } })))

@@ -6,9 +6,10 @@ import * as Responder from "../src/Responder.ts"
 import * as SampleJson from "../src/SampleJson.ts"
 import { anthropic, converse, haiku } from "./Fixture.ts"
 
-const ask = (modelId: string, modelInput: Record<string, unknown>, modelInvocationType: "InvokeModel" | "Converse" = "InvokeModel"): any =>
+type Kind = "InvokeModel" | "Converse"
+const ask = (modelId: string, modelInput: Record<string, unknown>, modelInvocationType: Kind = "InvokeModel"): any =>
   Responder.standard({ modelId, modelInvocationType, recordId: "r", modelInput })
-const refusal = (modelId: string, modelInput: Record<string, unknown>, type: "InvokeModel" | "Converse" = "InvokeModel") =>
+const refusal = (modelId: string, modelInput: Record<string, unknown>, type: Kind = "InvokeModel") =>
   ask(modelId, modelInput, type).error?.errorMessage
 const chat = { messages: [{ role: "user", content: "What is up?" }] }
 
@@ -37,7 +38,10 @@ it("cuts the text at the token limit and says so", () => {
   const cut = ask(haiku, { ...anthropic("a long question"), max_tokens: 2 })
   assert.strictEqual(cut.stop_reason, "max_tokens")
   assert.strictEqual(cut.usage.output_tokens, 2)
-  assert.strictEqual(ask(haiku, { ...converse("a long question"), inferenceConfig: { maxTokens: 1 } }, "Converse").stopReason, "max_tokens")
+  assert.strictEqual(
+    ask(haiku, { ...converse("a long question"), inferenceConfig: { maxTokens: 1 } }, "Converse").stopReason,
+    "max_tokens"
+  )
   assert.strictEqual(ask("meta.llama3-1-8b-instruct-v1:0", { prompt: "p", max_gen_len: 1 }).stop_reason, "length")
 })
 
@@ -69,24 +73,39 @@ it("refuses wrong bodies in the provider's words", () => {
   const { anthropic_version: _, ...versionless } = anthropic("x")
   assert.strictEqual(refusal(haiku, versionless), "anthropic_version: Field required")
   assert.strictEqual(refusal(haiku, { ...anthropic("x"), messages: undefined }), "messages: Field required")
-  assert.strictEqual(refusal(haiku, { ...anthropic("x"), max_tokens: "100" }), "max_tokens: Input should be a valid integer")
+  assert.strictEqual(
+    refusal(haiku, { ...anthropic("x"), max_tokens: "100" }),
+    "max_tokens: Input should be a valid integer"
+  )
   assert.strictEqual(refusal(haiku, { ...anthropic("x"), model: haiku }), "model: Extra inputs are not permitted")
   assert.match(refusal(haiku, { ...anthropic("x"), temperature: 1, top_p: 1 }), /cannot both be specified/)
   assert.strictEqual(refusal(haiku, converse("x")), "anthropic_version: Field required")
   const nova = "us.amazon.nova-micro-v1:0"
   assert.match(refusal(nova, {}), /required key \[messages\] not found/)
-  assert.match(refusal(nova, { messages: [{ role: "user", content: [{ text: "x" }] }], max_tokens: 5 }), /extraneous key \[max_tokens\]/)
-  assert.match(refusal(nova, { messages: [{ role: "user", content: [{ text: "x" }] }], inferenceConfig: { maxTokens: 20_000 } }), /model limit of 10000/)
+  assert.match(
+    refusal(nova, { messages: [{ role: "user", content: [{ text: "x" }] }], max_tokens: 5 }),
+    /extraneous key \[max_tokens\]/
+  )
+  assert.match(
+    refusal(nova, { messages: [{ role: "user", content: [{ text: "x" }] }], inferenceConfig: { maxTokens: 20_000 } }),
+    /model limit of 10000/
+  )
   assert.match(refusal("meta.llama3-1-8b-instruct-v1:0", chat), /required key \[prompt\] not found/)
   assert.match(refusal("amazon.titan-embed-text-v2:0", {}), /required key \[inputText\] not found/)
-  assert.match(refusal("amazon.titan-embed-text-v2:0", { inputText: "a", dimensions: 300 }), /300 is not a valid enum value/)
+  assert.match(
+    refusal("amazon.titan-embed-text-v2:0", { inputText: "a", dimensions: 300 }),
+    /300 is not a valid enum value/
+  )
   assert.match(refusal("qwen.qwen3-32b-v1:0", { ...chat, stream: true }), /Streaming/)
 })
 
 it("refuses in Converse what a batch does not know", () => {
   const talk = (more: Record<string, unknown>) => refusal(haiku, { ...converse("x"), ...more }, "Converse")
   assert.isUndefined(talk({}))
-  assert.strictEqual(talk({ toolConfig: { tools: [] } }), "Tool use is not supported for batch inference Converse requests.")
+  assert.strictEqual(
+    talk({ toolConfig: { tools: [] } }),
+    "Tool use is not supported for batch inference Converse requests."
+  )
   assert.match(talk({ inferenceConfig: { maxTokens: "100" } }), /maxTokens/)
   assert.match(talk({ inferenceConfig: { temperature: 2 } }), /temperature/)
   assert.match(talk({ messages: [{ role: "user", content: "x" }] }), /content blocks/)
@@ -113,7 +132,9 @@ it("gives JSON where a schema is asked for", () => {
   const structured = {
     ...converse("rate this"),
     inferenceConfig: { maxTokens: 1000 },
-    outputConfig: { textFormat: { type: "json_schema", structure: { jsonSchema: { name: "v", schema: JSON.stringify(root) } } } }
+    outputConfig: {
+      textFormat: { type: "json_schema", structure: { jsonSchema: { name: "v", schema: JSON.stringify(root) } } }
+    }
   }
   const answer = ask(haiku, structured, "Converse")
   assert.isTrue(Schema.is(Verdict)(JSON.parse(answer.output.message.content[0].text)))

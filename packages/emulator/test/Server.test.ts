@@ -42,7 +42,9 @@ const start = Effect.fnUntraced(function*(options: Partial<Server.Options> = {})
   return { ...served, storage, client }
 })
 
-const input = (overrides: Partial<CreateModelInvocationJobCommandInput> = {}): CreateModelInvocationJobCommandInput => ({
+const input = (
+  overrides: Partial<CreateModelInvocationJobCommandInput> = {}
+): CreateModelInvocationJobCommandInput => ({
   jobName: "job-1",
   roleArn: role,
   modelId: haiku,
@@ -99,7 +101,10 @@ it.live("answers the SDK with its exception classes", () =>
       failure(() => client.send(new CreateModelInvocationJobCommand(input(overrides))))
     const invalid = yield* send({ jobName: "under_score", timeoutDurationInHours: 5 })
     assert.instanceOf(invalid, ValidationException)
-    assert.match(invalid.message, /^2 validation errors detected: Value 'under_score' at 'jobName' failed to satisfy constraint/)
+    assert.match(
+      invalid.message,
+      /^2 validation errors detected: Value 'under_score' at 'jobName' failed to satisfy constraint/
+    )
     const unsupported = yield* send({ modelId: "cohere.embed-english-v3" })
     assert.instanceOf(unsupported, ValidationException)
     assert.strictEqual(unsupported.message, "Batch inference is not supported for the requested model")
@@ -123,7 +128,9 @@ it.live("answers the SDK with its exception classes", () =>
     const throttled = yield* failure(() => client.send(new GetModelInvocationJobCommand({ jobIdentifier: jobArn })))
     assert.instanceOf(throttled, ThrottlingException)
     assert.strictEqual(throttled.$metadata.httpStatusCode, 429)
-    const unknown = yield* failure(() => client.send(new GetModelInvocationJobCommand({ jobIdentifier: "abcdefabcdef" })))
+    const unknown = yield* failure(
+      () => client.send(new GetModelInvocationJobCommand({ jobIdentifier: "abcdefabcdef" }))
+    )
     assert.instanceOf(unknown, ResourceNotFoundException)
     const malformed = yield* failure(() => client.send(new GetModelInvocationJobCommand({ jobIdentifier: "Nonsense" })))
     assert.instanceOf(malformed, ValidationException)
@@ -139,7 +146,9 @@ it.live("stops a job once, keeps what was run, and refuses to stop it again", ()
     const { client, storage } = yield* start({ timing: { running: "10 minutes" }, speed: 300 })
     const { jobArn } = yield* create(client)
     while ((yield* get(client, jobArn)).processedRecordCount === 0) yield* Effect.sleep(20)
-    const answer = yield* Effect.promise(() => client.send(new StopModelInvocationJobCommand({ jobIdentifier: jobArn })))
+    const answer = yield* Effect.promise(
+      () => client.send(new StopModelInvocationJobCommand({ jobIdentifier: jobArn }))
+    )
     assert.deepStrictEqual(Object.keys(answer), ["$metadata"])
     const job = yield* ended(client, jobArn)
     assert.strictEqual(job.status, "Stopped")
@@ -167,12 +176,24 @@ it.live("pages, filters and sorts lists", () =>
     const list = (query: ListModelInvocationJobsCommandInput) =>
       Effect.promise(() => client.send(new ListModelInvocationJobsCommand(query)))
     const some = yield* list({ nameContains: "list-3", sortOrder: "Ascending", statusEquals: "Submitted" })
-    assert.deepStrictEqual(some.invocationJobSummaries?.map((job) => job.jobName), ["list-3-3", "list-3-8", "list-3-13", "list-3-18", "list-3-23"])
+    assert.deepStrictEqual(
+      some.invocationJobSummaries?.map((job) => job.jobName),
+      ["list-3-3", "list-3-8", "list-3-13", "list-3-18", "list-3-23"]
+    )
     assert.strictEqual((yield* list({ statusEquals: "Completed" })).invocationJobSummaries?.length, 0)
-    assert.strictEqual((yield* list({ submitTimeAfter: new Date(Date.now() + 60_000) })).invocationJobSummaries?.length, 0)
-    assert.strictEqual((yield* list({ submitTimeBefore: new Date(Date.now() + 60_000), maxResults: 1000 })).invocationJobSummaries?.length, 26)
+    assert.strictEqual(
+      (yield* list({ submitTimeAfter: new Date(Date.now() + 60_000) })).invocationJobSummaries?.length,
+      0
+    )
+    assert.strictEqual(
+      (yield* list({ submitTimeBefore: new Date(Date.now() + 60_000), maxResults: 999 })).invocationJobSummaries?.length,
+      26
+    )
     for (const query of [{ maxResults: 0 }, { maxResults: 1001 }, { nextToken: "nonsense" }, { nameContains: "a_b" }]) {
-      assert.instanceOf(yield* failure(() => client.send(new ListModelInvocationJobsCommand(query))), ValidationException)
+      assert.instanceOf(
+        yield* failure(() => client.send(new ListModelInvocationJobsCommand(query))),
+        ValidationException
+      )
     }
     emulator.faults.set({ listLag: "1 hour" })
     assert.strictEqual((yield* list({})).invocationJobSummaries?.length, 0)
@@ -181,8 +202,13 @@ it.live("pages, filters and sorts lists", () =>
 it.live("tags jobs", () =>
   Effect.gen(function*() {
     const { client } = yield* start({ timing: { submitted: "1 hour" } })
-    const { jobArn: resourceARN } = yield* create(client, { tags: [{ key: "team", value: "a" }, { key: "stage", value: "x" }] })
-    yield* Effect.promise(() => client.send(new TagResourceCommand({ resourceARN, tags: [{ key: "team", value: "b" }] })))
+    const { jobArn: resourceARN } = yield* create(
+      client,
+      { tags: [{ key: "team", value: "a" }, { key: "stage", value: "x" }] }
+    )
+    yield* Effect.promise(
+      () => client.send(new TagResourceCommand({ resourceARN, tags: [{ key: "team", value: "b" }] }))
+    )
     yield* Effect.promise(() => client.send(new UntagResourceCommand({ resourceARN, tagKeys: ["stage"] })))
     const { tags } = yield* Effect.promise(() => client.send(new ListTagsForResourceCommand({ resourceARN })))
     assert.deepStrictEqual(tags, [{ key: "team", value: "b" }])
@@ -204,7 +230,10 @@ it.live("loses an answer after the job was made, so that only the token prevents
     assert.strictEqual((yield* emulator.stats).jobsCreated, 2)
     assert.strictEqual(yield* fault({ nonsense: 1 }), 400)
     assert.strictEqual(yield* fault({ throttleCreate: 2 }), 400)
-    assert.strictEqual(yield* fault({ token: { forgottenAfter: "1 hour" }, slowCreate: { by: "1 millis" } }, "PUT"), 200)
+    assert.strictEqual(
+      yield* fault({ token: { forgottenAfter: "1 hour" }, slowCreate: { by: "1 millis" } }, "PUT"),
+      200
+    )
     yield* create(client, token)
     const state: any = yield* Effect.promise(async () => (await fetch(`${url}/emulator/state`)).json())
     assert.strictEqual(state.stats.jobsCreated, 2)
@@ -247,8 +276,14 @@ it.live("answers what is no operation, no JSON or too much with JSON errors", ()
     const both = (status: number, type: string) => [status, type, type]
     assert.deepStrictEqual(yield* ask("/nowhere"), both(404, "UnknownOperationException"))
     assert.deepStrictEqual(yield* ask("/emulator/nowhere"), both(404, "UnknownOperationException"))
-    assert.deepStrictEqual(yield* ask("/model-invocation-job", { method: "POST", body: "{" }), both(400, "SerializationException"))
-    assert.deepStrictEqual(yield* ask("/model-invocation-job", { method: "POST", body: "[]" }), both(400, "SerializationException"))
+    assert.deepStrictEqual(
+      yield* ask("/model-invocation-job", { method: "POST", body: "{" }),
+      both(400, "SerializationException")
+    )
+    assert.deepStrictEqual(
+      yield* ask("/model-invocation-job", { method: "POST", body: "[]" }),
+      both(400, "SerializationException")
+    )
     assert.deepStrictEqual(
       yield* ask("/model-invocation-job", { method: "POST", body: " ".repeat(5 << 20) }),
       both(400, "SerializationException")
@@ -297,7 +332,13 @@ it.live("keeps its objects in any S3 endpoint", () =>
 const run = (command: string, args: ReadonlyArray<string>) =>
   Effect.promise(async () => {
     const child = spawn(command, args, {
-      env: { ...process.env, AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "b", AWS_DEFAULT_REGION: "us-east-1", AWS_PAGER: "" }
+      env: {
+        ...process.env,
+        AWS_ACCESS_KEY_ID: "a",
+        AWS_SECRET_ACCESS_KEY: "b",
+        AWS_DEFAULT_REGION: "us-east-1",
+        AWS_PAGER: ""
+      }
     })
     let output = ""
     child.stdout.on("data", (part) => output += part)
@@ -314,7 +355,8 @@ it.live("talks to the aws command", (context) =>
       return context.skip("no aws command on the PATH")
     }
     const { url } = yield* start()
-    const aws = (...args: ReadonlyArray<string>) => run("aws", ["--endpoint-url", url, "--output", "json", "bedrock", ...args])
+    const aws = (...args: ReadonlyArray<string>) =>
+      run("aws", ["--endpoint-url", url, "--output", "json", "bedrock", ...args])
     const created = yield* aws(
       ...["create-model-invocation-job", "--job-name", "from-cli", "--role-arn", role, "--model-id", haiku],
       ...["--input-data-config", "s3InputDataConfig={s3Uri=s3://bucket/in/}"],

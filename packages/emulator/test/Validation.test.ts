@@ -1,4 +1,5 @@
 import { assert, it } from "@effect/vitest"
+import * as Chance from "../src/Chance.ts"
 import * as CreateRequest from "../src/CreateRequest.ts"
 import * as Model from "../src/Model.ts"
 import { constraints, Findings } from "../src/Validation.ts"
@@ -17,8 +18,10 @@ const problemOf = (body: Record<string, unknown>) => {
 const accepts = (overrides: Record<string, unknown>) => problemOf(request(overrides)) === null
 
 it("takes the job names that the service takes", () => {
-  for (const name of ["a-", "a--b", "a.b", "a+b", "1a", "a".repeat(63), "a" + "-".repeat(62)]) assert.isTrue(matches("jobName", name), name)
-  for (const name of ["", "a_b", "a b", "a/b", "-a", ".a", "a".repeat(64), "a\n"]) assert.isFalse(matches("jobName", name), name)
+  const good = ["a-", "a--b", "a.b", "a+b", "1a", "a".repeat(63), "a" + "-".repeat(62)]
+  const bad = ["", "a_b", "a b", "a/b", "-a", ".a", "a".repeat(64), "a\n"]
+  for (const name of good) assert.isTrue(matches("jobName", name), name)
+  for (const name of bad) assert.isFalse(matches("jobName", name), name)
 })
 
 it("decides in linear time where the service's own pattern backtracks exponentially", () => {
@@ -28,7 +31,11 @@ it("decides in linear time where the service's own pattern backtracks exponentia
       for (const head of ["", "a", "s3://abc/", "arn:aws:bedrock:us-east-1:", "arn:aws:kms:", "arn:aws:iam::1:role/"]) {
         for (const size of [30, 60, 1000, 2000]) {
           const findings = new Findings()
-          findings.text(name, `${head}${part.repeat(size)}!`.slice(-2048), constraints[name as keyof typeof constraints])
+          findings.text(
+            name,
+            `${head}${part.repeat(size)}!`.slice(-2048),
+            constraints[name as keyof typeof constraints]
+          )
         }
       }
     }
@@ -37,14 +44,15 @@ it("decides in linear time where the service's own pattern backtracks exponentia
 })
 
 it("takes the client request tokens that the service takes", () => {
-  for (const token of ["a", "a-b", "a--b", "0".repeat(64), "3f2504e0-4f89-11d3-9a0c-0305e82c3301"]) assert.isTrue(matches("clientRequestToken", token), token)
-  for (const token of ["", "-a", "a-", "a_b", "a.b", "a".repeat(257)]) assert.isFalse(matches("clientRequestToken", token), token)
+  const good = ["a", "a-b", "a--b", "0".repeat(64), "3f2504e0-4f89-11d3-9a0c-0305e82c3301"]
+  const bad = ["", "-a", "a-", "a_b", "a.b", "a".repeat(257)]
+  for (const token of good) assert.isTrue(matches("clientRequestToken", token), token)
+  for (const token of bad) assert.isFalse(matches("clientRequestToken", token), token)
 })
 
 it("takes the S3 URIs that the service takes", () => {
-  for (const uri of ["s3://bucket", "s3://bucket/", "s3://my.bucket-1/a/b.jsonl", "s3://bucket/(x)'*!_-/", "s3://bucket/A/"]) {
-    assert.isTrue(matches("s3Uri", uri), uri)
-  }
+  const good = ["s3://bucket", "s3://bucket/", "s3://my.bucket-1/a/b.jsonl", "s3://bucket/(x)'*!_-/", "s3://bucket/A/"]
+  for (const uri of good) assert.isTrue(matches("s3Uri", uri), uri)
   for (
     const uri of [
       "s3://bucket//a",
@@ -111,7 +119,8 @@ it("writes refusals in the words of the service", () => {
   assert.strictEqual(
     problemOf(request({ roleArn: undefined, timeoutDurationInHours: 169 }))?.message,
     "2 validation errors detected: Value null at 'roleArn' failed to satisfy constraint: Member must not be null; " +
-      "Value '169' at 'timeoutDurationInHours' failed to satisfy constraint: Member must have value less than or equal to 168"
+      "Value '169' at 'timeoutDurationInHours' failed to satisfy constraint: " +
+      "Member must have value less than or equal to 168"
   )
   assert.strictEqual(
     problemOf(request({ modelInvocationType: "converse" }))?.message,
@@ -134,8 +143,12 @@ it("checks every member of a create call, and passes over members that it does n
   assert.isFalse(accepts({ inputDataConfig: {} }))
   assert.isFalse(accepts({ inputDataConfig: { s3InputDataConfig: {} } }))
   assert.isFalse(accepts({ inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://bucket/in", s3InputFormat: "CSV" } } }))
-  assert.isFalse(accepts({ outputDataConfig: { s3OutputDataConfig: { s3Uri: "s3://bucket/out", s3BucketOwner: "1" } } }))
-  assert.isFalse(accepts({ outputDataConfig: { s3OutputDataConfig: { s3Uri: "s3://bucket/out", s3EncryptionKeyId: "?" } } }))
+  assert.isFalse(
+    accepts({ outputDataConfig: { s3OutputDataConfig: { s3Uri: "s3://bucket/out", s3BucketOwner: "1" } } })
+  )
+  assert.isFalse(
+    accepts({ outputDataConfig: { s3OutputDataConfig: { s3Uri: "s3://bucket/out", s3EncryptionKeyId: "?" } } })
+  )
   assert.isFalse(accepts({ tags: [{ key: "a" }] }))
   assert.isFalse(accepts({ tags: [{ key: "", value: "" }] }))
   assert.isFalse(accepts({ tags: [{ key: "a,b", value: "" }] }))
@@ -144,16 +157,70 @@ it("checks every member of a create call, and passes over members that it does n
 
 it("knows base models, their ARNs and the ones that batch inference refuses", () => {
   assert.strictEqual(Model.base("global.anthropic.claude-opus-5"), "anthropic.claude-opus-5")
-  assert.strictEqual(Model.base("arn:aws:bedrock:us-east-1:1:inference-profile/eu.amazon.nova-pro-v1:0"), "amazon.nova-pro-v1:0")
+  assert.strictEqual(
+    Model.base("arn:aws:bedrock:us-east-1:1:inference-profile/eu.amazon.nova-pro-v1:0"),
+    "amazon.nova-pro-v1:0"
+  )
   assert.strictEqual(Model.base("openai.gpt-oss-20b-1:0"), "openai.gpt-oss-20b-1:0")
   assert.strictEqual(
     Model.expand("amazon.nova-pro-v1:0", "us-gov-west-1", "123456789012"),
     "arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/amazon.nova-pro-v1:0"
   )
-  for (const id of ["us.anthropic.claude-opus-4-7", "cohere.embed-v4:0", "openai.gpt-5.6-sol", "amazon.titan-embed-text-v1", "moonshotai.kimi-k3"]) {
-    assert.isFalse(Model.isBatchCapable(id), id)
+  const refused = [
+    "us.anthropic.claude-opus-4-7",
+    "cohere.embed-v4:0",
+    "openai.gpt-5.6-sol",
+    "amazon.titan-embed-text-v1",
+    "moonshotai.kimi-k3"
+  ]
+  for (const id of refused) assert.isFalse(Model.isBatchCapable(id), id)
+  const taken = [
+    "us.anthropic.claude-opus-4-5-20251101-v1:0",
+    "openai.gpt-oss-120b-1:0",
+    "amazon.titan-embed-text-v2:0",
+    "moonshotai.kimi-k2.5",
+    "abc123"
+  ]
+  for (const id of taken) assert.isTrue(Model.isBatchCapable(id), id)
+})
+
+it("decides as the service's own patterns do", () => {
+  const alphabets = {
+    jobName: "aZ0-+._ ",
+    clientRequestToken: "aZ0-_.",
+    s3Uri: "ab0/.-_=",
+    modelId: "ab0.:-_ ",
+    kmsKeyId: "ab/-_:",
+    jobIdentifier: "ab0-"
+  } as const
+  const heads: Partial<Record<keyof typeof alphabets, ReadonlyArray<string>>> = {
+    s3Uri: ["s3://", "s3://abc", "s3://abc/"],
+    modelId: [
+      "",
+      "a.b",
+      "arn:aws:bedrock:eu-west-1::foundation-model/a.b",
+      "arn:aws:bedrock:a:123456789012:inference-profile/"
+    ],
+    kmsKeyId: ["alias/", "arn:aws:kms:a:123456789012:alias/"],
+    jobIdentifier: ["abcdefghij", "arn:aws:bedrock:a:123456789012:model-invocation-job/abcdefghij"]
   }
-  for (const id of ["us.anthropic.claude-opus-4-5-20251101-v1:0", "openai.gpt-oss-120b-1:0", "amazon.titan-embed-text-v2:0", "moonshotai.kimi-k2.5", "abc123"]) {
-    assert.isTrue(Model.isBatchCapable(id), id)
+  const chance = Chance.make("patterns")
+  let taken = 0
+  for (const name of Object.keys(alphabets) as Array<keyof typeof alphabets>) {
+    // Short strings only: the literal patterns take exponential time on long ones.
+    const literal = new RegExp(`^(?:${constraints[name].pattern.shown})$`)
+    for (let turn = 0; turn < 4000; turn++) {
+      const choices = heads[name] ?? [""]
+      const head = choices[chance.below(choices.length)] ?? ""
+      const tail = Array.from(
+        { length: chance.below(8) },
+        () => alphabets[name][chance.below(alphabets[name].length)]
+      ).join("")
+      const value = head + tail
+      if (value === "") continue
+      assert.strictEqual(constraints[name].pattern.test(value), literal.test(value), `${name}: ${value}`)
+      if (literal.test(value)) taken++
+    }
   }
+  assert.isAbove(taken, 3000)
 })
