@@ -132,7 +132,9 @@ export const start: (options?: Options) => Effect.Effect<Stack, never, Scope.Sco
           : Layer.merge(aws, Capacity.layerFixed({ region, quotaPause, limits: changes.limits }))
       },
       put: (key, content) =>
-        Effect.promise(() => client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: content }))),
+        Effect.promise(() =>
+          client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: typeof content === "string" ? Buffer.from(content) : content }))
+        ),
       get,
       text,
       json: (key) => Effect.map(text(key), (text) => JSON.parse(text)),
