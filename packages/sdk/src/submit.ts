@@ -127,7 +127,7 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
       const youngest = Math.max(...unsettled.map((claim) => claim.at))
       const wait = youngest + ledger.settleAfter - at
       if (wait > 0) {
-        const millis = Math.min(wait, Math.max(settlePause / 15, Math.min(settlePause, (at - youngest) / 2)))
+        const millis = Math.ceil(Math.min(wait, Math.max(settlePause / 15, Math.min(settlePause, (at - youngest) / 2))))
         yield* Progress.emit({ _tag: "Waiting", runId: job.runId, job: job.key, why: "unsettled", millis })
         yield* Effect.sleep(millis)
         continue

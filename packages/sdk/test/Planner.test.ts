@@ -140,7 +140,7 @@ describe("Planner", () => {
       const planned = plan(bounds, sizes, known ? sizes.length : null)
       if (Result.isSuccess(planned)) check(bounds, planned.success)
     },
-    { arbitrary: { runs: 4000, maxSize: 80 }, timeout: 60_000 }
+    { arbitrary: { runs: 4000, size: 80 }, timeout: 60_000 }
   )
 
   it.prop(
@@ -155,7 +155,7 @@ describe("Planner", () => {
         Result.isSuccess(once) ? once.success.jobs : once.failure
       )
     },
-    { arbitrary: { runs: 1000, maxSize: 60 }, timeout: 60_000 }
+    { arbitrary: { runs: 1000, size: 60 }, timeout: 60_000 }
   )
 
   it("finds a plan for a known number of records exactly when there is one", () => {
