@@ -63,6 +63,14 @@ export interface FixedOptions {
   readonly quotaPause?: Duration.Input | undefined
 }
 
+interface Pool {
+  readonly slots: Slots.Slots
+  limit: number
+  /** When the limit last changed. */
+  changedAt: number
+  growing: boolean
+}
+
 /**
  * Layer with a fixed number of slots (`limits.maxOpenJobs`) per Region and base model. When the service says "quota",
  * there are others at work: the number shrinks to what is open, at least one, and grows again by one each `quotaPause`.
@@ -71,39 +79,51 @@ export interface FixedOptions {
  * @category layers
  */
 export const layerFixed = (options: FixedOptions): Layer.Layer<Capacity> =>
-  Layer.sync(Capacity, () => {
-    const limits: Limits.Limits = { ...Limits.defaults, ...options.limits }
-    const pause = Duration.toMillis(Duration.fromInputUnsafe(options.quotaPause ?? "1 minute"))
-    const pools = new Map<string, { readonly slots: Slots.Slots; limit: number; shrunkAt: number }>()
-    const pool = (target: Target) => {
-      const key = `${target.region}/${baseModel(target.model) ?? target.model}`
-      let found = pools.get(key)
-      if (found === undefined) {
-        found = { slots: Slots.make(limits.maxOpenJobs), limit: limits.maxOpenJobs, shrunkAt: 0 }
-        pools.set(key, found)
+  Layer.effect(
+    Capacity,
+    Effect.gen(function*() {
+      const scope = yield* Effect.scope
+      const limits: Limits.Limits = { ...Limits.defaults, ...options.limits }
+      const pause = Math.max(1, Duration.toMillis(Duration.fromInputUnsafe(options.quotaPause ?? "1 minute")))
+      const pools = new Map<string, Pool>()
+      const pool = (target: Target) => {
+        const key = `${target.region}/${baseModel(target.model) ?? target.model}`
+        let found = pools.get(key)
+        if (found === undefined) {
+          found = { slots: Slots.make(limits.maxOpenJobs), limit: limits.maxOpenJobs, changedAt: 0, growing: false }
+          pools.set(key, found)
+        }
+        return found
       }
-      return found
-    }
-    const regrow = Effect.fnUntraced(function*(target: Target) {
-      const state = pool(target)
-      const now = yield* Clock.currentTimeMillis
-      const steps = Math.floor((now - state.shrunkAt) / Math.max(1, pause))
-      if (state.limit >= limits.maxOpenJobs || steps <= 0) return
-      state.limit = Math.min(limits.maxOpenJobs, state.limit + steps)
-      state.shrunkAt = now
-      yield* state.slots.resize(state.limit)
-    })
-    return Capacity.of({
-      region: options.region,
-      limits: () => Effect.succeed(limits),
-      take: (target) => Effect.andThen(regrow(target), Effect.suspend(() => pool(target).slots.take)),
-      hold: (target) => Effect.suspend(() => pool(target).slots.hold),
-      exceeded: Effect.fnUntraced(function*(target: Target) {
-        const state = pool(target)
-        state.limit = Math.max(1, Math.min(state.limit, state.slots.held() - 1))
-        state.shrunkAt = yield* Clock.currentTimeMillis
-        yield* state.slots.resize(state.limit)
-        return pause
+      const grow = Effect.fnUntraced(function*(state: Pool) {
+        while (state.limit < limits.maxOpenJobs) {
+          const now = yield* Clock.currentTimeMillis
+          if (now - state.changedAt < pause) {
+            yield* Effect.sleep(state.changedAt + pause - now)
+          } else {
+            state.limit++
+            state.changedAt = now
+            yield* state.slots.resize(state.limit)
+          }
+        }
+        state.growing = false
+      })
+      return Capacity.of({
+        region: options.region,
+        limits: () => Effect.succeed(limits),
+        take: (target) => Effect.suspend(() => pool(target).slots.take),
+        hold: (target) => Effect.suspend(() => pool(target).slots.hold),
+        exceeded: Effect.fnUntraced(function*(target: Target) {
+          const state = pool(target)
+          state.limit = Math.max(1, Math.min(state.limit, state.slots.held() - 1))
+          state.changedAt = yield* Clock.currentTimeMillis
+          yield* state.slots.resize(state.limit)
+          if (!state.growing) {
+            state.growing = true
+            yield* Effect.forkIn(grow(state), scope)
+          }
+          return pause
+        })
       })
     })
-  })
+  )
