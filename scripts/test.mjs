@@ -2,6 +2,7 @@
 // own, and the whole with "N passed, N failed", whatever happened.
 import { spawn } from "node:child_process"
 import { existsSync, globSync, readFileSync, rmSync } from "node:fs"
+import { availableParallelism } from "node:os"
 import { dirname, join } from "node:path"
 
 const workspaces = globSync(["packages/*/package.json", "test/package.json"]).map((file) => dirname(file)).sort()
@@ -33,9 +34,18 @@ const count = () => {
 }
 
 console.log(`Building and testing ${workspaces.join(", ")}`)
+// Vitest itself fills the cores: more workspaces at a time would only slow down tests that look at the clock.
+const atOnce = Math.max(1, Math.floor(availableParallelism() / 2))
 const turbo = spawn(
   "turbo",
-  ["run", "test", "--continue=dependencies-successful", "--output-logs=errors-only", ...process.argv.slice(2)],
+  [
+    "run",
+    "test",
+    "--continue=dependencies-successful",
+    "--output-logs=errors-only",
+    `--concurrency=${atOnce}`,
+    ...process.argv.slice(2)
+  ],
   {
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" }
