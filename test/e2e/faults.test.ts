@@ -1,11 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Faults } from "@bedrock-batch/emulator"
-import { awaitAll, collect, Prompt, prepare, run, submit } from "@bedrock-batch/sdk"
+import { awaitAll, collect, Ledger, Prompt, prepare, run, submit } from "@bedrock-batch/sdk"
 import { Effect, Fiber, Layer, Logger, Stream } from "effect"
 import { audit, cell } from "../rig/Audit.ts"
 import { plainTable, sourceOf, sum } from "../rig/Data.ts"
 import { everything } from "../rig/Everything.ts"
-import { haiku, type LayerOptions, type Options, quick, soon, type Stack, start } from "../rig/Stack.ts"
+import { echo, haiku, type LayerOptions, type Options, quick, soon, type Stack, start } from "../rig/Stack.ts"
 
 const table = plainTable(330)
 const definition = {
@@ -61,6 +61,46 @@ describe.concurrent("calls that go wrong", () => {
         assert.strictEqual(stats.calls.create, creates)
       }))
   }
+
+  it.live("are not made by a process that finds the run cancelled after it claimed the right to", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      const prepared = yield* prepare(definition).pipe(Effect.provide(stack.layer()))
+      const runs = (key: string) => ({ method, url }: { readonly method: string; readonly url: string }) =>
+        method === "PUT" && url.includes(key)
+      stack.s3.faults.push({
+        match: runs(".claim-1"),
+        times: 1,
+        act: () => Effect.runPromise(stack.put(`${prepared.id}/cancelled`, "{}"))
+      })
+      const error = yield* Effect.flip(run({ ...definition, concurrency: 1 }).pipe(Effect.provide(stack.layer())))
+      assert.deepInclude(error.reason, { _tag: "RunConflict", problem: "cancelled" })
+      assert.strictEqual((yield* stack.emulator.stats).calls.create, 0)
+      assert.deepInclude(yield* stack.json(`${prepared.id}/jobs/1-000000.refused-1`), { sent: false, code: "NotSent" })
+    }))
+
+  it.live("are not made by a process that slept too long after it claimed the right to", () =>
+    Effect.gen(function*() {
+      const stack = yield* start({ faults: { token: "ignored" } })
+      // The first look into the ledger after the first claim takes three seconds.
+      const asked = "prefix=faults-"
+      let claimed = false
+      stack.s3.faults.push({
+        match: ({ method, url }) => {
+          if (method === "PUT" && url.includes("1-000000.claim-1")) claimed = true
+          return claimed && method === "GET" && url.includes(asked) && url.includes("1-000000.")
+        },
+        times: 1,
+        delayMs: 3000
+      })
+      const aws = stack.layer()
+      const strict = Layer.provideMerge(Ledger.layer({ settleAfter: "10 seconds", sendWithin: "1 second" }), aws)
+      const collected = yield* run(definition).pipe(Effect.provide(strict))
+      const { counts } = yield* audit(stack, collected, table, ask)
+      assert.deepStrictEqual(counts, { succeeded: 330 })
+      assert.deepInclude(yield* stack.json(`${collected.report.runId}/jobs/1-000000.refused-1`), { sent: false })
+      assert.strictEqual((yield* stack.emulator.stats).calls.create, 3)
+    }))
 
   it.live("are denied: the run fails for all jobs, and goes on when they are allowed", () =>
     Effect.gen(function*() {
@@ -168,6 +208,63 @@ describe.concurrent("jobs that go wrong", () => {
 })
 
 describe.concurrent("records that go wrong", () => {
+  it.live("of several lines for one record the best counts, wherever they come", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      const answer = (text: string, stopReason: string) => ({
+        modelOutput: {
+          output: { message: { role: "assistant", content: [{ text }] } },
+          stopReason,
+          usage: { inputTokens: 1, outputTokens: 2, totalTokens: 3 }
+        }
+      })
+      const kinds = [
+        answer("whole", "end_turn"),
+        answer("cut", "max_tokens"),
+        { error: { errorCode: 500, errorMessage: "broken", expired: false } },
+        { error: { errorCode: 400, errorMessage: "late", expired: true } }
+      ]
+      const collected = yield* Effect.gen(function*() {
+        const prepared = yield* prepare({ ...definition, maxRecordsPerJob: 330 })
+        const jobs = yield* awaitAll(prepared.jobs.map(submit), { wait: soon })
+        const [job] = jobs
+        assert(job !== undefined && "arn" in job)
+        const folder = `${job.output}${job.arn.slice(-12)}/`
+        // Two lines for each record, every pair of kinds in both orders, in files on either side of each other.
+        const files: Array<Array<string>> = [[], []]
+        for (let i = 0; i < 330; i++) {
+          const pair = [kinds[i % 4], kinds[(i >> 2) % 4]]
+          for (const [side, body] of pair.entries()) {
+            files[side]!.push(`${JSON.stringify({ recordId: `r${String(i).padStart(10, "0")}`, ...body })}\n`)
+          }
+        }
+        yield* stack.remove(`${folder}part-0.jsonl.out`)
+        for (const [side, lines] of files.entries()) yield* stack.put(`${folder}part-${side}.jsonl.out`, lines.join(""))
+        return yield* collect(prepared, jobs)
+      }).pipe(Effect.provide(stack.layer()))
+      const { counts } = yield* audit(stack, collected, table, ask)
+      assert.strictEqual(collected.report.duplicates, 330)
+      assert.sameMembers(Object.keys(counts), ["succeeded", "truncated", "failed", "expired"])
+    }))
+
+  it.live("an answer that is not what the family gives is invalid, and its row says so", () =>
+    Effect.gen(function*() {
+      const odd: ReadonlyArray<unknown> = [{}, { output: {} }, "text", 7, [], { output: { message: { content: null } } }, null]
+      const stack = yield* start({
+        responder: (request) => {
+          const row = Number(request.recordId.slice(1))
+          return row < odd.length ? odd[row] : echo(request)
+        }
+      })
+      const collected = yield* run(definition).pipe(Effect.provide(stack.layer()))
+      assert.deepInclude(collected.report.counts, { succeeded: 330 - odd.length, invalid: odd.length })
+      const rows = yield* Stream.runCollect(Stream.take(collected.rows, odd.length + 1))
+      assert.deepStrictEqual(
+        rows.map((row) => [row.batch_status, row.batch_error_code, row.response]),
+        [...odd.map(() => ["invalid", "InvalidAnswer", null]), ["succeeded", null, "echo: 7: topic 0"]]
+      )
+    }))
+
   it.live("missing lines: exactly those rows are missing", () =>
     Effect.gen(function*() {
       const { counts } = yield* under({ missingLines: { next: 9 } })
