@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { createHash } from "node:crypto"
 import { BatchError, Damaged } from "../BatchError.ts"
 import type { EndedJob, RefusedJob } from "../Job.ts"
 import type { Counts, Outcome } from "../Outcome.ts"
@@ -134,13 +135,20 @@ export const joined = (
         })
       })
 
+    const hash = createHash("sha256")
+    const bytes = Stream.map(store.read(job.rows.key), (piece) => {
+      hash.update(piece)
+      return piece
+    })
     const end = Effect.suspend(() =>
-      row === job.firstRow + job.records
-        ? Effect.void
-        : Effect.fail(damaged(`it holds ${row - job.firstRow} rows, and job ${job.key} has ${job.records} records`))
+      row !== job.firstRow + job.records
+        ? Effect.fail(damaged(`it holds ${row - job.firstRow} rows, and job ${job.key} has ${job.records} records`))
+        : hash.digest("hex") !== job.rows.sha256
+        ? Effect.fail(damaged("it is not what prepare wrote"))
+        : Effect.void
     )
 
-    return RowsFile.read(store.read(job.rows.key), damaged).pipe(
+    return RowsFile.read(bytes, damaged).pipe(
       Stream.mapEffect(join),
       Stream.flattenIterable,
       Stream.concat(Stream.drain(Stream.fromEffect(end)))
