@@ -7,6 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
 import { BatchError, InvalidOption } from "../BatchError.ts"
@@ -31,8 +32,10 @@ export interface PollingOptions {
 interface Open {
   readonly job: SubmittedJob
   readonly ended: Deferred.Deferred<EndedJob, BatchError>
+  waiters: number
   status: string
   processed: number
+  seen: boolean
   /** Lists in a row that did not show the job. */
   unseen: number
 }
@@ -79,7 +82,7 @@ export const polling = (options?: PollingOptions): WaitStrategy<EndedJob, BatchJ
     const see = Effect.fnUntraced(function*(state: JobState) {
       const waiting = open.get(state.arn)
       if (waiting === undefined) return
-      waiting.unseen = 0
+      waiting.seen = true
       const processed = state.counters?.processed ?? 0
       if (state.status !== waiting.status || processed !== waiting.processed) {
         waiting.status = state.status
@@ -101,53 +104,62 @@ export const polling = (options?: PollingOptions): WaitStrategy<EndedJob, BatchJ
     })
 
     const look = Effect.gen(function*() {
-      let oldest = Infinity
-      const runs = new Set<string>()
-      for (const { job } of open.values()) {
-        oldest = Math.min(oldest, Date.parse(job.submittedAt))
-        runs.add(job.runId)
-      }
-      for (const waiting of open.values()) waiting.unseen++
+      const asked = [...open.values()]
+      const runs = new Set(asked.map(({ job }) => job.runId))
+      const oldest = asked.reduce((oldest, { job }) => Math.min(oldest, Date.parse(job.submittedAt)), Infinity)
       yield* jobs.list({
         submittedAfter: oldest - clockMargin,
         nameContains: runs.size === 1 ? [...runs][0] : undefined
       }).pipe(Stream.runForEach(see))
-      for (const waiting of [...open.values()]) {
+      for (const waiting of asked) {
+        if (open.get(waiting.job.arn) !== waiting) continue
+        waiting.unseen = waiting.seen ? 0 : waiting.unseen + 1
+        waiting.seen = false
         if (waiting.unseen >= unseenLimit) yield* Effect.flatMap(jobs.get(waiting.job.arn), see)
       }
     })
 
     const poll = Effect.gen(function*() {
+      let failed = false
       for (;;) {
         if (open.size === 0) yield* Latch.close(work)
         yield* Latch.await(work)
         const pause = ((yield* Clock.currentTimeMillis) - changedAt) / 10
-        yield* Effect.sleep(Math.max(from, Math.min(to, pause)))
+        yield* Effect.sleep(failed ? to : Math.max(from, Math.min(to, pause)))
         if (open.size === 0) continue
-        yield* look.pipe(
-          Effect.catchIf((error) => error.isRetryable, () => Effect.sleep(to))
+        failed = yield* look.pipe(
+          Effect.as(false),
+          Effect.catchIf((error) => error.isRetryable, () => Effect.succeed(true))
         )
       }
     })
 
-    yield* Effect.forkScoped(
-      Effect.catch(poll, (error) =>
-        Effect.suspend(() => {
-          const waiting = [...open.values()]
-          open.clear()
-          return Effect.forEach(waiting, ({ ended }) => Deferred.fail(ended, error), { discard: true })
-        }))
+    /** Why nobody looks any more. */
+    let over: Exit.Exit<never, BatchError> | null = null
+    yield* Effect.exit(poll).pipe(
+      Effect.tap((exit) =>
+        Effect.sync(() => {
+          over = exit
+          for (const { ended } of open.values()) Deferred.doneUnsafe(ended, exit)
+        })
+      ),
+      Effect.forkScoped
     )
 
     return {
       before: () => Effect.void,
       wait: Effect.fnUntraced(function*(job: SubmittedJob) {
-        const ended = yield* Deferred.make<EndedJob, BatchError>()
-        open.set(job.arn, { job, ended, status: "", processed: 0, unseen: 0 })
+        if (over !== null) return yield* over
         changedAt = yield* Clock.currentTimeMillis
-        yield* Latch.open(work)
-        return yield* Deferred.await(ended).pipe(
-          Effect.onInterrupt(() => Effect.sync(() => void open.delete(job.arn)))
+        const waiting = open.get(job.arn) ??
+          { job, ended: Deferred.makeUnsafe(), waiters: 0, status: "", processed: 0, seen: false, unseen: 0 }
+        open.set(job.arn, waiting)
+        waiting.waiters++
+        return yield* Latch.open(work).pipe(
+          Effect.andThen(Deferred.await(waiting.ended)),
+          Effect.ensuring(Effect.sync(() => {
+            if (--waiting.waiters === 0 && open.get(job.arn) === waiting) open.delete(job.arn)
+          }))
         )
       })
     }
