@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import { BatchError, InvalidOption } from "./BatchError.ts"
 import type { BatchJobs } from "./bedrock/BatchJobs.ts"
+import { concernsEveryJob } from "./internal/Refusals.ts"
 import { type EndedJob, isTerminal, type Job, type RefusedJob, type SubmittedJob } from "./Job.ts"
 import { type Entries, type Entry, Ledger } from "./Ledger.ts"
 import * as Progress from "./Progress.ts"
@@ -36,19 +37,6 @@ const backoff = { first: 1_000, most: 60_000 }
 
 /** So many failures of the network, the store or the service in a row end the wait. */
 const maxTroubles = 12
-
-/** Error codes of a create call that concern every job: who we are, not what we ask for. */
-const credentials: ReadonlySet<string> = new Set([
-  "AccessDeniedException",
-  "CredentialsProviderError",
-  "ExpiredTokenException",
-  "IncompleteSignatureException",
-  "InvalidClientTokenId",
-  "InvalidSignatureException",
-  "MissingAuthenticationTokenException",
-  "NotAuthorized",
-  "UnrecognizedClientException"
-])
 
 /**
  * Runs submissions as slots allow and waits for each job's end; gives one element a submission, in their order.
@@ -92,24 +80,32 @@ export const awaitAll = Effect.fn("awaitAll")(function*<SR, A extends SubmittedJ
     if (!runs.has(job.runId)) runs.set(job.runId, yield* ledger.entries(job.runId))
   }
   const slots = Slots.make(concurrency)
+  const entryOf = ({ job }: Submission<SR>) => runs.get(job.runId)?.jobs.get(job.key)
+  // What is open already counts before anything new takes a slot.
+  const openFirst = [...all.keys()].sort((a, b) => Number(mayBeOpen(entryOf(all[b]!))) - Number(mayBeOpen(entryOf(all[a]!))))
   // Without the option, A and WR are what their defaults say: those of polling.
   const strategy = (options?.wait ?? polling()) as WaitStrategy<A, WR>
   const waitForAll = Effect.gen(function*() {
     const waiter = yield* strategy.open
-    return yield* Effect.forEach(
-      all,
-      Effect.fnUntraced(function*(submission: Submission<SR>) {
-        const { job } = submission
-        const entry = runs.get(job.runId)?.jobs.get(job.key)
-        const ended = yield* Effect.scoped(runOne(submission, entry, slots, waiter))
+    const results = new Array<A | EndedJob | RefusedJob>(all.length)
+    yield* Effect.forEach(
+      openFirst,
+      Effect.fnUntraced(function*(index: number) {
+        const submission = all[index]!
+        const ended = yield* Effect.scoped(runOne(submission, entryOf(submission), slots, waiter))
         if (options?.onEnded !== undefined && !isRefused(ended)) yield* options.onEnded(ended)
-        return ended
+        results[index] = ended
       }),
-      { concurrency: "unbounded" }
+      { concurrency: "unbounded", discard: true }
     )
+    return results
   })
   return yield* Effect.scoped(waitForAll)
 })
+
+/** Whether a job may hold a slot at the service: it was accepted and has not ended, or a call has no answer yet. */
+const mayBeOpen = (entry: Entry | undefined): boolean =>
+  entry !== undefined && !entry.ended && (entry.accepted || entry.claims.some((claim) => !claim.refused))
 
 /** Takes a slot, submits, waits and records the end; the slot is free when the scope closes. */
 const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
@@ -125,9 +121,9 @@ const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
     const ended = yield* ledger.ended(job)
     if (ended !== null) return ended
   }
-  const mayBeOpen = entry !== undefined && (entry.accepted || entry.claims.some((claim) => !claim.refused))
-  yield* mayBeOpen ? slots.hold : slots.take
-  yield* mayBeOpen ? capacity.hold(job) : capacity.take(job)
+  const open = mayBeOpen(entry)
+  yield* open ? slots.hold : slots.take
+  yield* open ? capacity.hold(job) : capacity.take(job)
   yield* waiter.before(job)
   const submitted = yield* persist(submission)
   if ("status" in submitted) return submitted
@@ -145,18 +141,23 @@ const persist = Effect.fnUntraced(function*<SR>(submission: Submission<SR>) {
   const { job } = submission
   const capacity = yield* Capacity
   let troubles = 0
-  for (let tries = 0;; tries++) {
+  let pauses = 0
+  for (;;) {
     const result = yield* Effect.result(submission)
     if (result._tag === "Success") return result.success
     const error = result.failure
     const reason = error.reason
     if (reason._tag === "Unavailable" && reason.code === "quota") {
+      troubles = 0
+      pauses = 0
       const millis = yield* capacity.exceeded(job)
       yield* pause(job, "quota", millis * (yield* Random.nextBetween(0.5, 1.5)))
-    } else if (reason._tag === "Unavailable" && (reason.code === "throttled" || ++troubles < maxTroubles)) {
-      const most = Math.min(backoff.most, backoff.first * 2 ** Math.min(tries, 16))
-      yield* pause(job, reason.code === "throttled" ? "throttled" : "unavailable", (yield* Random.nextBetween(0, 1)) * most)
-    } else if (reason._tag === "Refused" && error.module === "BatchJobs" && !credentials.has(reason.code)) {
+    } else if (reason._tag === "Unavailable" && (reason.code === "throttled" || troubles + 1 < maxTroubles)) {
+      troubles = reason.code === "throttled" ? 0 : troubles + 1
+      const most = Math.min(backoff.most, backoff.first * 2 ** Math.min(pauses++, 16))
+      const why = reason.code === "throttled" ? "throttled" : "unavailable"
+      yield* pause(job, why, (yield* Random.nextBetween(0, 1)) * most)
+    } else if (reason._tag === "Refused" && error.module === "BatchJobs" && !concernsEveryJob(reason.code)) {
       const refused: RefusedJob = { ...job, status: "Refused", code: reason.code, message: reason.message }
       yield* Effect.logWarning(`job ${job.key} of run ${job.runId} was refused: ${reason.code}: ${reason.message}`)
       return refused

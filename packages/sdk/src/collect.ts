@@ -11,6 +11,7 @@ import { sha256 } from "./internal/Digest.ts"
 import * as Join from "./internal/Join.ts"
 import * as Layout from "./internal/Layout.ts"
 import { readJobs } from "./internal/Manifest.ts"
+import { isFinal } from "./internal/Refusals.ts"
 import * as ResultColumns from "./internal/ResultColumns.ts"
 import { toRows } from "./internal/Rows.ts"
 import { stored } from "./internal/Stored.ts"
@@ -253,7 +254,7 @@ const settledOf = Effect.fnUntraced(function*(job: Job) {
   const last = entry.claims.at(-1)
   if (last === undefined || entry.accepted || entry.claims.some((claim) => !claim.refused)) return null
   const refusal = yield* ledger.refusal(job, last.number)
-  if (refusal === null || !refusal.sent) return null
+  if (refusal === null || !isFinal(refusal)) return null
   const refused: RefusedJob = { ...job, status: "Refused", code: refusal.code, message: refusal.message }
   return refused
 })
