@@ -60,6 +60,8 @@ export class ScriptedJobs {
   readonly creates: Array<CreateRequest> = []
   /** The jobs that were made: what is paid for. */
   readonly made: Array<Made> = []
+  /** The most jobs that were open at once. */
+  mostOpen = 0
   /** How each list was asked for. */
   readonly lists: Array<ListQuery> = []
   readonly gets: Array<string> = []
@@ -95,10 +97,11 @@ export class ScriptedJobs {
       counters: null
     }
     this.made.push({ request, at, state })
+    this.mostOpen = Math.max(this.mostOpen, this.open)
     return arn
   }
 
-  /** Jobs that are neither ended nor refused. */
+  /** How many jobs are open. */
   get open(): number {
     return this.made.filter(({ state }) => !isTerminal(state.status)).length
   }
@@ -106,6 +109,12 @@ export class ScriptedJobs {
   change(index: number, change: Partial<JobState>): void {
     const job = this.made[index]!
     job.state = { ...job.state, ...change }
+  }
+
+  /** Ends the job that has been open for the longest time. */
+  endFirst(status: TerminalStatus = "Completed"): void {
+    const first = this.made.findIndex(({ state }) => !isTerminal(state.status))
+    if (first >= 0) this.change(first, { status })
   }
 
   /** Ends every job that is open. */

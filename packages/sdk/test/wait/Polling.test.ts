@@ -1,0 +1,256 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber, Stream } from "effect"
+import { TestClock } from "effect/testing"
+import { BatchError, Refused, Unavailable } from "../../src/BatchError.ts"
+import { BatchJobs, type CreateRequest } from "../../src/bedrock/BatchJobs.ts"
+import type { SubmittedJob } from "../../src/Job.ts"
+import * as Progress from "../../src/Progress.ts"
+import * as Wait from "../../src/wait/Wait.ts"
+import { ScriptedJobs, settings } from "../rig/ScriptedJobs.ts"
+
+const requestOf = (runId: string, index: number): CreateRequest => ({
+  ...settings,
+  jobName: `${runId}-1-${String(index).padStart(6, "0")}-00000000`,
+  clientRequestToken: `${runId}-${index}`,
+  modelId: "model",
+  modelInvocationType: "Converse",
+  inputUri: `s3://b/${runId}/in/${index}/`,
+  outputUri: `s3://b/${runId}/out/${index}/`,
+  timeoutHours: 72
+})
+
+/** A job that the service has. */
+const made = (jobs: ScriptedJobs, runId: string, index: number, at = 0): SubmittedJob => {
+  const arn = jobs.accept(requestOf(runId, index), at)
+  return {
+    version: 1,
+    runId,
+    key: `1-${String(index).padStart(6, "0")}`,
+    attempt: 1,
+    index,
+    model: "model",
+    region: "us-east-1",
+    invocationType: "Converse",
+    name: requestOf(runId, index).jobName,
+    token: `${runId}-${index}`,
+    prepareId: "p",
+    input: "in/",
+    output: "out/",
+    files: [],
+    rows: { key: "rows", size: 0, etag: "", sha256: "", records: 0 },
+    firstRow: 0,
+    records: 100,
+    bytes: 0,
+    timeoutHours: 72,
+    arn,
+    submittedAt: new Date(at).toISOString(),
+    adopted: false
+  }
+}
+
+const open = (jobs: ScriptedJobs, options?: Wait.PollingOptions) =>
+  Effect.provideService(Wait.polling(options).open, BatchJobs, jobs.service)
+
+const unavailable = new BatchError({
+  module: "BatchJobs",
+  method: "list",
+  reason: new Unavailable({ code: "throttled", message: "slow down", retryAfterMillis: null })
+})
+const refused = new BatchError({
+  module: "BatchJobs",
+  method: "list",
+  reason: new Refused({ code: "AccessDeniedException", message: "no" })
+})
+
+describe("Wait.polling", () => {
+  it.effect("settles all jobs by one list, and never by a call for each", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      const waiter = yield* open(jobs)
+      const submitted = Array.from({ length: 500 }, (_, i) => made(jobs, "run", i))
+      const fiber = yield* Effect.forkChild(
+        Effect.forEach(submitted, (job) => waiter.wait(job), { concurrency: "unbounded" })
+      )
+      yield* TestClock.adjust("10 minutes")
+      const before = jobs.lists.length
+      jobs.endAll()
+      yield* TestClock.adjust("1 minute")
+      const ended = yield* Fiber.join(fiber)
+      assert.isTrue(ended.every(({ arn, status }, i) => status === "Completed" && arn === submitted[i]!.arn))
+      assert.isAtMost(jobs.lists.length - before, 2)
+      assert.isAtMost(before, 40)
+      assert.lengthOf(jobs.gets, 0)
+      assert.deepStrictEqual(jobs.lists[0], { nameContains: "run", submittedAfter: -15 * 60_000 })
+    }))
+
+  it.effect("asks for the jobs of several runs at once, as old as the oldest", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      yield* TestClock.setTime(10_000_000)
+      const waiter = yield* open(jobs)
+      const submitted = [made(jobs, "b", 0, 9_000_000), made(jobs, "a", 0, 5_000_000)]
+      const fiber = yield* Effect.forkChild(
+        Effect.forEach(submitted, (job) => waiter.wait(job), { concurrency: "unbounded" })
+      )
+      jobs.endAll("Expired")
+      yield* TestClock.adjust("1 minute")
+      assert.deepStrictEqual((yield* Fiber.join(fiber)).map(({ status }) => status), ["Expired", "Expired"])
+      assert.deepStrictEqual(jobs.lists, [{ nameContains: undefined, submittedAfter: 5_000_000 - 15 * 60_000 }])
+    }))
+
+  it.effect("gives the end with Bedrock's message and counters, and takes an unknown status for open", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      const waiter = yield* open(jobs)
+      const submitted = made(jobs, "run", 0)
+      const fiber = yield* Effect.forkChild(waiter.wait(submitted))
+      jobs.change(0, { status: "Hibernating" })
+      yield* TestClock.adjust("1 hour")
+      assert.isUndefined(fiber.pollUnsafe())
+      const counters = { total: 100, processed: 70, succeeded: 60, failed: 10 }
+      jobs.change(0, { status: "PartiallyCompleted", message: "time is over", counters })
+      yield* TestClock.adjust("1 hour")
+      assert.deepStrictEqual(yield* Fiber.join(fiber), {
+        ...submitted,
+        status: "PartiallyCompleted",
+        message: "time is over",
+        counters
+      })
+    }))
+
+  it.effect("asks every five seconds at first, seldom while nothing happens, and often again when something does", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      const waiter = yield* open(jobs)
+      const fiber = yield* Effect.forkChild(waiter.wait(made(jobs, "run", 0)))
+      const listsIn = Effect.fnUntraced(function*(minutes: number) {
+        const before = jobs.lists.length
+        yield* TestClock.adjust(`${minutes} minutes`)
+        return jobs.lists.length - before
+      })
+      assert.strictEqual(yield* listsIn(1), 12)
+      yield* listsIn(120)
+      assert.strictEqual(yield* listsIn(10), 10)
+      jobs.change(0, { status: "InProgress" })
+      yield* listsIn(1)
+      assert.isAtLeast(yield* listsIn(1), 7)
+      yield* Fiber.interrupt(fiber)
+    }))
+
+  it.effect("asks nothing while nobody waits", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      const waiter = yield* open(jobs)
+      yield* TestClock.adjust("1 hour")
+      assert.lengthOf(jobs.lists, 0)
+      const fiber = yield* Effect.forkChild(waiter.wait(made(jobs, "run", 0)))
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.interrupt(fiber)
+      const before = jobs.lists.length
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(jobs.lists.length, before)
+      const again = yield* Effect.forkChild(waiter.wait(made(jobs, "run", 1, 3_000_000)))
+      jobs.endAll()
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(again)).status, "Completed")
+    }))
+
+  it.effect("asks by itself for a job that five lists in a row do not show", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      const waiter = yield* open(jobs, { from: "10 seconds", to: "10 seconds" })
+      const [seen, hidden] = [made(jobs, "run", 0), made(jobs, "run", 1)]
+      jobs.hidden.add(hidden.arn)
+      const fibers = yield* Effect.forEach([seen, hidden], (job) => Effect.forkChild(waiter.wait(job)))
+      yield* TestClock.adjust("40 seconds")
+      assert.lengthOf(jobs.gets, 0)
+      yield* TestClock.adjust("10 seconds")
+      assert.deepStrictEqual(jobs.gets, [hidden.arn])
+      jobs.endAll()
+      yield* TestClock.adjust("1 minute")
+      const ended = yield* Effect.forEach(fibers, Fiber.join)
+      assert.deepStrictEqual(ended.map(({ status }) => status), ["Completed", "Completed"])
+      assert.isTrue(jobs.gets.every((arn) => arn === hidden.arn))
+    }))
+
+  it.effect("outlives lists that fail for the moment, and asks again after the longest pause", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      for (let i = 0; i < 7; i++) jobs.listFailures.push(unavailable)
+      const waiter = yield* open(jobs, { from: "1 second", to: "30 seconds" })
+      const fiber = yield* Effect.forkChild(waiter.wait(made(jobs, "run", 0)))
+      jobs.endAll()
+      yield* TestClock.adjust("3 minutes")
+      assert.isUndefined(fiber.pollUnsafe())
+      assert.lengthOf(jobs.lists, 6)
+      yield* TestClock.adjust("31 seconds")
+      assert.strictEqual((yield* Fiber.join(fiber)).status, "Completed")
+      assert.lengthOf(jobs.gets, 0, "a list that failed does not count as one that did not show the job")
+    }))
+
+  it.effect("fails every wait, also one that comes later, when the list is refused or breaks", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      jobs.listFailures.push(refused)
+      const waiter = yield* open(jobs)
+      const fibers = yield* Effect.forEach([0, 1], (i) => Effect.forkChild(waiter.wait(made(jobs, "run", i))))
+      yield* TestClock.adjust("1 minute")
+      for (const fiber of fibers) assert.strictEqual(yield* Effect.flip(Fiber.join(fiber)), refused)
+      assert.strictEqual(yield* Effect.flip(waiter.wait(made(jobs, "run", 2))), refused)
+
+      const broken = new ScriptedJobs()
+      const service = { ...broken.service, list: () => Stream.die(new Error("a bug")) }
+      const other = yield* Effect.provideService(Wait.polling().open, BatchJobs, service)
+      const fiber = yield* Effect.forkChild(other.wait(made(broken, "run", 0)))
+      yield* TestClock.adjust("1 minute")
+      assert.isTrue(Exit.isFailure(yield* Fiber.await(fiber)))
+    }))
+
+  it.effect("tells everybody who waits for the same job", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      const waiter = yield* open(jobs)
+      const job = made(jobs, "run", 0)
+      const fibers = yield* Effect.forEach([0, 1, 2], () => Effect.forkChild(waiter.wait(job)))
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.interrupt(fibers[1]!)
+      jobs.endAll()
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual((yield* Fiber.join(fibers[0]!)).status, "Completed")
+      assert.strictEqual((yield* Fiber.join(fibers[2]!)).status, "Completed")
+    }))
+
+  it.effect("tells of each change of a job, once", () =>
+    Effect.gen(function*() {
+      const events: Array<Progress.Event> = []
+      const jobs = new ScriptedJobs()
+      const waiter = yield* Effect.provideService(
+        Wait.polling({ from: "10 seconds", to: "10 seconds" }).open,
+        BatchJobs,
+        jobs.service
+      ).pipe(
+        Effect.provideService(Progress.Progress, (event) => Effect.sync(() => void events.push(event)))
+      )
+      const fiber = yield* Effect.forkChild(waiter.wait(made(jobs, "run", 0)))
+      yield* TestClock.adjust("1 minute")
+      jobs.change(0, { status: "InProgress", counters: { total: 100, processed: 5, succeeded: 5, failed: 0 } })
+      yield* TestClock.adjust("1 minute")
+      jobs.change(0, { counters: { total: 100, processed: 9, succeeded: 9, failed: 0 } })
+      yield* TestClock.adjust("1 minute")
+      jobs.endAll()
+      yield* TestClock.adjust("1 minute")
+      yield* Fiber.join(fiber)
+      assert.deepStrictEqual(
+        events.map((event) => event._tag === "JobChanged" ? [event.status, event.processed, event.records] : []),
+        [["Submitted", 0, 100], ["InProgress", 5, 100], ["InProgress", 9, 100], ["Completed", 9, 100]]
+      )
+    }))
+
+  it.effect("refuses pauses that are none", () =>
+    Effect.gen(function*() {
+      for (const options of [{ from: 0 }, { from: "10 seconds", to: "5 seconds" }] as const) {
+        const { reason } = yield* Effect.flip(open(new ScriptedJobs(), options))
+        assert.strictEqual(reason._tag, "InvalidOption")
+      }
+    }))
+})
