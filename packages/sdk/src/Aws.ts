@@ -3,12 +3,14 @@
  *
  * @since 0.1.0
  */
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { BatchError, InvalidOption } from "./BatchError.ts"
 import { BatchJobs } from "./bedrock/BatchJobs.ts"
 import * as BedrockApi from "./bedrock/BedrockApi.ts"
+import { limitsProblem } from "./internal/LimitsCheck.ts"
 import * as Ledger from "./Ledger.ts"
 import type * as Limits from "./Limits.ts"
 import * as Capacity from "./schedule/Capacity.ts"
@@ -63,6 +65,9 @@ const invalid = (path: string, message: string) =>
 /** Bedrock's pattern `arn:aws(-[^:]+)?:iam::([0-9]{12})?:role/.+`. */
 const rolePattern = /^arn:aws(-[^:]+)?:iam::([0-9]{12})?:role\/.+$/
 
+/** With a run id and a job key behind it, a URI stays within the 1,024 characters that Bedrock takes. */
+const longestPrefix = 800
+
 const tagPattern = /^[a-zA-Z0-9\s._:/=+@-]*$/
 
 /** The first thing that is wrong with the options, as Bedrock would see it. */
@@ -76,6 +81,21 @@ const check = (options: Options): BatchError | null => {
   if (options.roleArn.length > 2048 || !rolePattern.test(options.roleArn)) {
     return invalid("roleArn", `roleArn ${JSON.stringify(options.roleArn)} is not the ARN of a role (arn:aws:iam::<account>:role/<name>)`)
   }
+  const { endpoints, limits, prefix, region, settleAfter } = options
+  if (prefix !== undefined && prefix.length > longestPrefix) {
+    return invalid("prefix", `prefix has ${prefix.length} characters, and may have ${longestPrefix}: Bedrock takes URIs of 1,024`)
+  }
+  if (region !== undefined && !/^[a-z0-9-]{1,63}$/.test(region)) {
+    return invalid("region", `region ${JSON.stringify(region)} is no Region; one is for example us-east-1`)
+  }
+  if (endpoints?.bedrock !== undefined && !/^https?:$/.test(URL.parse(endpoints.bedrock)?.protocol ?? "")) {
+    return invalid("endpoints.bedrock", `${JSON.stringify(endpoints.bedrock)} is no URL; give one such as http://127.0.0.1:9000`)
+  }
+  if (settleAfter !== undefined && Option.isNone(Duration.fromInput(settleAfter))) {
+    return invalid("settleAfter", "settleAfter is no duration; one is for example \"5 minutes\"")
+  }
+  const limit = limitsProblem(limits ?? {})
+  if (limit !== null) return new BatchError({ module: "Aws", method: "layer", reason: limit })
   const tags = Object.entries(options.tags ?? {})
   if (tags.length > 50) return invalid("tags", `there are ${tags.length} tags, and a job may have 50`)
   for (const [key, value] of tags) {

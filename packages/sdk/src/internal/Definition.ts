@@ -19,6 +19,7 @@ import { Capacity } from "../schedule/Capacity.ts"
 import type { OpenSource, Source } from "../source/Source.ts"
 import { columnsOf } from "./ColumnsOf.ts"
 import { canonicalJson, sha256 } from "./Digest.ts"
+import { limitsProblem } from "./LimitsCheck.ts"
 import { RecordEncoder } from "./RecordEncoder.ts"
 import * as ResultColumns from "./ResultColumns.ts"
 import * as RunId from "./RunId.ts"
@@ -85,9 +86,22 @@ const checkOptions = (options: Options<unknown>): BatchError | null => {
     checkCount("maxRecordsPerJob", options.maxRecordsPerJob, 1, most) ??
     checkCount("timeoutHours", options.timeoutHours, 24, 168)
   if (wrong !== null) return wrong
-  for (const [name, value] of Object.entries(options.limits ?? {})) {
-    const wrong = checkCount(`limits.${name}`, value, name === "minRecords" ? 0 : 1, most)
-    if (wrong !== null) return wrong
+  const limits = limitsProblem(options.limits ?? {})
+  if (limits !== null) return error(limits)
+  return checkKinds(options)
+}
+
+/** What the compiler does not see in JavaScript, in a notebook, or behind a cast. */
+const checkKinds = (options: Options<unknown>): BatchError | null => {
+  const has = (value: unknown, key: string) => typeof value === "object" && value !== null && key in value
+  if (!has(options.source, "~@bedrock-batch/sdk/Source")) {
+    return invalid("source", "source is no source: give for example Source.csv(\"s3://bucket/key\") or Source.rows([...])")
+  }
+  if (typeof options.model !== "string" || options.model === "") {
+    return invalid("model", "model is missing: give a model id, an inference profile id or an ARN")
+  }
+  if (options.prompt !== undefined && !has(options.prompt, "~@bedrock-batch/processors/Prompt")) {
+    return invalid("prompt", "prompt is no prompt: give for example Prompt.make(\"... {column} ...\")")
   }
   return null
 }
