@@ -79,6 +79,13 @@ describe("options that are wrong", () => {
     ["no concurrency", { concurrency: 0 }, option("concurrency"), /concurrency is 0, and must be at least 1/],
     ["a parameter out of range", { parameters: { maxTokens: 0 } }, option("parameters"), /maxTokens/],
     ["a parameter of another family", { parameters: { dimensions: 256 } }, option("parameters"), /dimensions/],
+    ["a format nobody knows", { format: "xml" }, option("format"), /format "xml" is not known: give parquet, csv, jsonl/],
+    ["no memory to collect in", { memoryBudget: Number.NaN }, option("memoryBudget"), /memoryBudget is NaN/],
+    ["no model", { model: undefined }, option("model"), /model is missing/],
+    ["a text as the prompt", { prompt: "About {topic}" }, option("prompt"), /Prompt\.make/],
+    ["no source", { source: undefined }, option("source"), /Source\.csv/],
+    ["an array as the source", { source: rows }, option("source"), /Source\.rows/],
+    ["a limit that does not exist", { limits: { minRecord: 5 } }, option("limits.minRecord"), /there is no limit minRecord.*minRecords/],
     ["a renaming of no column", { rename: { answer: "joke" } }, option("rename.answer"), /the result adds no such column.*response/]
   ]
   for (const one of cases) {
@@ -91,6 +98,12 @@ describe("options that are wrong", () => {
     ["a bucket that Bedrock does not take", { bucket: "My_Bucket" }, "bucket", /"My_Bucket".*lower-case/],
     ["a prefix that Bedrock does not take", { prefix: "a b=c" }, "prefix", /"a b=c"/],
     ["a prefix with an empty segment", { prefix: "a//b" }, "prefix", /"a\/\/b"/],
+    ["a prefix that is too long", { prefix: "p".repeat(801) }, "prefix", /801 characters, and may have 800/],
+    ["a Region that is none", { region: "not a region!" }, "region", /"not a region!" is no Region/],
+    ["an endpoint that is no URL", { endpoints: { bedrock: "nonsense" } }, "endpoints.bedrock", /"nonsense" is no URL/],
+    ["no open jobs", { limits: { maxOpenJobs: 0 } }, "limits.maxOpenJobs", /maxOpenJobs is 0, and must be an integer of at least 1/],
+    ["a limit that does not exist", { limits: { maxJobs: 7 } }, "limits.maxJobs", /there is no limit maxJobs/],
+    ["a duration that is none", { settleAfter: "soon" }, "settleAfter", /settleAfter is no duration/],
     ["no role", { roleArn: undefined }, "roleArn", /roleArn is missing: name the role/],
     ["a role that is none", { roleArn: "batch-role" }, "roleArn", /"batch-role" is not the ARN of a role/],
     ["a tag that Bedrock does not take", { tags: { "a#b": "c" } }, "tags.a#b", /tag "a#b"/],
@@ -102,6 +115,33 @@ describe("options that are wrong", () => {
       Effect.flatMap(start(), (stack) =>
         check(stack, [name, {}, option(path), words], layer as unknown as LayerOptions)))
   }
+
+  it.live("no Region at all", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      const { AWS_DEFAULT_REGION, AWS_REGION } = process.env
+      delete process.env["AWS_REGION"]
+      delete process.env["AWS_DEFAULT_REGION"]
+      process.env["AWS_CONFIG_FILE"] = "/dev/null"
+      yield* Effect.ensuring(
+        check(stack, ["region", {}, { _tag: "Refused", code: "RegionMissing" }, /Region is missing/], {
+          region: undefined
+        } as unknown as LayerOptions),
+        Effect.sync(() => {
+          if (AWS_REGION !== undefined) process.env["AWS_REGION"] = AWS_REGION
+          if (AWS_DEFAULT_REGION !== undefined) process.env["AWS_DEFAULT_REGION"] = AWS_DEFAULT_REGION
+          delete process.env["AWS_CONFIG_FILE"]
+        })
+      )
+    }))
+
+  it.live("the longest prefix and run id that are taken work", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      const runId = "r".repeat(40)
+      const collected = yield* run({ ...good, runId }).pipe(Effect.provide(stack.layer({ prefix: "p".repeat(800) })))
+      assert.deepInclude(collected.report.counts, { succeeded: 150 })
+    }))
 
   it.live("a Region that is not the one the run was prepared for", () =>
     Effect.gen(function*() {
