@@ -5,6 +5,7 @@ import { Effect, Fiber } from "effect"
 import { audit } from "../rig/Audit.ts"
 import * as Crash from "../rig/Crash.ts"
 import { plainTable, sourceOf } from "../rig/Data.ts"
+import * as Line from "../rig/Line.ts"
 import { haiku, quick, soon, type Stack, start } from "../rig/Stack.ts"
 
 const table = plainTable(330)
@@ -81,6 +82,72 @@ describe("the same run again", () => {
       const first = yield* prepare(definition).pipe(Effect.provide(stack.layer()))
       const other = yield* prepare({ ...definition, maxRecordsPerJob: 300 }).pipe(Effect.provide(stack.layer()))
       assert.deepStrictEqual(other.jobs, first.jobs)
+    }))
+})
+
+describe("what was begun", () => {
+  it.live("keeps the plan when its preparation was cut off, whatever the next one wishes", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      const line = yield* Line.make(stack, { write: 1, when: "before" })
+      const fiber = yield* Effect.forkChild(prepare(definition).pipe(Effect.provide(stack.layer(line.options))))
+      yield* line.cut
+      yield* Fiber.interrupt(fiber)
+      const prepared = yield* prepare({ ...definition, maxRecordsPerJob: 300 }).pipe(Effect.provide(stack.layer()))
+      assert.deepStrictEqual(prepared.jobs.map(({ records }) => records), [110, 110, 110])
+      assert.isTrue((yield* stack.keys(`${prepared.id}/`)).includes(`${prepared.id}/plan.json`))
+    }))
+
+  it.live("is sent as it was intended first: role, tags, timeout, VPC, key and owners", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      const first = {
+        tags: { team: "birds", "cost-center": "7" },
+        outputKmsKeyId: "alias/outputs",
+        vpc: { subnetIds: ["subnet-1"], securityGroupIds: ["sg-1", "sg-2"] },
+        bucketOwner: "210987654321"
+      }
+      const one = { ...definition, maxRecordsPerJob: 330, timeoutHours: 48 }
+      const whole = yield* Line.make(stack, null)
+      yield* prepare(one).pipe(Effect.provide(stack.layer(whole.options)))
+      // The intent is the first write after the preparation.
+      const line = yield* Line.make(stack, { write: 0, when: "after" })
+      const fiber = yield* Effect.forkChild(run(one).pipe(Effect.provide(stack.layer({ ...line.options, ...first }))))
+      yield* line.cut
+      yield* Fiber.interrupt(fiber)
+      assert.match(line.writes[0]!, /1-000000\.intent$/)
+      const other = stack.layer({ roleArn: "arn:aws:iam::123456789012:role/other", tags: { team: "fish" } })
+      const collected = yield* run({ ...one, timeoutHours: 24 }).pipe(Effect.provide(other))
+      yield* audit(stack, collected, table, Crash.askPlain)
+      const { invocationJobSummaries: [job] } = yield* stack.emulator.list({ nameContains: collected.report.runId })
+      assert.deepInclude(job!, {
+        roleArn: stack.options.roleArn,
+        timeoutDurationInHours: 48,
+        vpcConfig: first.vpc,
+        modelInvocationType: "Converse"
+      } as never)
+      assert.deepInclude(job!.outputDataConfig.s3OutputDataConfig, {
+        s3EncryptionKeyId: "alias/outputs",
+        s3BucketOwner: "210987654321"
+      } as never)
+      assert.deepInclude(job!.inputDataConfig.s3InputDataConfig, { s3BucketOwner: "210987654321" } as never)
+      const { tags } = yield* stack.emulator.listTags({ resourceARN: job!.jobArn })
+      assert.sameDeepMembers([...tags], [{ key: "team", value: "birds" }, { key: "cost-center", value: "7" }])
+    }))
+
+  it.live("goes on when one job's inputs are damaged and then restored", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      const { jobs } = yield* prepare(definition).pipe(Effect.provide(stack.layer()))
+      const stray = `${jobs[1]!.input}stray.jsonl`
+      yield* stack.put(stray, "{}\n")
+      const error = yield* Effect.flip(run(definition).pipe(Effect.provide(stack.layer())))
+      assert.deepInclude(error.reason, { _tag: "Damaged", key: stray })
+      yield* stack.remove(stray)
+      const collected = yield* run(definition).pipe(Effect.provide(stack.layer()))
+      const { counts } = yield* audit(stack, collected, table, Crash.askPlain)
+      assert.deepStrictEqual(counts, { succeeded: 330 })
+      assert.deepInclude(yield* stack.emulator.stats, { jobsCreated: 3, recordsProcessed: 330 })
     }))
 })
 
