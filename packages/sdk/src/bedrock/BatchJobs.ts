@@ -142,6 +142,9 @@ export interface ServiceFailure {
   readonly cause?: unknown
 }
 
+/** Timeout, conflict, client gone: what a proxy answers while the service may still act. Bedrock uses none of them. */
+const proxyStatuses: ReadonlySet<number> = new Set([408, 409, 499])
+
 /**
  * Classifies a failed call once, for every implementation of `BatchJobs`: a modelled 4xx is `Refused`, but
  * `ThrottlingException` and `ServiceQuotaExceededException` are `Unavailable` (refused unread), and
@@ -165,6 +168,7 @@ export const toBatchError = (method: string, failure: ServiceFailure): BatchErro
   if (failure.code === "ConflictException") return unavailable("conflict")
   if (failure.status === null) return unavailable("network")
   if (failure.code === null || failure.status < 400 || failure.status >= 500) return unavailable("server")
+  if (proxyStatuses.has(failure.status)) return unavailable("server")
   return new BatchError({
     module: "BatchJobs",
     method,

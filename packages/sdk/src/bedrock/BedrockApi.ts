@@ -143,7 +143,8 @@ const failureOf = (cause: unknown) => {
     : null
   const message = "message" in error && typeof error.message === "string" ? error.message : String(cause)
   const name = "name" in error && typeof error.name === "string" ? error.name : null
-  const modelled = "$fault" in error
+  // An error answer without a type of AWS's, say of a proxy, becomes the SDK's base exception of this name.
+  const modelled = "$fault" in error && name !== "Unknown" && name !== "UnknownError" && name !== ""
   // Without credentials nothing is sent: that is a refusal, whoever speaks it.
   if (name === "CredentialsProviderError" || (name === "Error" && /Region is missing/.test(message))) {
     return { code: name === "Error" ? "RegionMissing" : name, status: 400, message, cause }

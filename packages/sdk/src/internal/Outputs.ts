@@ -29,12 +29,12 @@ export interface Range {
 /** Lines wait for their temporary file up to so many bytes. */
 const pieceBytes = 1_000_000
 
-/** More ranges than this are not made: each has a file open. */
+/** More ranges than this are not made: each has lines that wait for its file. */
 const mostRanges = 64
 
 /** Reads a local file in pieces. */
 const readFile = (path: string): Stream.Stream<Uint8Array, BatchError> =>
-  Stream.fromAsyncIterable(fs.createReadStream(path, { highWaterMark: 1 << 20 }), (cause) => localFailure(cause))
+  Stream.suspend(() => Stream.fromAsyncIterable(fs.createReadStream(path, { highWaterMark: 1 << 20 }), localFailure))
 
 const localFailure = (cause: unknown) =>
   new BatchError({
@@ -74,7 +74,7 @@ export const ranges = Effect.fnUntraced(function*(
 
   const size = Math.ceil(job.records / count)
   const folder = yield* Effect.acquireRelease(
-    Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "bedrock-batch-"))),
+    Effect.try({ try: () => fs.mkdtempSync(join(tmpdir(), "bedrock-batch-")), catch: localFailure }),
     (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
   )
   const parts = Array.from({ length: Math.ceil(job.records / size) }, (_, i) => ({
@@ -105,7 +105,8 @@ export const ranges = Effect.fnUntraced(function*(
             continue
           }
           const part = parts[Math.floor((row - job.firstRow) / size)]!
-          part.waiting.push(line, newline)
+          // A copy: the line is a view of a piece that would stay in memory as long as it.
+          part.waiting.push(Buffer.from(line), newline)
           part.bytes += line.length + 1
           if (part.bytes >= pieceBytes) flush(part)
         }

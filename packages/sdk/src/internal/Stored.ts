@@ -42,6 +42,7 @@ export const stored = <A>(module: string, schema: Schema.Codec<A, unknown>): Sto
           method: "read",
           reason: new Damaged({
             key,
+            cause: decoded.failure,
             message: bytes.length === 0
               ? `the object ${key} is empty; restore it from a copy, or remove it if you know that nothing depends on it`
               : `the object ${key} cannot be read: ${decoded.failure.message}`
