@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { BatchError, RunConflict } from "./BatchError.ts"
+import { BatchError, InvalidOption, RunConflict } from "./BatchError.ts"
 import { sha256 } from "./internal/Digest.ts"
 import * as Join from "./internal/Join.ts"
 import * as Layout from "./internal/Layout.ts"
@@ -129,6 +129,17 @@ const generationOf = (format: Format, attempt: number, refused: ReadonlyArray<st
 const collectInto = Effect.fnUntraced(
   function*(run: Handle<object>, job: Settled, generation: string, options: CollectOptions | undefined) {
     const store = yield* ObjectStore
+    const memoryBudget = options?.memoryBudget ?? defaultMemoryBudget
+    if (!(memoryBudget >= 1)) {
+      return yield* new BatchError({
+        module: "collect",
+        method: "collect",
+        reason: new InvalidOption({
+          path: "memoryBudget",
+          message: `memoryBudget is ${memoryBudget}, and must be at least 1 byte`
+        })
+      })
+    }
     const format = options?.format ?? "parquet"
     const sink = forFormat(format)
     const folder = Layout.results(run.id, generation)
@@ -137,7 +148,7 @@ const collectInto = Effect.fnUntraced(
     if (there !== null) return there
     const tally = Join.emptyTally()
     const { answer, columns, rename } = run.manifest
-    const batches = Join.joined(store, run, job, options?.memoryBudget ?? defaultMemoryBudget, tally)
+    const batches = Join.joined(store, run, job, memoryBudget, tally)
     const result = `${folder}${job.key}${sink.extension}`
     // Where the file is there already, of the same output, the rows are run through and counted all the same.
     yield* store.write(result, sink.encode(ResultColumns.all(columns, answer, rename), batches))

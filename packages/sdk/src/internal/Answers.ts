@@ -86,8 +86,13 @@ const readError = (error: Json): Answer => {
 
 const codes = { refused: "Refused", invalid: "InvalidAnswer", failed: "ModelError" } as const
 
+/** A processor may be the user's own: what is no count counts as unknown. */
+const tokens = (count: number | null): number | null =>
+  count !== null && Number.isSafeInteger(count) && count >= 0 ? count : null
+
 const toAnswer = (reading: Reading<object>, columns: ReadonlyArray<Column>): Answer => {
-  const { stopReason, usage } = reading
+  const { stopReason } = reading
+  const usage = { inputTokens: tokens(reading.usage.inputTokens), outputTokens: tokens(reading.usage.outputTokens) }
   if ("answer" in reading) {
     const fields = new Map<string, unknown>(Object.entries(reading.answer))
     return {

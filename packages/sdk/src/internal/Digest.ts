@@ -15,7 +15,8 @@ export const sha256 = (...parts: ReadonlyArray<string | Uint8Array>): string => 
 }
 
 /**
- * JSON with the keys of every object in code unit order, so that equal values give equal text.
+ * JSON with the keys of every object in code unit order, so that equal values give equal text; a bigint is its digits with
+ * an `n`.
  *
  * @internal
  */
@@ -23,6 +24,8 @@ export const canonicalJson = (value: unknown): string =>
   JSON.stringify(value, (_, member: unknown) =>
     member !== null && typeof member === "object" && !Array.isArray(member)
       ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : typeof member === "bigint"
+      ? `${member}n`
       : member) ?? "null"
 
 /**

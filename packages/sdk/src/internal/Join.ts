@@ -109,9 +109,23 @@ export const joined = (
       return { length: batch.length, columns: [...batch.columns, ...columns] }
     }
 
+    const damaged = (message: string, cause?: unknown) =>
+      new BatchError({
+        module: "collect",
+        method: "join",
+        reason: new Damaged({
+          key: job.rows.key,
+          message: `${job.rows.key}: ${message}`,
+          ...(cause === undefined ? {} : { cause })
+        })
+      })
+
     /** Cuts a batch where the ranges change. */
     const join = Effect.fnUntraced(function*(batch: Batch) {
       const parts: Array<Batch> = []
+      if (row + batch.length > job.firstRow + job.records) {
+        return yield* damaged(`it holds more rows than the ${job.records} records of job ${job.key}`)
+      }
       for (let from = 0; from < batch.length;) {
         if (ranges.length > 0 && (answers === null || row >= answers.to)) {
           answers = null
@@ -123,17 +137,6 @@ export const joined = (
       }
       return parts
     })
-
-    const damaged = (message: string, cause?: unknown) =>
-      new BatchError({
-        module: "collect",
-        method: "join",
-        reason: new Damaged({
-          key: job.rows.key,
-          message: `${job.rows.key}: ${message}`,
-          ...(cause === undefined ? {} : { cause })
-        })
-      })
 
     const hash = createHash("sha256")
     const bytes = Stream.map(store.read(job.rows.key), (piece) => {

@@ -7,7 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { BatchError, InvalidOption, InvalidSource, RunConflict } from "../BatchError.ts"
+import { BatchError, InvalidOption, InvalidSource, Refused, RunConflict } from "../BatchError.ts"
 import type { Job } from "../Job.ts"
 import { type Impossible, Planner } from "../Planner.ts"
 import * as Progress from "../Progress.ts"
@@ -140,9 +140,11 @@ const writeJobs = Effect.fnUntraced(
     const jobs: Array<Job> = []
     let rows = 0
 
+    const keep = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => unkept(definition, cause) })
+
     const write = Effect.gen(function*() {
       for (const step of planner.takeSteps()) {
-        const job = yield* writer.write(step, held.take(step.records))
+        const job = yield* writer.write(step, yield* keep(() => held.take(step.records)))
         if (job !== null) jobs.push(job)
       }
     })
@@ -167,7 +169,7 @@ const writeJobs = Effect.fnUntraced(
           start = end
           taken++
         }
-        if (taken > 0) held.push(HeldBack.head(segment, taken))
+        if (taken > 0) yield* keep(() => held.push(HeldBack.head(segment, taken)))
         rows += taken
         yield* write
       }
@@ -175,8 +177,9 @@ const writeJobs = Effect.fnUntraced(
     })
 
     yield* source.batches.pipe(
-      Stream.takeWhile(() => !planner.ended),
-      Stream.runForEach(take)
+      Stream.mapEffect(take),
+      Stream.takeUntil(() => planner.ended),
+      Stream.runDrain
     )
     const ended = planner.end()
     if (Result.isFailure(ended)) return yield* impossible(definition, ended.failure)
@@ -184,6 +187,15 @@ const writeJobs = Effect.fnUntraced(
     return jobs
   }
 )
+
+const unkept = (definition: Definition, cause: unknown): BatchError =>
+  error(
+    new Refused({
+      code: "TemporaryFile",
+      message: `records of run ${definition.runId} that wait for their job cannot be kept in a temporary file`,
+      cause
+    })
+  )
 
 const unencodable = (definition: Definition, row: number, cause: unknown): BatchError =>
   error(
