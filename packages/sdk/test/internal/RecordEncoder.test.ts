@@ -1,0 +1,128 @@
+import type { Processor } from "@bedrock-batch/processors/Processor"
+import * as Prompt from "@bedrock-batch/processors/Prompt"
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Result, Schema } from "effect"
+import { type Asking, RecordEncoder, type Segment } from "../../src/internal/RecordEncoder.ts"
+
+/** A processor that passes on what it is asked. */
+const echo: Processor<object> = {
+  id: "echo/1",
+  invocationType: "InvokeModel",
+  accepts: "chat",
+  columns: Schema.Struct({ a: Schema.String }),
+  encode: (request) =>
+    request.type === "chat"
+      ? { texts: request.turns.map(({ content }) => content), max: request.parameters.maxTokens ?? 0 }
+      : request.type === "embed"
+      ? { inputText: request.text }
+      : null,
+  decode: () => ({
+    status: "invalid",
+    message: "",
+    raw: null,
+    stopReason: null,
+    usage: { inputTokens: null, outputTokens: null }
+  })
+}
+
+const asking = (template: string, columns: ReadonlyArray<string>): Asking => ({
+  type: "chat",
+  render: Result.getOrThrow(Prompt.compile(Prompt.make(template), columns)).render
+})
+
+const encode = (asking: Asking, columns: ReadonlyArray<ReadonlyArray<unknown>>, firstRow = 0, processor = echo) =>
+  new RecordEncoder(asking, processor, { maxTokens: 7 }).encode({ length: columns[0]!.length, columns }, firstRow)
+
+const linesOf = (segments: ReadonlyArray<Segment>) =>
+  segments.flatMap(({ batch, bytes, ends }) => {
+    assert.strictEqual(batch.length, ends.length)
+    assert.strictEqual(bytes.length, ends.at(-1) ?? 0)
+    return ends.map((end, i) => Buffer.from(bytes.subarray(ends[i - 1] ?? 0, end)).toString())
+  })
+
+describe("RecordEncoder", () => {
+  it("writes one line a row, with the row's number in the run as its id", () => {
+    const lines = linesOf(Result.getOrThrow(encode(asking("About {t}.", ["t"]), [["cats", "dogs"]], 41)))
+    assert.deepStrictEqual(lines, [
+      "{\"recordId\":\"r0000000041\",\"modelInput\":{\"texts\":[\"About cats.\"],\"max\":7}}\n",
+      "{\"recordId\":\"r0000000042\",\"modelInput\":{\"texts\":[\"About dogs.\"],\"max\":7}}\n"
+    ])
+  })
+
+  it("writes the text of a column to embed", () => {
+    const lines = linesOf(Result.getOrThrow(encode({ type: "embed", column: 1 }, [["a", "b"], ["x", null]])))
+    assert.deepStrictEqual(lines.map((line) => JSON.parse(line).modelInput), [{ inputText: "x" }, { inputText: "" }])
+  })
+
+  it("keeps each record on one line, whatever its text holds", () => {
+    const texts = ["a\nb\r\nc", "\u2028\u2029\u0085", "\ud800 alone", "\"}\\", "\u0000", "{t}", "\ufeffbom", "🙂"]
+    const lines = linesOf(Result.getOrThrow(encode(asking("{t}", ["t"]), [texts])))
+    assert.deepStrictEqual(lines.map((line) => line.indexOf("\n") === line.length - 1), texts.map(() => true))
+    assert.deepStrictEqual(lines.map((line) => JSON.parse(line).modelInput.texts[0]), texts)
+  })
+
+  it("cuts segments at some megabytes, with the rows that belong to them", () => {
+    const text = "é".repeat(100_000)
+    const rows = Array.from({ length: 100 }, (_, i) => i)
+    const segments = Result.getOrThrow(encode(asking("{t}", ["t", "n"]), [rows.map(() => text), rows]))
+    assert.isAtLeast(segments.length, 5)
+    assert.isTrue(segments.every(({ bytes }) => bytes.length < 4_500_000))
+    assert.deepStrictEqual(segments.flatMap(({ batch }) => batch.columns[1]!), rows)
+    linesOf(segments).forEach((line, i) => {
+      if (JSON.parse(line).modelInput.texts[0] !== text) assert.fail(`record ${i}`)
+    })
+  })
+
+  it("does not write into a segment that it gave away", () => {
+    const encoder = new RecordEncoder(asking("{t}", ["t"]), echo, {})
+    const give = (t: string) => Result.getOrThrow(encoder.encode({ length: 1, columns: [[t]] }, 0))
+    const first = give("a".repeat(300_000))
+    const before = Buffer.from(first[0]!.bytes)
+    for (const t of ["b", "c".repeat(10), "d".repeat(500_000), "e"]) give(t)
+    assert.isTrue(before.equals(first[0]!.bytes))
+  })
+
+  it("names the row of the run whose prompt or processor throws", () => {
+    const cause = new RangeError("secret")
+    const throwing: Processor<object> = {
+      ...echo,
+      encode: (request) => {
+        if (request.type === "chat" && request.turns[0]?.content === "bad") throw cause
+        return null
+      }
+    }
+    const failed = encode(asking("{t}", ["t"]), [["good", "good", "bad", "good"]], 100, throwing)
+    assert.deepStrictEqual(failed, Result.fail({ row: 102, cause }))
+    const render = () => {
+      throw cause
+    }
+    assert.deepStrictEqual(encode({ type: "chat", render }, [["a"]], 5), Result.fail({ row: 5, cause }))
+  })
+
+  it("makes no segment of no rows", () => {
+    assert.deepStrictEqual(encode(asking("{t}", ["t"]), [[]]), Result.succeed([]))
+  })
+
+  const texts = Arbitrary.array(
+    Arbitrary.all({
+      text: Arbitrary.schema(Schema.String),
+      times: Arbitrary.schema(Schema.Literals([1, 1, 3, 40_000]))
+    }),
+    { maxLength: 12 }
+  )
+  it.prop("gives back what it was told, in order, from one batch to the next", [texts], ([given]) => {
+    const encoder = new RecordEncoder(asking("{t}", ["t"]), echo, {})
+    const rows = given.map(({ text, times }) => text.repeat(times))
+    const lines = [rows.slice(0, 5), rows.slice(5)].flatMap((part, i) =>
+      linesOf(Result.getOrThrow(encoder.encode({ length: part.length, columns: [part] }, i * 5)))
+    )
+    const read = lines.map((line): unknown => JSON.parse(line))
+    assert.deepStrictEqual(
+      read,
+      rows.map((text, i) => ({
+        recordId: `r${String(i).padStart(10, "0")}`,
+        modelInput: { texts: [text], max: 0 }
+      }))
+    )
+  }, { arbitrary: { runs: 100, size: 15 } })
+})
