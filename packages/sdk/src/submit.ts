@@ -8,11 +8,11 @@ import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
-import { BatchError, Damaged, InvalidOption, RunConflict } from "./BatchError.ts"
+import { BatchError, Damaged, InvalidOption, RunConflict, Undecided } from "./BatchError.ts"
 import { BatchJobs, type CreateRequest, type JobState, toBatchError } from "./bedrock/BatchJobs.ts"
 import { sha256OfStream } from "./internal/Digest.ts"
 import type { EndedJob, Job, SubmittedJob } from "./Job.ts"
-import { Ledger } from "./Ledger.ts"
+import { Ledger, type Refusal } from "./Ledger.ts"
 import * as Progress from "./Progress.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
 
@@ -48,7 +48,8 @@ class SubmissionEffect<R> extends Effectable.Class<SubmittedJob | EndedJob, Batc
  * it is claimed, and it is sent. After a call without an answer Bedrock's list decides; until it can, this waits.
  *
  * Fails with `Refused` when Bedrock says no, `Unavailable` (`quota`, `throttled`) when it says not now, `RunConflict`
- * (`cancelled`), `Damaged` when the inputs are not what `prepare` wrote. It has one parameter for ever, for
+ * (`cancelled`), `Damaged` when the inputs are not what `prepare` wrote, `Undecided` when several calls in a row had no
+ * answer that can be read. It has one parameter for ever, for
  * `run.jobs.map(submit)`.
  *
  * @since 0.1.0
@@ -93,6 +94,7 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
     )
   }
   let request: CreateRequest | null = null
+  let unanswered = 0
   /** When the list that showed no job of ours began; null when none was needed. */
   let listedAt: number | null = null
   for (;;) {
@@ -138,57 +140,81 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
     }
     const number = (entry.claims.at(-1)?.number ?? 0) + 1
     const outcome = yield* Effect.uninterruptible(claimAndSend(job, request, number, listedAt))
-    if (outcome !== null) return outcome
+    if (outcome === null) continue
+    if (outcome._tag === "Accepted") return outcome.job
+    const { error } = outcome
+    yield* Effect.logWarning(`job ${job.key} of run ${job.runId}: a create call has no answer: ${error.reason.message}`)
+    if (++unanswered >= mostUnanswered) {
+      return yield* fail(
+        new Undecided({
+          job: job.key,
+          message: `${unanswered} create calls of job ${job.key} had no answer that can be read; the last: ${error.reason.message}`,
+          cause: error
+        })
+      )
+    }
   }
 })
+
+/** So many create calls without an answer, each settled by Bedrock's list, and one submission gives up. */
+const mostUnanswered = 3
 
 /** The longest pause, in milliseconds, before Bedrock's list is asked again while a claim waits for its answer. */
 const settlePause = 15_000
 
+type Outcome =
+  | { readonly _tag: "Accepted"; readonly job: SubmittedJob }
+  | { readonly _tag: "Unanswered"; readonly error: BatchError }
+
 /**
- * One claim and at most one create call. Null when the claim came to nothing (somebody else has it, it was given up
- * unsent, or its answer is unknown): the ledger is to be read again.
+ * One claim and at most one create call. Null when nothing was sent (somebody else has the claim, or it was given up): the
+ * ledger is to be read again, as after a call whose answer is unknown.
  */
 const claimAndSend = Effect.fnUntraced(
-  function*(job: Job, request: CreateRequest, number: number, listedAt: number | null) {
+  function*(
+    job: Job,
+    request: CreateRequest,
+    number: number,
+    listedAt: number | null
+  ): Effect.fn.Return<Outcome | null, BatchError, Ledger | BatchJobs> {
     const ledger = yield* Ledger
     const jobs = yield* BatchJobs
     if (!(yield* ledger.claim(job, number))) return null
-    const { at, cancelled, entry } = yield* ledger.look(job)
+    const seen = yield* Effect.result(ledger.look(job))
+    if (seen._tag === "Failure") {
+      yield* Effect.ignore(ledger.refuse(job, number, notSent("the ledger could not be read")))
+      return yield* seen.failure
+    }
+    const { at, cancelled, entry } = seen.success
     const mine = entry.claims.find((claim) => claim.number === number)
     const tooOld = mine === undefined || at - mine.at > ledger.sendWithin
     const stale = listedAt !== null && (yield* Clock.currentTimeMillis) - listedAt > ledger.sendWithin
     if (entry.accepted || cancelled || tooOld || stale) {
-      yield* ledger.refuse(job, number, {
-        version: 1,
-        sent: false,
-        code: "NotSent",
-        message: entry.accepted
-          ? "the job is accepted already"
-          : cancelled
-          ? "the run is cancelled"
-          : "too much time passed between the claim and the call"
-      })
+      const why = entry.accepted
+        ? "the job is accepted already"
+        : cancelled
+        ? "the run is cancelled"
+        : "too much time passed between the claim and the call"
+      yield* ledger.refuse(job, number, notSent(why))
       return null
     }
     const answer = yield* Effect.result(call(jobs.create(request)))
     if (answer._tag === "Success") {
       const now = yield* Clock.currentTimeMillis
-      return yield* ledger.accept({
-        ...job,
-        arn: answer.success.arn,
-        submittedAt: new Date(now).toISOString(),
-        adopted: false
-      })
+      const submittedAt = new Date(now).toISOString()
+      const accepted = yield* ledger.accept({ ...job, arn: answer.success.arn, submittedAt, adopted: false })
+      return { _tag: "Accepted", job: accepted }
     }
     const reason = answer.failure.reason
     const refused = reason._tag === "Refused" ||
       (reason._tag === "Unavailable" && (reason.code === "quota" || reason.code === "throttled"))
-    if (!refused) return null
+    if (!refused) return { _tag: "Unanswered", error: answer.failure }
     yield* ledger.refuse(job, number, { version: 1, sent: true, code: reason.code, message: reason.message })
     return yield* answer.failure
   }
 )
+
+const notSent = (message: string): Refusal => ({ version: 1, sent: false, code: "NotSent", message })
 
 /** The longest time, in milliseconds, that a create call may take: `settleAfter` of the ledger counts on it. */
 const callLimit = 60_000
