@@ -72,7 +72,7 @@ export interface PrepareOptions<Row extends object, SR, P, X extends object, N, 
   /** New names for added columns, by their old ones. */
   readonly rename?: (N & CheckRename<AnswerOf<P, X>, N>) | undefined
   /** Quotas that differ from those of `Capacity`. */
-  readonly limits?: Partial<Limits> | undefined
+  readonly limits?: Partial<Omit<Limits, "maxOpenJobs">> | undefined
   /** Rows at most; those beyond are left out. */
   readonly maxRecordsTotal?: number | undefined
   /** Jobs at most; rows beyond them are left out. */

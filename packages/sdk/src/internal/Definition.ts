@@ -10,7 +10,7 @@ import type { ModelParameters, Processor } from "@bedrock-batch/processors/Proce
 import * as Prompt from "@bedrock-batch/processors/Prompt"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
-import { BatchError, InvalidColumns, InvalidOption } from "../BatchError.ts"
+import { BatchError, InvalidColumns, InvalidOption, InvalidSource } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { Limits } from "../Limits.ts"
 import type { Bounds } from "../Planner.ts"
@@ -35,7 +35,7 @@ export interface Options<SR> {
   readonly processor?: Processor<object> | undefined
   readonly parameters?: ModelParameters | undefined
   readonly rename?: { readonly [column: string]: string } | undefined
-  readonly limits?: Partial<Limits> | undefined
+  readonly limits?: Partial<Omit<Limits, "maxOpenJobs">> | undefined
   readonly maxRecordsTotal?: number | undefined
   readonly maxJobs?: number | undefined
   readonly maxRecordsPerJob?: number | undefined
@@ -88,6 +88,9 @@ const checkOptions = (options: Options<unknown>): BatchError | null => {
   if (wrong !== null) return wrong
   const limits = limitsProblem(options.limits ?? {})
   if (limits !== null) return error(limits)
+  if (Object.hasOwn(options.limits ?? {}, "maxOpenJobs")) {
+    return invalid("limits.maxOpenJobs", "maxOpenJobs bounds all runs of a client: give it to the layer, or bound one wait with concurrency")
+  }
   return checkKinds(options)
 }
 
@@ -165,6 +168,11 @@ export const define = Effect.fnUntraced(function*<SR>(options: Options<SR>) {
   const answer = columnsOf(processor.columns)
   if (answer === null) return yield* invalid("processor", `the columns of processor ${processor.id} must be a Schema.Struct with named fields`)
   const source = yield* options.source.open
+  if (source.count === 0) {
+    return yield* error(
+      new InvalidSource({ problem: "empty", uri: source.uri, row: null, column: null, message: "there are no rows" })
+    )
+  }
   const rename = options.rename ?? {}
   const clash = ResultColumns.check(source.columns, answer, rename)
   if (clash !== null) return yield* error(clash)
@@ -215,5 +223,5 @@ export const define = Effect.fnUntraced(function*<SR>(options: Options<SR>) {
   return definition
 })
 
-const withoutUndefined = (limits: Partial<Limits>): Partial<Limits> =>
+const withoutUndefined = (limits: Partial<Omit<Limits, "maxOpenJobs">>): Partial<Limits> =>
   Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined))

@@ -1,6 +1,6 @@
 /**
  * Segments that wait for the decision which job they belong to, first in first out. Above a limit of bytes they wait in a
- * temporary file.
+ * temporary files of about that size.
  *
  * @internal
  */
@@ -13,16 +13,27 @@ import { deserialize, serialize } from "node:v8"
 import { slice } from "./Batch.ts"
 import type { Segment } from "./RecordEncoder.ts"
 
+/** A temporary file; it is removed when all that was put into it has been taken out, and nothing more is put into it. */
+interface Spill {
+  readonly descriptor: number
+  readonly path: string
+  length: number
+  waiting: number
+}
+
 type Waiting =
   | { readonly in: "memory"; readonly segment: Segment }
-  | { readonly in: "file"; readonly at: number; readonly length: number; readonly records: number }
+  | { readonly in: "file"; readonly file: Spill; readonly at: number; readonly length: number }
 
 /** @internal */
 export class HeldBack {
   readonly #limit: number
   readonly #waiting: Array<Waiting> = []
+  readonly #files = new Set<Spill>()
   #memory = 0
-  #file: { readonly descriptor: number; readonly folder: string; length: number } | null = null
+  #folder: string | null = null
+  #current: Spill | null = null
+  #created = 0
 
   constructor(limit: number) {
     this.#limit = limit
@@ -35,17 +46,15 @@ export class HeldBack {
       this.#waiting.push({ in: "memory", segment })
       return
     }
-    if (this.#file === null) {
-      const folder = fs.mkdtempSync(join(tmpdir(), "bedrock-batch-"))
-      this.#file = { descriptor: fs.openSync(join(folder, "held-back"), "w+", 0o600), folder, length: 0 }
-    }
     const bytes = serialize(segment)
+    const file = this.#fileFor(bytes.length)
     let written = 0
     while (written < bytes.length) {
-      written += fs.writeSync(this.#file.descriptor, bytes, written, bytes.length - written, this.#file.length + written)
+      written += fs.writeSync(file.descriptor, bytes, written, bytes.length - written, file.length + written)
     }
-    this.#waiting.push({ in: "file", at: this.#file.length, length: bytes.length, records: segment.ends.length })
-    this.#file.length += bytes.length
+    this.#waiting.push({ in: "file", file, at: file.length, length: bytes.length })
+    file.length += bytes.length
+    file.waiting++
   }
 
   /** Takes the next `records` records out; a segment that is cut stays behind with its rest. */
@@ -68,29 +77,49 @@ export class HeldBack {
     return taken
   }
 
+  close(): void {
+    for (const file of this.#files) this.#remove(file)
+    if (this.#folder !== null) fs.rmSync(this.#folder, { recursive: true, force: true })
+    this.#folder = null
+    this.#current = null
+  }
+
+  /** The file to write so many bytes to: the current one up to the limit, then a new one. */
+  #fileFor(bytes: number): Spill {
+    const current = this.#current
+    if (current !== null && current.length + bytes <= this.#limit) return current
+    this.#folder ??= fs.mkdtempSync(join(tmpdir(), "bedrock-batch-"))
+    const path = join(this.#folder, String(this.#created++))
+    const file: Spill = { descriptor: fs.openSync(path, "w+", 0o600), path, length: 0, waiting: 0 }
+    this.#files.add(file)
+    this.#current = file
+    if (current?.waiting === 0) this.#remove(current)
+    return file
+  }
+
   #load(waiting: Waiting): Segment {
     if (waiting.in === "memory") {
       this.#memory -= waiting.segment.bytes.length
       return waiting.segment
     }
-    const bytes = Buffer.allocUnsafe(waiting.length)
+    const { at, file, length } = waiting
+    const bytes = Buffer.allocUnsafe(length)
     let read = 0
-    while (read < bytes.length) {
-      read += fs.readSync(this.#file!.descriptor, bytes, read, bytes.length - read, waiting.at + read)
+    while (read < length) {
+      const count = fs.readSync(file.descriptor, bytes, read, length - read, at + read)
+      if (count === 0) throw new Error(`${file.path} is shorter than what was written to it`)
+      read += count
     }
-    if (this.#waiting.every((other) => other.in === "memory")) {
-      fs.ftruncateSync(this.#file!.descriptor, 0)
-      this.#file!.length = 0
-    }
+    file.waiting--
+    if (file.waiting === 0 && file !== this.#current) this.#remove(file)
     const segment: Segment = deserialize(bytes)
     return segment
   }
 
-  close(): void {
-    if (this.#file === null) return
-    fs.closeSync(this.#file.descriptor)
-    fs.rmSync(this.#file.folder, { recursive: true, force: true })
-    this.#file = null
+  #remove(file: Spill): void {
+    fs.closeSync(file.descriptor)
+    fs.rmSync(file.path, { force: true })
+    this.#files.delete(file)
   }
 }
 
