@@ -6,7 +6,7 @@
  * The rows are a CSV of texts of 200 characters; the jobs run on the emulator, in a process that is not measured.
  */
 import { Local } from "@bedrock-batch/emulator"
-import { awaitAll, finish, prepare, Prompt, Run, Source, submit, Wait } from "@bedrock-batch/sdk"
+import { type Aws, awaitAll, type BatchError, finish, prepare, Prompt, Run, Source, submit, Wait } from "@bedrock-batch/sdk"
 import { Effect } from "effect"
 import { spawnSync } from "node:child_process"
 import { createWriteStream, mkdtempSync, rmSync } from "node:fs"
@@ -74,7 +74,8 @@ const measure = (folder: string, step: string) => {
 if (values.step !== undefined) {
   if (!isStep(values.step)) throw new Error(`there is no step ${values.step}`)
   const began = performance.now()
-  await Effect.runPromise(Effect.asVoid<unknown, unknown, never>(steps[values.step].pipe(Effect.provide(local))))
+  const step = Effect.asVoid<unknown, BatchError.BatchError, Aws.Services>(steps[values.step])
+  await Effect.runPromise(Effect.provide(step, local))
   const seconds = (performance.now() - began) / 1000
   console.log(JSON.stringify({ mb: Math.round(process.resourceUsage().maxRSS / 1024), seconds: Number(seconds.toFixed(1)) }))
   process.exit(0)
