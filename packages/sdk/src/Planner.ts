@@ -184,6 +184,11 @@ export class Planner {
     return this.#ended
   }
 
+  /** How many more records the plan can take at most. */
+  get room(): number {
+    return this.#ended ? 0 : Math.min(this.#bounds.maxRecordsTotal ?? Infinity, this.#total ?? Infinity) - this.#seen
+  }
+
   /** Records that wait for the decision which job they belong to. */
   get pending(): number {
     return this.#held.length + this.#tail.length

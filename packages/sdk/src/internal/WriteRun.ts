@@ -13,7 +13,7 @@ import { type Impossible, Planner } from "../Planner.ts"
 import * as Progress from "../Progress.ts"
 import type { Fingerprint, Plan, RunManifest } from "../RunManifest.ts"
 import type { ObjectStore } from "../store/ObjectStore.ts"
-import type { Batch } from "./Batch.ts"
+import { type Batch, slice } from "./Batch.ts"
 import type { Definition } from "./Definition.ts"
 import { freshId, sha256 } from "./Digest.ts"
 import * as HeldBack from "./HeldBack.ts"
@@ -36,28 +36,10 @@ export const writeRun = Effect.fnUntraced(function*(store: Store, definition: De
     yield* prepared(there)
     return there
   }
-  const planner = yield* plannerOf(definition, definition.bounds)
+  // What the number of rows alone shows to be impossible fails before anything is written.
+  yield* plannerOf(definition, definition.bounds)
   const prepareId = yield* freshId
-  const createdAt = new Date(yield* Clock.currentTimeMillis).toISOString()
-  const { value: plan } = yield* plans.createOrRead(store, Layout.plan(definition.runId), {
-    version: 1,
-    runId: definition.runId,
-    name: definition.name,
-    createdAt,
-    fingerprint: definition.fingerprint,
-    nonce: yield* freshId,
-    bounds: definition.bounds,
-    timeoutHours: definition.timeoutHours,
-    prepareId
-  })
-  yield* agree(definition, plan.fingerprint)
-  const jobs = yield* writeJobs(
-    store,
-    definition,
-    plan,
-    prepareId,
-    plan.prepareId === prepareId ? planner : yield* plannerOf(definition, plan.bounds)
-  )
+  const { jobs, plan } = yield* writeJobs(store, definition, prepareId)
   const list = jobLists.encode(jobs)
   const key = Layout.jobList(definition.runId, prepareId)
   yield* store.write(key, Stream.make(list))
@@ -122,71 +104,105 @@ const impossible = (definition: Definition, { message, problem, row }: Impossibl
       })
     )
 
-const writeJobs = Effect.fnUntraced(
-  function*(store: Store, definition: Definition, plan: Plan, prepareId: string, planner: Planner) {
-    const { encoder, processor, source } = definition
-    const held = yield* HeldBack.make(heldBackBytes)
-    const writer = JobWriter.make(store, {
-      runId: definition.runId,
-      attempt: 1,
-      model: definition.model,
-      region: definition.region,
-      invocationType: processor.invocationType,
-      prepareId,
-      timeoutHours: plan.timeoutHours,
-      nonce: plan.nonce,
-      columns: source.columns
-    })
-    const jobs: Array<Job> = []
-    let rows = 0
+/** Creates `plan.json`, or takes up the one that is there. */
+const begin = Effect.fnUntraced(function*(store: Store, definition: Definition, prepareId: string) {
+  const createdAt = new Date(yield* Clock.currentTimeMillis).toISOString()
+  const { value: plan } = yield* plans.createOrRead(store, Layout.plan(definition.runId), {
+    version: 1,
+    runId: definition.runId,
+    name: definition.name,
+    createdAt,
+    fingerprint: definition.fingerprint,
+    nonce: yield* freshId,
+    bounds: definition.bounds,
+    timeoutHours: definition.timeoutHours,
+    prepareId
+  })
+  yield* agree(definition, plan.fingerprint)
+  const writer = JobWriter.make(store, {
+    runId: definition.runId,
+    attempt: 1,
+    model: definition.model,
+    region: definition.region,
+    invocationType: definition.processor.invocationType,
+    prepareId,
+    timeoutHours: plan.timeoutHours,
+    nonce: plan.nonce,
+    columns: definition.source.columns
+  })
+  return { plan, planner: yield* plannerOf(definition, plan.bounds), writer }
+})
 
-    const keep = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => unkept(definition, cause) })
+/**
+ * Reads the source and writes the jobs' files. The plan is created when the first rows have become requests: a mistake
+ * that shows in them leaves nothing behind.
+ */
+const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definition, prepareId: string) {
+  const { encoder, processor, source } = definition
+  const held = yield* HeldBack.make(heldBackBytes)
+  const jobs: Array<Job> = []
+  const state: { begun: Effect.Success<ReturnType<typeof begin>> | null } = { begun: null }
+  let rows = 0
 
-    const write = Effect.gen(function*() {
-      for (const step of planner.takeSteps()) {
-        const job = yield* writer.write(step, yield* keep(() => held.take(step.records)))
-        if (job !== null) jobs.push(job)
+  const keep = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => unkept(definition, cause) })
+
+  const write = Effect.fnUntraced(function*(planner: Planner, writer: JobWriter.JobWriter) {
+    for (const step of planner.takeSteps()) {
+      const job = yield* writer.write(step, yield* keep(() => held.take(step.records)))
+      if (job !== null) jobs.push(job)
+    }
+  })
+
+  const encode = Effect.fnUntraced(function*(batch: Batch) {
+    if (rows === 0 && processor.check !== undefined) {
+      const problem = yield* Effect.try({
+        try: () => processor.check?.(encoder.request(batch, 0)) ?? null,
+        catch: (cause) => unencodable(definition, 0, cause)
+      })
+      if (problem !== null) return yield* error(new InvalidOption({ path: "parameters", message: problem }))
+    }
+    const encoded = encoder.encode(batch, rows)
+    return Result.isSuccess(encoded)
+      ? encoded.success
+      : yield* unencodable(definition, encoded.failure.row, encoded.failure.cause)
+  })
+
+  const take = Effect.fnUntraced(function*(batch: Batch) {
+    const room = state.begun?.planner.room ?? definition.bounds.maxRecordsTotal ?? Infinity
+    const segments = yield* encode(slice(batch, 0, Math.min(batch.length, room)))
+    const { planner, writer } = state.begun ??= yield* begin(store, definition, prepareId)
+    for (const segment of segments) {
+      let taken = 0
+      let start = 0
+      for (const end of segment.ends) {
+        const added = planner.add(end - start)
+        if (Result.isFailure(added)) return yield* impossible(definition, added.failure)
+        if (!added.success) break
+        start = end
+        taken++
       }
-    })
+      if (taken > 0) yield* keep(() => held.push(HeldBack.head(segment, taken)))
+      rows += taken
+      yield* write(planner, writer)
+    }
+    yield* Progress.emit({ _tag: "Prepared", runId: definition.runId, records: rows, jobs: jobs.length, done: false })
+    return planner.ended
+  })
 
-    const take = Effect.fnUntraced(function*(batch: Batch) {
-      if (rows === 0 && processor.check !== undefined) {
-        const problem = yield* Effect.try({
-          try: () => processor.check?.(encoder.request(batch, 0)) ?? null,
-          catch: (cause) => unencodable(definition, 0, cause)
-        })
-        if (problem !== null) return yield* error(new InvalidOption({ path: "parameters", message: problem }))
-      }
-      const encoded = encoder.encode(batch, rows)
-      if (Result.isFailure(encoded)) return yield* unencodable(definition, encoded.failure.row, encoded.failure.cause)
-      for (const segment of encoded.success) {
-        let taken = 0
-        let start = 0
-        for (const end of segment.ends) {
-          const added = planner.add(end - start)
-          if (Result.isFailure(added)) return yield* impossible(definition, added.failure)
-          if (!added.success) break
-          start = end
-          taken++
-        }
-        if (taken > 0) yield* keep(() => held.push(HeldBack.head(segment, taken)))
-        rows += taken
-        yield* write
-      }
-      yield* Progress.emit({ _tag: "Prepared", runId: definition.runId, records: rows, jobs: jobs.length, done: false })
-    })
-
-    yield* source.batches.pipe(
-      Stream.mapEffect(take),
-      Stream.takeUntil(() => planner.ended),
-      Stream.runDrain
-    )
-    const ended = planner.end()
-    if (Result.isFailure(ended)) return yield* impossible(definition, ended.failure)
-    yield* write
-    return jobs
+  yield* source.batches.pipe(
+    Stream.mapEffect(take),
+    Stream.takeUntil((ended) => ended),
+    Stream.runDrain
+  )
+  if (state.begun === null) {
+    return yield* impossible(definition, { problem: "empty", row: null, message: "there are no rows" })
   }
-)
+  const { plan, planner, writer } = state.begun
+  const ended = planner.end()
+  if (Result.isFailure(ended)) return yield* impossible(definition, ended.failure)
+  yield* write(planner, writer)
+  return { jobs, plan }
+})
 
 const unkept = (definition: Definition, cause: unknown): BatchError =>
   error(
