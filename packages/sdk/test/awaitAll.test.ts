@@ -170,7 +170,8 @@ describe("awaitAll", () => {
       assert.lengthOf((yield* ledger).filter((key) => key.endsWith(".arn")), 2)
       jobs.endFirst("Failed")
       const ended = yield* drive(start()(whileEnding(jobs, awaitAll(run.jobs.map(submit), { concurrency: 2 }))), step)
-      assert.deepStrictEqual(statuses(ended), ["Failed", "Completed", "Completed"])
+      // Which of the two open jobs the service took first is not determined.
+      assert.deepStrictEqual([...statuses(ended)].sort(), ["Completed", "Completed", "Failed"])
       assert.lengthOf(jobs.creates, 3)
     }))
 
