@@ -55,7 +55,10 @@ export interface Options {
   readonly bucketOwner?: string | undefined
   /** Quotas of the account that differ from `Limits.defaults`; `maxOpenJobs` bounds the open jobs per model. */
   readonly limits?: Partial<Limits.Limits> | undefined
-  /** How long a create call without an answer waits before Bedrock's list decides; default 5 minutes. */
+  /**
+   * How long a create call without an answer waits before Bedrock's list decides; default 5 minutes. Less than 90 seconds
+   * and the lag of that list together leaves only Bedrock's own token between a lost answer and a second job.
+   */
   readonly settleAfter?: Duration.Input | undefined
 }
 
@@ -99,6 +102,7 @@ const check = (options: Options): BatchError | null => {
   const tags = Object.entries(options.tags ?? {})
   if (tags.length > 50) return invalid("tags", `there are ${tags.length} tags, and a job may have 50`)
   for (const [key, value] of tags) {
+    if (typeof value !== "string") return invalid(`tags.${key}`, `tag ${JSON.stringify(key)} has no value`)
     if (key.length < 1 || key.length > 128 || value.length > 256 || !tagPattern.test(key) || !tagPattern.test(value)) {
       return invalid(`tags.${key}`, `tag ${JSON.stringify(key)}: 1 to 128 characters, its value at most 256, of letters, digits, spaces and . _ : / = + @ -`)
     }

@@ -7,15 +7,19 @@ import type { Refusal } from "../Ledger.ts"
 
 /** Error codes of a create call that concern every job: who we are, not what we ask for. */
 const everyJob: ReadonlySet<string> = new Set([
+  "AccessDenied",
   "AccessDeniedException",
   "CredentialsProviderError",
+  "ExpiredToken",
   "ExpiredTokenException",
   "IncompleteSignatureException",
   "InvalidClientTokenId",
+  "InvalidIdentityToken",
   "InvalidSignatureException",
   "MissingAuthenticationTokenException",
   "NotAuthorized",
   "RegionMissing",
+  "SignatureDoesNotMatch",
   "UnrecognizedClientException"
 ])
 

@@ -9,6 +9,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { BatchError, InvalidOption } from "../BatchError.ts"
 import { BatchJobs, type JobState } from "../bedrock/BatchJobs.ts"
@@ -65,9 +66,10 @@ const clockMargin = 15 * 60_000
 export const polling = (options?: PollingOptions): WaitStrategy<EndedJob, BatchJobs> => ({
   "~@bedrock-batch/sdk/WaitStrategy": "polling",
   open: Effect.gen(function*() {
-    const from = Duration.toMillis(Duration.fromInputUnsafe(options?.from ?? "5 seconds"))
-    const to = Duration.toMillis(Duration.fromInputUnsafe(options?.to ?? "1 minute"))
-    if (!(from > 0) || to < from) {
+    const millis = (input: Duration.Input) => Option.getOrElse(Option.map(Duration.fromInput(input), Duration.toMillis), () => NaN)
+    const from = millis(options?.from ?? "5 seconds")
+    const to = millis(options?.to ?? "1 minute")
+    if (!(from > 0 && to >= from)) {
       return yield* new BatchError({
         module: "Wait",
         method: "polling",
@@ -122,7 +124,9 @@ export const polling = (options?: PollingOptions): WaitStrategy<EndedJob, BatchJ
     const poll = Effect.gen(function*() {
       let failed = false
       for (;;) {
-        if (open.size === 0) yield* Latch.close(work)
+        yield* Effect.sync(() => {
+          if (open.size === 0) Latch.closeUnsafe(work)
+        })
         yield* Latch.await(work)
         const pause = ((yield* Clock.currentTimeMillis) - changedAt) / 10
         yield* Effect.sleep(failed ? to : Math.max(from, Math.min(to, pause)))
