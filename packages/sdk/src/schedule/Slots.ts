@@ -41,7 +41,7 @@ export const make = (limit: number): Slots => {
     }
     const turn = Deferred.makeUnsafe<void>()
     waiting.push(turn)
-    return Deferred.await(turn).pipe(Effect.onInterrupt(() =>
+    return Effect.interruptible(Deferred.await(turn)).pipe(Effect.onInterrupt(() =>
       Effect.suspend(() => {
         const at = waiting.indexOf(turn)
         if (at < 0) return release
@@ -51,7 +51,8 @@ export const make = (limit: number): Slots => {
     ))
   })
   return {
-    take: Effect.acquireRelease(acquire, () => release, { interruptible: true }),
+    // Only the wait can be interrupted, never the moment between getting a slot and being bound to release it.
+    take: Effect.acquireRelease(acquire, () => release),
     hold: Effect.acquireRelease(Effect.sync(() => void held++), () => release),
     held: () => held,
     resize: (limit) => Effect.andThen(Effect.sync(() => void (most = limit)), wake)
