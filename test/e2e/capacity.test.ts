@@ -91,6 +91,24 @@ describe.concurrent("open jobs", () => {
       assert.deepStrictEqual((yield* stack.emulator.stats).maxOpenSeen, { [baseModel]: 2, [titan]: 2 })
     }))
 
+  it.live("that end at the same time are collected two at a time", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      let reading = 0
+      let most = 0
+      stack.s3.faults.push({
+        match: ({ method, url }) => method === "GET" && url.includes(".jsonl.out"),
+        act: async () => {
+          most = Math.max(most, ++reading)
+          await new Promise((resolve) => setTimeout(resolve, 30))
+          reading--
+        }
+      })
+      const collected = yield* run(definition).pipe(Effect.provide(stack.layer()))
+      assert.strictEqual(most, 2)
+      yield* audit(stack, collected, table, ask)
+    }))
+
   it.live("of an interrupted run count when it goes on", () =>
     Effect.gen(function*() {
       const stack = yield* start({ timing: { ...quick, running: 800 } })
