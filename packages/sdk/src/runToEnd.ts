@@ -6,7 +6,6 @@
 import type * as Prompt from "@bedrock-batch/processors/Prompt"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Semaphore from "effect/Semaphore"
 import { awaitAll, type AwaitOptions } from "./awaitAll.ts"
 import type { Services } from "./Aws.ts"
 import { BatchError, InvalidOption } from "./BatchError.ts"
@@ -35,9 +34,6 @@ export interface FinishOptions<WR, HR = never> extends AwaitOptions<EndedJob, WR
 export interface RunOptions<Row extends object, SR, P, X extends object, N, E, WR, HR>
   extends PrepareOptions<Row, SR, P, X, N, E>, FinishOptions<WR, HR>
 {}
-
-/** Many jobs may end at the same time; each takes up to `memoryBudget` and some connections while it is collected. */
-const collectedAtOnce = 2
 
 /** What `collect` would fail with, found out before anything is paid for. */
 const checkCollecting = ({ format, memoryBudget }: CollectOptions): InvalidOption | null => {
@@ -87,12 +83,11 @@ export const run = Effect.fn("run")(function*<
   const wrong = checkCollecting(options)
   if (wrong !== null) return yield* new BatchError({ module: "run", method: "run", reason: wrong })
   const prepared = yield* prepare<Row, SR, P, X, N, E>(options)
-  const collecting = yield* Semaphore.make(collectedAtOnce)
   const jobs = yield* awaitAll(prepared.jobs.map(submit), {
     concurrency: options.concurrency,
     wait: options.wait,
     onEnded: Effect.fnUntraced(function*(job: EndedJob) {
-      yield* collecting.withPermits(1)(collectJob(prepared, job, options))
+      yield* collectJob(prepared, job, options)
       if (options.onEnded !== undefined) yield* options.onEnded(job)
     })
   })
