@@ -1,0 +1,303 @@
+import { Effect, type Layer, Schema, Stream } from "effect"
+import {
+  Aws,
+  awaitAll,
+  type BatchError,
+  type BatchJobs,
+  type Capacity,
+  collect,
+  type Collected,
+  collectJob,
+  finish,
+  Job,
+  JobReport,
+  Ledger,
+  mapSubmission,
+  type ObjectStore,
+  Outcome,
+  prepare,
+  type Processor,
+  Progress,
+  Prompt,
+  Report,
+  Run,
+  run,
+  Source,
+  submit,
+  Wait
+} from "../src/index.ts"
+import { BedrockBatch, Prompt as P2, Source as S2 } from "../src/promise/index.ts"
+
+type Equals<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
+declare function same<A, B>(..._: Equals<A, B> extends true ? [] : [{ readonly not: A; readonly same: B }]): void
+type Names<P> = P extends Prompt.Prompt<infer N> ? N : never
+declare function ok(..._: ReadonlyArray<unknown>): void
+declare const text: string
+
+type Store = ObjectStore.ObjectStore
+type Jobs = BatchJobs.BatchJobs
+type Slots = Capacity.Capacity
+type Services = Store | Jobs | Ledger.Ledger | Slots
+
+// --- placeholders
+const p1 = Prompt.make("Tell me a joke about {topic}")
+same<Names<typeof p1>, "topic">()
+const p2 = Prompt.make("{Cost: Total $} by {Aircraft: Make/Model}, as {{\"json\": \"{topic}\"}} }}{{")
+same<Names<typeof p2>, "Cost: Total $" | "Aircraft: Make/Model" | "topic">()
+const p3 = Prompt.make("no placeholder {{not}}")
+same<Names<typeof p3>, never>()
+const p4 = Prompt.make(text)
+same<Names<typeof p4>, string>()
+const p5 = Prompt.make(`{topic} and ${text}`)
+same<Names<typeof p5>, "topic">()
+const p8 = Prompt.make(`{${text}} and {topic}`) // a placeholder that is not a literal: checked at run time
+same<Names<typeof p8>, string>()
+const p6 = Prompt.chat([{ role: "system", content: "You like {mood} jokes." }, { role: "user", content: "{topic}?" }])
+same<Names<typeof p6>, "mood" | "topic">()
+const p7 = Prompt.make("{{{topic}}}") // Python: a brace, the value, a brace
+same<Names<typeof p7>, "topic">()
+// @ts-expect-error a { without }
+Prompt.make("Tell me {topic")
+// @ts-expect-error a single }
+Prompt.make("Tell me topic}")
+// @ts-expect-error names no column
+Prompt.make("Tell me {}")
+
+// --- sources
+const model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+const titan = "amazon.titan-embed-text-v2:0"
+const typed = Source.csv("s3://b/topics.csv", { columns: Schema.Struct({ id: Schema.Int, topic: Schema.String }) })
+same<typeof typed, Source.Source<{ readonly id: number; readonly topic: string }, Store>>()
+const untyped = Source.csv("s3://b/topics.csv")
+same<typeof untyped, Source.Source<Source.UntypedRow<string>, Store>>()
+const withNulls = Source.csv("s3://b/topics.csv", { nullValues: ["NA"] })
+same<typeof withNulls, Source.Source<Source.UntypedRow<string | null>, Store>>()
+const memory = Source.rows([{ topic: "cats", n: 1 }, { topic: "dogs", n: 2 }])
+same<typeof memory, Source.Source<{ topic: string; n: number }>>()
+const streamed = Source.rows(Stream.make({ topic: "cats" }), { version: "1" })
+
+// --- prepare: columns
+ok(prepare({ name: "a", source: typed, model, prompt: p1 }))
+ok(prepare({ name: "a", source: untyped, model, prompt: p2 }))
+ok(prepare({ name: "a", source: memory, model, prompt: Prompt.make("{n}: {topic}") }))
+ok(prepare({ name: "a", source: streamed, model, prompt: p1 }))
+ok(prepare({ name: "a", source: typed, model, prompt: p4 }))
+const fromBoth = Prompt.fromColumns(["id", "topic"], (row) => [{ role: "user", content: `${row.id}: ${row.topic}` }], {
+  version: "1"
+})
+ok(prepare({ name: "a", source: typed, model, prompt: fromBoth }))
+// @ts-expect-error the function did not name `topik`
+Prompt.fromColumns(["topic"], (row) => [{ role: "user", content: `${row.topik}` }], { version: "1" })
+const fromYear = Prompt.fromColumns(["year"], (row) => [{ role: "user", content: `${row.year}` }], { version: "1" })
+// @ts-expect-error the source has no column `year`
+ok(prepare({ name: "a", source: typed, model, prompt: fromYear }))
+// @ts-expect-error the prompt names `topik`
+ok(prepare({ name: "a", source: typed, model, prompt: Prompt.make("A joke about {topik} and {topic}") }))
+// @ts-expect-error and as a variable
+ok(prepare({ name: "a", source: typed, model, prompt: p2 }))
+// @ts-expect-error no prompt, and no column `input_text`
+ok(prepare({ name: "a", source: typed, model: titan }))
+ok(prepare({ name: "a", source: typed, model: titan, embed: "topic" }))
+ok(prepare({ name: "a", source: untyped, model: titan }))
+// @ts-expect-error no such column
+ok(prepare({ name: "a", source: typed, model: titan, embed: "topik" }))
+const clashing = Source.rows([{ topic: "a", response: "mine" }])
+// @ts-expect-error the source already has `response`
+ok(prepare({ name: "a", source: clashing, model, prompt: p1 }))
+const renamed = prepare({ name: "a", source: clashing, model, prompt: p1, rename: { response: "joke" } })
+// @ts-expect-error the new name is a column of the source too
+ok(prepare({ name: "a", source: clashing, model, prompt: p1, rename: { response: "topic" } }))
+// @ts-expect-error the result adds no column `respons`
+ok(prepare({ name: "a", source: typed, model, prompt: p1, rename: { respons: "joke" } }))
+// @ts-expect-error unknown option
+ok(prepare({ name: "a", source: typed, model, prompt: p1, temprature: 1 }))
+
+// --- what is in R and E
+same<Effect.Services<typeof renamed>, Store | Slots>()
+same<Effect.Error<typeof renamed>, BatchError.BatchError>()
+const noStore = prepare({ name: "a", source: memory, model, prompt: p1 })
+same<Effect.Services<typeof noStore>, Store | Slots>()
+interface Database {
+  readonly rows: string
+}
+declare const fromDatabase: Stream.Stream<{ readonly topic: string }, BatchError.BatchError, Database>
+const needy = prepare({ name: "a", source: Source.rows(fromDatabase), model, prompt: p1 })
+same<Effect.Services<typeof needy>, Store | Slots | Database>()
+
+// --- submit has one parameter, for `map`
+same<Parameters<typeof submit>["length"], 1>()
+same<Effect.Services<ReturnType<typeof submit>>, Store | Jobs | Ledger.Ledger>()
+same<Effect.Success<ReturnType<typeof submit>>, Job.SubmittedJob | Job.EndedJob>()
+
+// --- the four verbs, whole
+const jokes = Effect.gen(function*() {
+  const prompt = Prompt.make("Tell me a joke about {topic} in less than 50 words.")
+  const run = yield* prepare({ name: "jokes", source: typed, model, prompt })
+  const jobs = yield* awaitAll(run.jobs.map(submit), { concurrency: 20, wait: Wait.polling() })
+  return yield* collect(run, jobs, { format: "parquet" })
+})
+same<Effect.Services<typeof jokes>, Services>()
+same<Effect.Services<typeof jokes>, Aws.Services>()
+same<Effect.Error<typeof jokes>, BatchError.BatchError>()
+const provided = jokes.pipe(Effect.provide(Aws.layer({ bucket: "b", roleArn: "arn" })))
+same<Effect.Services<typeof provided>, never>()
+same<Effect.Error<typeof provided>, BatchError.BatchError>()
+
+// --- awaitAll without options waits by polling
+const awaited = awaitAll([submit({} as Job.Job)])
+same<Effect.Success<typeof awaited>, ReadonlyArray<Job.EndedJob | Job.RefusedJob>>()
+same<Effect.Services<typeof awaited>, Services>()
+
+// --- result rows
+type RowsOf<E> = E extends
+  Effect.Effect<{ readonly rows: Stream.Stream<infer Row, infer _E, infer _R> }, infer _E2, infer _R2> ? Row : never
+declare const joke: RowsOf<typeof jokes>
+same<typeof joke.id, number>()
+same<typeof joke.response, string | null>()
+same<typeof joke.record_id, string>()
+same<typeof joke.batch_status, Outcome.Outcome>()
+if (joke.batch_status === "succeeded") same<typeof joke.response, string>()
+if (joke.batch_status === "truncated") same<typeof joke.batch_error_code, null>()
+if (joke.batch_status === "failed") same<typeof joke.batch_error_message, string>()
+// @ts-expect-error text runs have no embedding
+joke.embedding
+const vectors = run({ name: "v", source: Source.rows([{ input_text: "a" }]), model: titan, format: "parquet" })
+same<Effect.Services<typeof vectors>, Services>()
+same<Effect.Error<typeof vectors>, BatchError.BatchError>()
+declare const vector: RowsOf<typeof vectors>
+same<typeof vector.embedding, Float32Array | null>()
+// @ts-expect-error embedding runs have no response
+vector.response
+declare const own: Processor.Processor<
+  { readonly mood: "good" | "bad"; readonly score: number }
+>
+const mood = run({ name: "m", source: untyped, model: "my.model", processor: own, prompt: p1 })
+declare const moody: RowsOf<typeof mood>
+if (moody.batch_status === "succeeded") same<typeof moody.mood, "good" | "bad">()
+same<typeof moody.score, number | null>()
+same<typeof moody.batch_input_tokens, number | null>() // the index signature of an untyped source does not swallow it
+same<typeof moody.anything, string | undefined>()
+const labelled = run({ name: "l", source: typed, model: "my.model", processor: own, prompt: p1, rename: { mood: "class" } })
+declare const label: RowsOf<typeof labelled>
+same<typeof label.class, "good" | "bad" | null>()
+// @ts-expect-error it has its new name only
+label.mood
+// @ts-expect-error the source already has `mood`, a column of the processor's
+ok(prepare({ name: "a", source: Source.rows([{ topic: "a", mood: "b" }]), model, processor: own, prompt: p1 }))
+
+// --- waiting: a handed-over job is not an ended one, so it cannot be collected
+declare const handOver: Wait.WaitStrategy<Job.SubmittedJob, Database>
+const handed = Effect.gen(function*() {
+  const run = yield* Run.load("jokes-1")
+  const jobs = yield* awaitAll(run.jobs.map(submit), { wait: handOver })
+  // @ts-expect-error these jobs have not ended
+  return yield* collect(run, jobs)
+})
+same<Effect.Services<typeof handed>, Services | Database>()
+// @ts-expect-error what is handed over cannot be finished in the same call
+ok(run({ name: "a", source: typed, model, prompt: p1, wait: handOver }))
+
+// --- the emulator stands in for AWS: the same services
+declare const Local: {
+  readonly layer: (options: { readonly directory: string }) => Layer.Layer<Aws.Services, BatchError.BatchError>
+}
+export const local: Effect.Effect<Collected<{ readonly topic: string }>, BatchError.BatchError> = jokes.pipe(
+  Effect.provide(Local.layer({ directory: "./x" }))
+)
+
+// --- collect as jobs end
+const pipelined = Effect.gen(function*() {
+  const run = yield* prepare({ name: "jokes", source: typed, model, prompt: p1 })
+  yield* awaitAll(run.jobs.map(submit), { onEnded: (job) => collectJob(run, job) })
+  return yield* finish(run)
+})
+same<RowsOf<typeof pipelined>, RowsOf<typeof jokes>>()
+same<Effect.Services<typeof pipelined>, Services>()
+
+// --- a run that was loaded by its id has rows of unknown columns
+const loaded = Effect.flatMap(Run.load("jokes-1"), (run) => collect(run, []))
+declare const unknownRow: RowsOf<typeof loaded>
+same<typeof unknownRow.record_id, string>()
+same<typeof unknownRow.batch_status, Outcome.Outcome>()
+same<typeof unknownRow.topic, unknown>()
+same<Effect.Services<ReturnType<typeof Run.status>>, Store | Ledger.Ledger>()
+
+// --- JSON-safe: what a queue or a Lambda carries is JSON, and decodes to itself
+type Json = Processor.Json
+type JsonSafe<S extends Schema.Constraint> = S["Encoded"] extends Json ? Equals<S["Type"], S["Encoded"]> : false
+same<JsonSafe<typeof Job.Job>, true>()
+same<JsonSafe<typeof Job.SubmittedJob>, true>()
+same<JsonSafe<typeof Job.EndedJob>, true>()
+same<JsonSafe<typeof Job.RefusedJob>, true>()
+same<JsonSafe<typeof Ledger.Refusal>, true>()
+same<JsonSafe<typeof Run.RunManifest>, true>()
+same<JsonSafe<typeof Run.RunStatus>, true>()
+same<JsonSafe<typeof JobReport>, true>()
+same<JsonSafe<typeof Report>, true>()
+same<JsonSafe<typeof Progress.Event>, true>()
+same<JsonSafe<typeof Outcome.Counts>, true>()
+
+// --- a verb over JSON values
+export const collectLambda = (event: { readonly runId: string; readonly job: unknown }) =>
+  Effect.gen(function*() {
+    const run = yield* Run.open(event.runId)
+    const job = yield* Schema.decodeUnknownEffect(Job.EndedJob)(event.job)
+    return yield* collectJob(run, job, { format: "parquet" })
+  })
+export const prepareLambda = (
+  event: { readonly uri: string; readonly template: string; readonly name: string; readonly model: string }
+) =>
+  prepare({
+    name: event.name,
+    source: Source.csv(event.uri),
+    model: event.model,
+    prompt: Prompt.make(event.template)
+  })
+
+// --- submissions keep their job when they are changed
+const patient = mapSubmission(
+  submit({} as Job.Job),
+  (effect) => effect.pipe(Effect.timeoutOrElse({ duration: "1 minute", orElse: () => Effect.never }))
+)
+same<typeof patient.job, Job.Job>()
+// @ts-expect-error a bare effect does not say which job it is
+ok(awaitAll([Effect.asVoid(submit({} as Job.Job))]))
+
+// --- generic code: the check of the columns cannot be resolved
+export const generic = <Row extends { readonly topic: string }>(source: Source.Source<Row>) => {
+  // @ts-expect-error the columns of `Row` are not known here
+  ok(prepare({ name: "g", source, model, prompt: p1 }))
+}
+interface Tweet {
+  readonly text: string
+  readonly lang?: string | null
+}
+declare const tweets: AsyncIterable<Tweet>
+const languages = Prompt.make("{lang}: {text}")
+ok(prepare({ name: "t", source: Source.rows(tweets, { version: "2026-11" }), model, prompt: languages }))
+
+// --- errors
+declare const failing: Effect.Effect<number, BatchError.BatchError>
+export const handled = failing.pipe(
+  Effect.catchReason("BatchError", "InvalidColumns", (reason) => Effect.succeed(reason.missing.length)),
+  Effect.retry({ while: (e) => e.isRetryable })
+)
+
+// --- the Promise API
+export const promised = async (signal: AbortSignal) => {
+  await using batch = BedrockBatch.make({ bucket: "b", roleArn: "arn" })
+  const source = S2.csv("topics.csv", { columns: Schema.Struct({ topic: Schema.String }) })
+  const prompt = P2.make("A joke about {topic}")
+  const onProgress = (event: Progress.Event) => event._tag === "Prepared" && event.records
+  const done = await batch.run({ name: "jokes", source, model, prompt, signal, onProgress })
+  for await (const row of done.rows) if (row.batch_status === "succeeded") row.response.toUpperCase()
+  const prepared = await batch.prepare({ name: "jokes", source, model, prompt })
+  const jobs = await batch.awaitAll(prepared.jobs, { concurrency: 20, signal })
+  same<typeof done, Awaited<ReturnType<typeof batch.collect<RowsOfRun<typeof prepared>>>>>()
+  // @ts-expect-error the prompt names `topik`
+  await batch.run({ name: "jokes", source, model, prompt: P2.make("A joke about {topik}") })
+  // @ts-expect-error the source already has `response`
+  await batch.prepare({ name: "jokes", source: S2.rows([{ topic: "a", response: "b" }]), model, prompt })
+  return batch.collect(prepared, jobs, { format: "csv" })
+}
+type RowsOfRun<R> = R extends Run.Run<infer Row> ? Row : never
