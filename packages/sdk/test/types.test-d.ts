@@ -177,7 +177,8 @@ if (moody.batch_status === "succeeded") same<typeof moody.mood, "good" | "bad">(
 same<typeof moody.score, number | null>()
 same<typeof moody.batch_input_tokens, number | null>() // the index signature of an untyped source does not swallow it
 same<typeof moody.anything, string | undefined>()
-const labelled = run({ name: "l", source: typed, model: "my.model", processor: own, prompt: p1, rename: { mood: "class" } })
+const rename = { mood: "class" } as const
+const labelled = run({ name: "l", source: typed, model: "my.model", processor: own, prompt: p1, rename })
 declare const label: RowsOf<typeof labelled>
 same<typeof label.class, "good" | "bad" | null>()
 // @ts-expect-error it has its new name only

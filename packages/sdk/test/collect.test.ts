@@ -1,0 +1,156 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import { awaitAll } from "../src/awaitAll.ts"
+import { collect, collectJob, finish } from "../src/collect.ts"
+import type { EndedJob } from "../src/Job.ts"
+import * as Layout from "../src/internal/Layout.ts"
+import * as Ledger from "../src/Ledger.ts"
+import { addCounts, noCounts } from "../src/Outcome.ts"
+import { load, status } from "../src/Run.ts"
+import { submit } from "../src/submit.ts"
+import { bench } from "./rig/Bench.ts"
+import { drive } from "./rig/WatchedStore.ts"
+
+const converse = (text: string) => ({
+  output: { message: { role: "assistant", content: [{ text }] } },
+  stopReason: "end_turn",
+  usage: { inputTokens: 2, outputTokens: 3 }
+})
+
+/** A run whose jobs have ended, with an answer for each record, in no order. */
+const ended = Effect.fnUntraced(function*(count: number) {
+  const fixture = yield* bench(count)
+  const { jobs, run, start, store } = fixture
+  yield* drive(start()(Effect.forEach(run.jobs, submit)))
+  jobs.endAll()
+  const awaited = yield* drive(start()(awaitAll(run.jobs.map(submit))))
+  const done = awaited.filter((job): job is EndedJob => job.status === "Completed")
+  for (const job of done) {
+    const lines = [1, 0].map((i) =>
+      JSON.stringify({
+        recordId: Layout.recordId(job.firstRow + i),
+        modelOutput: converse(`answer ${job.firstRow + i}`)
+      })
+    )
+    const folder = `${job.output}${job.arn.slice(job.arn.lastIndexOf("/") + 1)}/`
+    yield* store.create(`${folder}part-0.jsonl.out`, Buffer.from(`${lines.join("\n")}\n`))
+  }
+  return { ...fixture, done }
+})
+
+const expected = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({ topic: `topic ${i}`, response: `answer ${i}` }))
+
+describe("collect", () => {
+  it.effect("writes a file a job and a report, and streams the rows in input order, more than once", () =>
+    Effect.gen(function*() {
+      const { done, run, start, store } = yield* ended(3)
+      const { files, report, rows } = yield* start()(collect(run, done.toReversed(), { format: "jsonl" }))
+      assert.deepStrictEqual(report, {
+        version: 1,
+        runId: run.id,
+        format: "jsonl",
+        records: 6,
+        jobs: 3,
+        counts: { ...noCounts, succeeded: 6 },
+        duplicates: 0,
+        unknown: 0,
+        malformed: 0,
+        inputTokens: 12,
+        outputTokens: 18,
+        results: store.location(`${run.id}/results/1-jsonl/`)
+      })
+      assert.deepStrictEqual(files, run.jobs.map(({ key }) => store.location(`${run.id}/results/1-jsonl/${key}.jsonl`)))
+      for (let i = 0; i < 2; i++) {
+        const read = yield* Stream.runCollect(rows)
+        assert.deepStrictEqual(read.map(({ response, topic }) => ({ topic, response })), expected(6))
+      }
+      const written = yield* Effect.forEach(run.jobs, ({ key }) => store.get(`${run.id}/results/1-jsonl/${key}.jsonl`))
+      const lines = Buffer.concat(written.map((bytes) => bytes ?? Buffer.alloc(0))).toString().trim().split("\n")
+      const responses = lines.map((line) => JSON.parse(line).response)
+      assert.deepStrictEqual(responses, expected(6).map(({ response }) => response))
+    }))
+
+  it.effect("comes to the same when it is done again, in parts, by the ledger, or after a death anywhere", () =>
+    Effect.gen(function*() {
+      const { done, run, start, store } = yield* ended(2)
+      const first = yield* start()(collect(run, done, { format: "csv" }))
+      assert.deepStrictEqual((yield* start()(collect(run, done, { format: "csv" }))).report, first.report)
+      const folder = `${run.id}/results/1-csv/`
+      const { objects } = yield* store.list(folder)
+      assert.lengthOf(objects, 5)
+      for (const kept of [".csv", "000000.csv", "nothing"]) {
+        for (const { key } of objects) if (!key.endsWith(kept)) yield* store.remove(key)
+        const again = yield* start()(finish(run, { format: "csv" }))
+        assert.deepStrictEqual(again.report, first.report, kept)
+        assert.deepStrictEqual((yield* store.list(folder)).objects.length, 5)
+      }
+      const one = yield* start()(collectJob(run, done[1]!, { format: "csv" }))
+      assert.deepStrictEqual([one.job, one.records, one.inputTokens], ["1-000001", 2, 4])
+    }))
+
+  it.effect("keeps what was collected without a refused job apart from what is collected with it", () =>
+    Effect.gen(function*() {
+      const { job, jobs, run, start } = yield* bench(1)
+      jobs.turns.push("validation")
+      const refused = yield* drive(start()(awaitAll([submit(job)])))
+      const without = yield* start()(collect(run, refused, { format: "jsonl" }))
+      assert.deepStrictEqual(without.report.counts, { ...noCounts, missing: 2 })
+      yield* drive(start()(submit(job)))
+      jobs.endAll()
+      const done = yield* drive(start()(awaitAll([submit(job)])))
+      const whole = yield* start()(collect(run, done, { format: "jsonl" }))
+      assert.notStrictEqual(whole.report.results, without.report.results)
+    }))
+
+  it.effect("refuses jobs of another run, and a run that has not ended", () =>
+    Effect.gen(function*() {
+      const { done, run, start } = yield* ended(1)
+      const foreign = { ...done[0]!, runId: "other" }
+      const { reason } = yield* Effect.flip(start()(collect(run, [foreign])))
+      assert.deepInclude(reason, { _tag: "RunConflict", problem: "not-ended" })
+      const open = yield* bench(1)
+      for (const effect of [collect(open.run, []), finish(open.run)]) {
+        const unready = yield* Effect.flip(open.start()(effect))
+        assert.include(unready.message, "job 1-000000 of run")
+      }
+    }))
+
+  it.effect("refuses a memory budget that is none", () =>
+    Effect.gen(function*() {
+      const { done, run, start } = yield* ended(1)
+      for (const memoryBudget of [0, -1, NaN]) {
+        const { reason } = yield* Effect.flip(start()(collect(run, done, { memoryBudget })))
+        assert.strictEqual(reason._tag, "InvalidOption")
+      }
+    }))
+
+  it.effect("tells where a run stands, and loads it by its id", () =>
+    Effect.gen(function*() {
+      const { job, jobs, run, start, store } = yield* bench(5)
+      const states = { planned: 5, claimed: 0, refused: 0, submitted: 0, ended: 0 }
+      const at = start()(status(run.id))
+      assert.deepStrictEqual(yield* at, { runId: run.id, records: 10, jobs: states, cancelled: false, next: "submit" })
+      jobs.turns.push("accept", "validation")
+      yield* drive(start()(submit(job)))
+      yield* Effect.flip(drive(start()(submit(run.jobs[1]!))))
+      yield* start()(Ledger.Ledger.use((ledger) => ledger.claim(run.jobs[2]!, 1)))
+      jobs.endAll()
+      yield* drive(start()(awaitAll([submit(job)])))
+      yield* drive(start()(submit(run.jobs[3]!)))
+      const counts = { planned: 1, claimed: 1, refused: 1, submitted: 1, ended: 1 }
+      assert.deepInclude(yield* at, { jobs: counts, next: "submit" })
+      yield* store.create(`${run.id}/cancelled`, new Uint8Array(2))
+      assert.deepInclude(yield* at, { cancelled: true, next: "await" })
+      const loaded = yield* start()(load(run.id))
+      assert.deepStrictEqual(loaded.jobs, run.jobs)
+      const { reason } = yield* Effect.flip(start()(load("nobody")))
+      assert.deepInclude(reason, { _tag: "RunConflict", problem: "not-found" })
+    }))
+
+  it("adds counts", () => {
+    const one = { succeeded: 1, truncated: 2, refused: 3, invalid: 4, failed: 5, expired: 6, missing: 7 }
+    assert.deepStrictEqual(addCounts(one, noCounts), one)
+    assert.deepStrictEqual(Object.values(addCounts(one, one)), [2, 4, 6, 8, 10, 12, 14])
+  })
+})
