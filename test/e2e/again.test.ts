@@ -186,7 +186,7 @@ describe("the same run twice at the same time", () => {
 })
 
 describe.concurrent("a run that is cut short", () => {
-  for (const seed of ["a", "b", "c", "d"]) {
+  for (const seed of ["a", "b", "c"]) {
     it.live(`by interruption is finished by the next, and nothing is paid twice: seed ${seed}`, () =>
       Effect.gen(function*() {
         const chance = Chance.make(`interrupt/${seed}`)
@@ -204,7 +204,7 @@ describe.concurrent("a run that is cut short", () => {
       }))
   }
 
-  for (const seed of ["a", "b", "c", "d"]) {
+  for (const seed of ["a", "b", "c"]) {
     it.live(`by SIGKILL is finished by another process, and nothing is paid twice: seed ${seed}`, () =>
       Effect.gen(function*() {
         const chance = Chance.make(`kill/${seed}`)

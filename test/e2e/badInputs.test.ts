@@ -65,28 +65,68 @@ describe("options that are wrong", () => {
     ["an underscore in the run id", { runId: "my_run" }, option("runId"), /runId "my_run" must have 1 to 40/],
     ["a run id that leaves its folder", { runId: "../up" }, option("runId"), /runId/],
     ["a run id that is too long", { runId: "x".repeat(41) }, option("runId"), /1 to 40/],
-    ["a prompt for an embedding model", { model: titan }, option("prompt"), /embedding model and takes no prompt.*embed/],
-    ["no prompt for a text model", { prompt: undefined }, option("prompt"), /text model and needs a prompt.*Prompt\.make/],
+    [
+      "a prompt for an embedding model",
+      { model: titan },
+      option("prompt"),
+      /embedding model and takes no prompt.*embed/
+    ],
+    [
+      "no prompt for a text model",
+      { prompt: undefined },
+      option("prompt"),
+      /text model and needs a prompt.*Prompt\.make/
+    ],
     ["an unknown model", { model: "acme.gpt-9" }, option("model"), /acme\.gpt-9 is not known/],
-    ["a model with a slip of the pen", { model: "antropic.claude-haiku-4-5-20251001-v1:0" }, option("model"), /close: anthropic\.claude-haiku-4-5/],
+    [
+      "a model with a slip of the pen",
+      { model: "antropic.claude-haiku-4-5-20251001-v1:0" },
+      option("model"),
+      /close: anthropic\.claude-haiku-4-5/
+    ],
     ["no model id at all", { model: "not a model!" }, option("model"), /not a model!/],
     ["a model that batch does not take", { model: "cohere.embed-english-v3" }, option("model"), /not known to take/],
-    ["hours out of range", { timeoutHours: 12 }, option("timeoutHours"), /timeoutHours is 12, and must be an integer of at least 24 and at most 168/],
+    [
+      "hours out of range",
+      { timeoutHours: 12 },
+      option("timeoutHours"),
+      /timeoutHours is 12, and must be an integer of at least 24 and at most 168/
+    ],
     ["no records a job", { maxRecordsPerJob: 0 }, option("maxRecordsPerJob"), /maxRecordsPerJob is 0/],
     ["half a job", { maxJobs: 1.5 }, option("maxJobs"), /maxJobs is 1\.5/],
     ["a negative limit", { limits: { minRecords: -1 } }, option("limits.minRecords"), /limits\.minRecords is -1/],
-    ["limits that leave no plan", { limits: { maxRecords: 50 } }, option("limits"), /at least 100 records and at most 50/],
+    [
+      "limits that leave no plan",
+      { limits: { maxRecords: 50 } },
+      option("limits"),
+      /at least 100 records and at most 50/
+    ],
     ["no concurrency", { concurrency: 0 }, option("concurrency"), /concurrency is 0, and must be at least 1/],
     ["a parameter out of range", { parameters: { maxTokens: 0 } }, option("parameters"), /maxTokens/],
     ["a parameter of another family", { parameters: { dimensions: 256 } }, option("parameters"), /dimensions/],
-    ["a format nobody knows", { format: "xml" }, option("format"), /format "xml" is not known: give parquet, csv, jsonl/],
+    [
+      "a format nobody knows",
+      { format: "xml" },
+      option("format"),
+      /format "xml" is not known: give parquet, csv, jsonl/
+    ],
     ["no memory to collect in", { memoryBudget: Number.NaN }, option("memoryBudget"), /memoryBudget is NaN/],
     ["no model", { model: undefined }, option("model"), /model is missing/],
     ["a text as the prompt", { prompt: "About {topic}" }, option("prompt"), /Prompt\.make/],
     ["no source", { source: undefined }, option("source"), /Source\.csv/],
     ["an array as the source", { source: rows }, option("source"), /Source\.rows/],
-    ["a limit that does not exist", { limits: { minRecord: 5 } }, option("limits.minRecord"), /there is no limit minRecord.*minRecords/],
-    ["a renaming of no column", { rename: { answer: "joke" } }, option("rename.answer"), /the result adds no such column.*response/]
+    [
+      "a limit that does not exist",
+      { limits: { minRecord: 5 } },
+      option("limits.minRecord"),
+      /there is no limit minRecord.*minRecords/
+    ],
+    [
+      "a renaming of no column",
+      { rename: { answer: "joke" } },
+      option("rename.answer"),
+      /the result adds no such column.*response/
+    ]
   ]
   for (const one of cases) {
     it.live(one[0], () => Effect.flatMap(start(), (stack) => check(stack, one)))
@@ -101,7 +141,12 @@ describe("options that are wrong", () => {
     ["a prefix that is too long", { prefix: "p".repeat(801) }, "prefix", /801 characters, and may have 800/],
     ["a Region that is none", { region: "not a region!" }, "region", /"not a region!" is no Region/],
     ["an endpoint that is no URL", { endpoints: { bedrock: "nonsense" } }, "endpoints.bedrock", /"nonsense" is no URL/],
-    ["no open jobs", { limits: { maxOpenJobs: 0 } }, "limits.maxOpenJobs", /maxOpenJobs is 0, and must be an integer of at least 1/],
+    [
+      "no open jobs",
+      { limits: { maxOpenJobs: 0 } },
+      "limits.maxOpenJobs",
+      /maxOpenJobs is 0, and must be an integer of at least 1/
+    ],
     ["a limit that does not exist", { limits: { maxJobs: 7 } }, "limits.maxJobs", /there is no limit maxJobs/],
     ["a duration that is none", { settleAfter: "soon" }, "settleAfter", /settleAfter is no duration/],
     ["no role", { roleArn: undefined }, "roleArn", /roleArn is missing: name the role/],
