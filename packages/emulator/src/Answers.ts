@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Chance from "./Chance.ts"
-import { converse, novaCeiling, overCeiling } from "./ConverseAnswer.ts"
+import { ceiling, converse, overCeiling, samplingProblem } from "./ConverseAnswer.ts"
 import { embed } from "./Embeddings.ts"
 import type { JsonObject } from "./Json.ts"
 import { elements, isObject, member } from "./Json.ts"
@@ -42,7 +42,6 @@ const anthropicKeys = new Set([
   "mcp_servers",
   "container"
 ])
-const oneSampler = /^anthropic\.claude-(?:haiku|sonnet|opus)-4-[5-9]|^anthropic\.claude-opus-5/
 
 const anthropic = (body: JsonObject, model: string): JsonObject | string => {
   if (body["anthropic_version"] === undefined) return "anthropic_version: Field required"
@@ -68,9 +67,8 @@ const anthropic = (body: JsonObject, model: string): JsonObject | string => {
   if (body["temperature"] !== undefined && typeof body["temperature"] !== "number") {
     return "temperature: Input should be a valid number"
   }
-  if (body["temperature"] !== undefined && body["top_p"] !== undefined && oneSampler.test(Model.base(model))) {
-    return "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
-  }
+  const sampling = samplingProblem(model, body["temperature"], body["top_p"])
+  if (sampling !== null) return sampling
   const format = member(body["output_config"], "format") ?? body["output_format"]
   const prompt = lastUserText(body["messages"])
   const made = compose(prompt, body["max_tokens"], member(format, "schema"))
@@ -104,8 +102,7 @@ const nova = (body: JsonObject, model: string): JsonObject | string => {
     const found = maxTokens === null ? "Null" : "String"
     return malformed(`#/inferenceConfig/maxTokens: expected type: Integer, found: ${found}`)
   }
-  const ceiling = novaCeiling(model)
-  if (typeof maxTokens === "number" && maxTokens > ceiling) return overCeiling(ceiling)
+  if (typeof maxTokens === "number" && maxTokens > ceiling(model)) return overCeiling(ceiling(model))
   const made = compose(lastUserText(messages), maxTokens)
   const inputTokens = tokens(body["system"], messages)
   return {
@@ -121,7 +118,7 @@ const nova = (body: JsonObject, model: string): JsonObject | string => {
   }
 }
 
-const llama = (body: JsonObject): JsonObject | string => {
+const llama = (body: JsonObject, model: string): JsonObject | string => {
   if (body["prompt"] === undefined) return missing("prompt")
   if (typeof body["prompt"] !== "string") return malformed("#/prompt: expected type: String")
   const known = new Set(["prompt", "temperature", "top_p", "max_gen_len", "images"])
@@ -130,6 +127,7 @@ const llama = (body: JsonObject): JsonObject | string => {
   if (body["max_gen_len"] !== undefined && !isWhole(body["max_gen_len"])) {
     return malformed("#/max_gen_len: expected type: Integer, found: String")
   }
+  if (Number(body["max_gen_len"]) > ceiling(model)) return overCeiling(ceiling(model))
   const made = compose(body["prompt"], body["max_gen_len"] ?? 512)
   return {
     generation: made.text,
@@ -169,6 +167,10 @@ const mistralChat = (body: JsonObject): JsonObject | string => {
 const openai = (body: JsonObject, model: string): JsonObject | string => {
   const read = chat(body)
   if (typeof read === "string") return read
+  const { model: named } = body
+  if (Model.base(model).startsWith("openai.") && named !== undefined && named !== Model.base(model)) {
+    return `The model in the body (${String(named)}) is not the model of the request.`
+  }
   const prompt = lastUserText(read.messages)
   const made = compose(prompt, read.cap, member(member(body["response_format"], "json_schema"), "schema"))
   const reasoning = Model.base(model).startsWith("openai.gpt-oss") ? "<reasoning>The prompt is short.</reasoning>" : ""
@@ -227,10 +229,26 @@ const titanImage = (body: JsonObject): JsonObject | string => {
   return { embedding, inputTextTokenCount: typeof inputText === "string" ? tokens(inputText) : 0, message: null }
 }
 
+const embeddingPurposes = new Set<unknown>([
+  "GENERIC_INDEX",
+  "GENERIC_RETRIEVAL",
+  "TEXT_RETRIEVAL",
+  "IMAGE_RETRIEVAL",
+  "VIDEO_RETRIEVAL",
+  "DOCUMENT_RETRIEVAL",
+  "AUDIO_RETRIEVAL",
+  "CLASSIFICATION",
+  "CLUSTERING"
+])
+
 const novaEmbeddings = (body: JsonObject): JsonObject | string => {
   if (body["taskType"] !== "SINGLE_EMBEDDING") return malformed("#/taskType: not a valid enum value")
   const params = body["singleEmbeddingParams"]
   if (!isObject(params)) return missing("singleEmbeddingParams")
+  if (params["embeddingPurpose"] === undefined) return missing("embeddingPurpose")
+  if (!embeddingPurposes.has(params["embeddingPurpose"])) {
+    return malformed("#/singleEmbeddingParams/embeddingPurpose: not a valid enum value")
+  }
   const dimension = params["embeddingDimension"] ?? 3072
   if (dimension !== 256 && dimension !== 384 && dimension !== 1024 && dimension !== 3072) {
     return malformed(`#/singleEmbeddingParams/embeddingDimension: ${String(dimension)} is not a valid enum value`)
@@ -284,7 +302,7 @@ export const answer = (request: RecordRequest): JsonObject | string => {
     case "titan-image-embeddings":
       return titanImage(body)
     case "llama":
-      return llama(body)
+      return llama(body, modelId)
     case "mistral-text":
       return mistralText(body)
     case "mistral-chat":

@@ -9,13 +9,45 @@ import * as Model from "./Model.ts"
 import { compose, textOf, tokens } from "./Text.ts"
 
 /**
- * The highest `maxTokens` that a Nova model takes.
+ * The most tokens of an answer that a Nova or Llama model takes in a request; infinity for the others.
  *
  * @since 0.1.0
  * @category limits
  */
-export const novaCeiling = (model: string): number =>
-  Model.base(model).startsWith("amazon.nova-2-lite") ? 65_535 : 10_000
+export const ceiling = (model: string): number => {
+  const id = Model.base(model)
+  switch (Model.family(model)) {
+    case "nova":
+      return id.startsWith("amazon.nova-2-lite") ? 65_535 : 10_000
+    case "llama":
+      return id.startsWith("meta.llama4") ? 8192 : 2048
+    default:
+      return Number.POSITIVE_INFINITY
+  }
+}
+
+const oneSampler = /^anthropic\.claude-(?:haiku|sonnet|opus)-4-[5-9]/
+const noSampler = /^anthropic\.claude-(?:opus-4-[7-9]|opus-5|sonnet-5|fable)/
+
+/**
+ * The refusal of sampling parameters that a Claude model does not take, or null: from 4.5 on not both of them, from
+ * Opus 4.7 on none but the default of 1.
+ *
+ * @since 0.1.0
+ * @category refusals
+ */
+export const samplingProblem = (model: string, temperature: unknown, topP: unknown): string | null => {
+  const id = Model.base(model)
+  const isSet = (value: unknown) => value !== undefined && value !== null
+  if (noSampler.test(id)) {
+    const isOther = (value: unknown) => isSet(value) && value !== 1
+    const name = isOther(temperature) ? "temperature" : isOther(topP) ? "top_p" : null
+    return name === null ? null : `\`${name}\` is deprecated for this model.`
+  }
+  return isSet(temperature) && isSet(topP) && oneSampler.test(id)
+    ? "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+    : null
+}
 
 /**
  * The refusal of a `maxTokens` above a model's limit.
@@ -23,9 +55,9 @@ export const novaCeiling = (model: string): number =>
  * @since 0.1.0
  * @category refusals
  */
-export const overCeiling = (ceiling: number): string =>
-  `The maximum tokens you requested exceeds the model limit of ${ceiling}. ` +
-  `Try again with a maximum tokens value that is lower than ${ceiling}.`
+export const overCeiling = (most: number): string =>
+  `The maximum tokens you requested exceeds the model limit of ${most}. ` +
+  `Try again with a maximum tokens value that is lower than ${most}.`
 
 const failed = (path: string, constraint: string) =>
   `1 validation error detected: Value at '${path}' failed to satisfy constraint: ${constraint}`
@@ -84,7 +116,7 @@ const check = (body: JsonObject, modelId: string): string | null => {
       return failed("inferenceConfig.maxTokens", "Member must be an integer")
     }
     if (maxTokens < 1) return failed("inferenceConfig.maxTokens", "Member must have value greater than or equal to 1")
-    if (Model.family(modelId) === "nova" && maxTokens > novaCeiling(modelId)) return overCeiling(novaCeiling(modelId))
+    if (maxTokens > ceiling(modelId)) return overCeiling(ceiling(modelId))
   }
   for (const name of ["temperature", "topP"]) {
     const value = member(config, name)
@@ -93,7 +125,7 @@ const check = (body: JsonObject, modelId: string): string | null => {
       return failed(`inferenceConfig.${name}`, "Member must have value between 0 and 1")
     }
   }
-  return null
+  return samplingProblem(modelId, member(config, "temperature"), member(config, "topP"))
 }
 
 /**

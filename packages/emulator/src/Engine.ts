@@ -128,10 +128,14 @@ export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scop
         : { at: to, to: "Ended", status: "Completed", processed: records }
     }
 
+    const failed = (job: JobRecord, at: number, message: string) => {
+      // There is no output: the counters do not speak of any.
+      if (job.input !== null) job.totals = { total: job.input.records, processed: 0, success: 0, error: 0 }
+      enter(job, "Failed", at, message)
+    }
+
     const ended = Effect.fnUntraced(function*(job: JobRecord, step: Extract<Step, { readonly to: "Ended" }>) {
-      if (step.status === "Failed") {
-        return enter(job, "Failed", step.at, internalError)
-      }
+      if (step.status === "Failed") return failed(job, step.at, internalError)
       if (job.input !== null && job.running !== null) {
         job.totals = yield* io.withPermits(1)(JobRunner.write(storage, runnable(job), job.input, {
           responder: options.responder,
@@ -179,7 +183,7 @@ export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scop
         const step: Step = job.step
         const fail = (why: unknown) => {
           const text = why instanceof Error ? why.message : String(why)
-          enter(job, "Failed", step.at, `The job's data could not be read or written: ${text}`)
+          failed(job, step.at, `The job's data could not be read or written: ${text}`)
         }
         yield* take(job, step).pipe(
           Effect.catch((error) => Effect.sync(() => fail(error))),

@@ -9,8 +9,7 @@ import * as Stream from "effect/Stream"
 import * as Chance from "./Chance.ts"
 import { withNulls } from "./ConverseAnswer.ts"
 import { type JobFaults, picker } from "./Faults.ts"
-import type { JsonObject } from "./Json.ts"
-import { isObject, member, parse } from "./Json.ts"
+import { isObject, member, memberText, parse } from "./Json.ts"
 import { splitter } from "./Lines.ts"
 import { isRecordError, type RecordRequest, type Responder } from "./Responder.ts"
 import type { Storage, StorageError } from "./Storage.ts"
@@ -75,7 +74,7 @@ const recordProblem = (line: string): string | null => {
   return id === undefined || id === null || typeof id === "string" ? null : "has a recordId that is not a string"
 }
 
-const isBlank = (line: string) => line.trim() === ""
+const isBlank = (line: string) => /^[ \t\r]*$/.test(line)
 
 const inputFiles = Effect.fnUntraced(function*(storage: Storage, inputUri: string) {
   if (inputUri.endsWith(".jsonl")) {
@@ -303,17 +302,15 @@ export const write: (
   const answers = Effect.fnUntraced(function*(lines: ReadonlyArray<string>, emit: (line: string) => void) {
     const requests: Array<RecordRequest> = []
     const early: Array<ReturnType<typeof failure> | "run" | "leave"> = []
-    const records: Array<{ readonly recordId: string; readonly modelInput: JsonObject }> = []
+    const records: Array<{ readonly recordId: string; readonly modelInput: string }> = []
     for (const line of lines) {
       if (isBlank(line)) continue
       const record = parse(line)
       const modelInput = member(record, "modelInput")
       const id = member(record, "recordId")
-      const known = {
-        recordId: typeof id === "string" ? id : chance.id(11).toUpperCase(),
-        modelInput: isObject(modelInput) ? modelInput : {}
-      }
-      records.push(known)
+      const recordId = typeof id === "string" ? id : chance.id(11).toUpperCase()
+      // As text: parsing and writing again would lose digits of numbers, and the order of some members.
+      records.push({ recordId, modelInput: memberText(line, "modelInput") ?? "{}" })
       const fault = faultOf()
       if (!isRun()) {
         early.push(options.unprocessed === "missing" ? "leave" : notRun)
@@ -322,7 +319,12 @@ export const write: (
         early.push(fault)
       } else {
         early.push("run")
-        requests.push({ modelId: job.modelId, modelInvocationType: job.modelInvocationType, ...known })
+        requests.push({
+          modelId: job.modelId,
+          modelInvocationType: job.modelInvocationType,
+          recordId,
+          modelInput: isObject(modelInput) ? modelInput : {}
+        })
       }
     }
     const results = yield* respond(requests)
@@ -334,26 +336,28 @@ export const write: (
       const unknown = isUnknown()
       const malformed = isMalformed()
       if (state === "leave" || state === undefined) continue
-      let body: { readonly modelOutput: unknown } | { readonly error: unknown }
+      let ending: string
       if (state === "run") {
         const result = results[next++]
         if (isRecordError(result)) {
           counts.error++
-          body = { error: { expired: false, ...result.error } }
+          ending = JSON.stringify({ error: { expired: false, ...result.error } })
         } else {
           counts.success++
           counts.inputTokens += tokenCount(result, inputTokenNames)
           counts.outputTokens += tokenCount(result, outputTokenNames)
           const fill = options.nullFilledUnions && job.modelInvocationType === "Converse"
-          body = { modelOutput: fill ? withNulls(result) : result }
+          ending = JSON.stringify({ modelOutput: (fill ? withNulls(result) : result) ?? null })
         }
       } else {
-        body = { error: state }
+        ending = JSON.stringify({ error: state })
       }
-      const line = JSON.stringify({ ...record, ...body })
+      const withId = (id: string) =>
+        `{"recordId":${JSON.stringify(id)},"modelInput":${record.modelInput},${ending.slice(1)}`
+      const line = withId(record.recordId)
       if (!missing) emit(malformed ? line.slice(0, line.length >> 1) : line)
       if (duplicate) emit(line)
-      if (unknown) emit(JSON.stringify({ ...record, ...body, recordId: `unknown-${chance.id(11)}` }))
+      if (unknown) emit(withId(`unknown-${chance.id(11)}`))
     }
   })
 

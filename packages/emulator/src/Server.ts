@@ -81,9 +81,10 @@ const bodyOf = (request: IncomingMessage): Effect.Effect<string, ConnectionLost 
     request.on("error", () => resume(Effect.fail(new ConnectionLost())))
   })
 
+/** A body that is not there counts as an empty structure. */
 const jsonOf = (request: IncomingMessage) =>
   Effect.flatMap(bodyOf(request), (text) => {
-    const json = parse(text)
+    const json = text === "" ? {} : parse(text)
     return json === undefined
       ? Effect.fail(new ServiceException({ name: "SerializationException", message: "The body is not JSON" }))
       : Effect.succeed(json)
@@ -101,10 +102,31 @@ const decoded = (segment: string) => {
   }
 }
 
+interface Target {
+  readonly path: string
+  readonly query: URLSearchParams
+}
+
+/**
+ * Takes a request's target apart. The path is routed as it came: decoding it first would turn an ARN's slash into a
+ * separator, and not everything that a client may send is a URL.
+ */
+const targetOf = (request: IncomingMessage): Target => {
+  const target = (request.url ?? "/").replace(/^https?:\/\/[^/?]*/, "")
+  const question = target.indexOf("?")
+  return question < 0
+    ? { path: target, query: new URLSearchParams() }
+    : { path: target.slice(0, question), query: new URLSearchParams(target.slice(question + 1)) }
+}
+
 type Handled = Effect.Effect<unknown, ServiceException | ConnectionLost>
 
-const handleService = (emulator: Emulator.Emulator["Service"], request: IncomingMessage, url: URL): Handled | null => {
-  const segments = url.pathname.split("/").slice(1)
+const handleService = (
+  emulator: Emulator.Emulator["Service"],
+  request: IncomingMessage,
+  { path, query }: Target
+): Handled | null => {
+  const segments = path.split("/").slice(1)
   const [root, identifier, action] = segments
   if (segments.length > 3) return null
   const below = `${segments.length > 1 ? "/{id}" : ""}${segments.length > 2 ? `/${action}` : ""}`
@@ -117,7 +139,7 @@ const handleService = (emulator: Emulator.Emulator["Service"], request: Incoming
     case "POST /model-invocation-job/{id}/stop":
       return Effect.andThen(bodyOf(request), emulator.stop(decoded(identifier ?? "")))
     case "GET /model-invocation-jobs":
-      return emulator.list(Object.fromEntries(url.searchParams))
+      return emulator.list(Object.fromEntries(query))
     case "POST /tagResource":
       return Effect.flatMap(jsonOf(request), emulator.tag)
     case "POST /untagResource":
@@ -200,12 +222,11 @@ const streamEvents = (emulator: Emulator.Emulator["Service"], response: ServerRe
   )
 
 const respond = (emulator: Emulator.Emulator["Service"], request: IncomingMessage, response: ServerResponse) => {
-  // The path is routed as it came: decoding first would turn an ARN's slash into a separator.
-  const url = new URL(request.url ?? "/", "http://localhost")
-  if (request.method === "GET" && url.pathname === "/emulator/events") return streamEvents(emulator, response)
-  const handled = url.pathname.startsWith("/emulator/")
-    ? handleAdmin(emulator, request, url.pathname)
-    : handleService(emulator, request, url)
+  const target = targetOf(request)
+  if (request.method === "GET" && target.path === "/emulator/events") return streamEvents(emulator, response)
+  const handled = target.path.startsWith("/emulator/")
+    ? handleAdmin(emulator, request, target.path)
+    : handleService(emulator, request, target)
   return (handled ?? Effect.fail(unknownOperation())).pipe(
     Effect.flatMap((body) => send(response, 200, {}, body)),
     Effect.catchTag("ServiceException", (exception) => sendException(response, exception)),

@@ -8,6 +8,7 @@ import type { S3ClientConfig } from "@aws-sdk/client-s3"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { randomUUID } from "node:crypto"
 import { createReadStream } from "node:fs"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
@@ -54,8 +55,8 @@ export interface Storage {
   /** The bytes of an object. */
   readonly read: (uri: string) => Stream.Stream<Uint8Array, StorageError>
   /**
-   * Writes an object, visible whole or not at all. One that is there already is kept or replaced: what is written twice
-   * is the same.
+   * Writes an object, visible whole or not at all. One that is there already is replaced, or kept if it is the
+   * same.
    */
   readonly write: (uri: string, bytes: Stream.Stream<Uint8Array, StorageError>) => Effect.Effect<void, StorageError>
 }
@@ -73,11 +74,32 @@ export const split = (uri: string): { readonly bucket: string; readonly key: str
 }
 
 const readSize = 1 << 18
+// Where the journal of the folder is: no object.
+const journalFolder = ".bedrock-batch-emulator"
 const byUri = (a: StoredObject, b: StoredObject) => a.uri < b.uri ? -1 : a.uri > b.uri ? 1 : 0
 const failure = (operation: StorageError["operation"], uri: string) => (cause: unknown) =>
   new StorageError({ operation, uri, cause })
 const hasCode = (error: unknown, ...codes: ReadonlyArray<string>) =>
   error instanceof Error && "code" in error && typeof error.code === "string" && codes.includes(error.code)
+
+const areEqual = async (one: string, other: string): Promise<boolean> => {
+  const [first, second] = await Promise.all([fs.stat(one), fs.stat(other)])
+  if (first.size !== second.size) return false
+  const [a, b] = [await fs.open(one), await fs.open(other)]
+  try {
+    const [left, right] = [Buffer.alloc(readSize), Buffer.alloc(readSize)]
+    for (let position = 0; position < first.size; position += readSize) {
+      const [{ bytesRead: read }, { bytesRead }] = await Promise.all([
+        a.read(left, 0, readSize, position),
+        b.read(right, 0, readSize, position)
+      ])
+      if (read !== bytesRead || !left.subarray(0, read).equals(right.subarray(0, bytesRead))) return false
+    }
+    return true
+  } finally {
+    await Promise.all([a.close(), b.close()])
+  }
+}
 
 /**
  * Options of a folder.
@@ -99,7 +121,6 @@ export interface FolderOptions {
  */
 export const folder = (directory: string, options: FolderOptions = {}): Storage => {
   const root = path.resolve(directory)
-  let writes = 0
   const rootOf = (bucket: string) => bucket === options.bucket ? root : path.join(root, bucket)
   const locate = (uri: string) => {
     const { bucket, key } = split(uri)
@@ -117,6 +138,7 @@ export const folder = (directory: string, options: FolderOptions = {}): Storage 
       for (const entry of entries) {
         const file = path.join(folderPath, entry.name)
         const key = path.relative(bucketRoot, file).split(path.sep).join("/")
+        if (key === journalFolder) continue
         if (entry.isDirectory()) {
           if (key.startsWith(prefix) || prefix.startsWith(`${key}/`)) await visit(file)
         } else if (entry.isFile() && key.startsWith(prefix)) {
@@ -153,7 +175,7 @@ export const folder = (directory: string, options: FolderOptions = {}): Storage 
           try: async () => {
             const { file } = locate(uri)
             await fs.mkdir(path.dirname(file), { recursive: true })
-            const temporary = `${file}.${process.pid}-${writes++}.tmp`
+            const temporary = `${file}.${randomUUID()}.tmp`
             return { file, temporary, handle: await fs.open(temporary, "w") }
           },
           catch: failure("write", uri)
@@ -164,9 +186,10 @@ export const folder = (directory: string, options: FolderOptions = {}): Storage 
               Effect.andThen(Effect.tryPromise({
                 try: async () => {
                   await handle.close()
-                  // A reader may be at the file that another process wrote: it must not change under it.
-                  await fs.link(temporary, file).catch((error: unknown) => {
+                  await fs.link(temporary, file).catch(async (error: unknown) => {
                     if (!hasCode(error, "EEXIST")) throw error
+                    // A reader may be at the file that another process wrote: it is not touched without need.
+                    if (!(await areEqual(temporary, file))) await fs.rename(temporary, file)
                   })
                 },
                 catch: failure("write", uri)

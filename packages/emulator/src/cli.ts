@@ -60,6 +60,12 @@ const numeric = (name: string, value: string | undefined, low: number, high = Nu
   throw new RangeError(`--${name} must be a number from ${low}${upTo}, not ${value}`)
 }
 
+const whole = (name: string, value: string | undefined, low: number, high?: number) => {
+  const number = numeric(name, value, low, high)
+  if (number === undefined || Number.isInteger(number)) return number
+  throw new RangeError(`--${name} must be a whole number, not ${value}`)
+}
+
 const main = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: NodeJS.ProcessEnv) {
   const { values } = parseArgs({ args: [...args], options, strict: true, allowPositionals: false })
   if (values.help) return process.stdout.write(usage)
@@ -72,15 +78,22 @@ const main = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: NodeJ
   const storage = endpoint === undefined
     ? Storage.folder(directory, { bucket: values.bucket })
     : Storage.s3({ endpoint, region, forcePathStyle: true, ...credentials })
-  const minRecords = numeric("min-records", values["min-records"], 1)
-  const maxOpenJobs = numeric("max-open-jobs", values["max-open-jobs"], 1)
+  const accountId = values["account-id"]
+  if (accountId !== undefined && !/^\d{12}$/.test(accountId)) {
+    throw new RangeError(`--account-id must be twelve digits, not ${accountId}`)
+  }
+  if (!/^[a-z0-9-]{1,20}$/.test(region)) {
+    throw new RangeError(`the Region (--region, or AWS_REGION) must be a name such as us-east-1, not ${region}`)
+  }
+  const minRecords = whole("min-records", values["min-records"], 1)
+  const maxOpenJobs = whole("max-open-jobs", values["max-open-jobs"], 1)
   const served = yield* serve({
-    port: numeric("port", values.port, 0, 65_535),
+    port: whole("port", values.port, 0, 65_535),
     host: values.host,
     storage,
     journal: endpoint !== undefined || values.forget ? undefined : Journal.folder(directory),
     region,
-    accountId: values["account-id"],
+    accountId,
     speed: numeric("speed", values.speed, 0.001),
     timing: values.realistic ? realistic : undefined,
     seed: values.seed,

@@ -157,6 +157,41 @@ it.effect("generates record ids, passes over blank lines, and joins U+2028 and s
     assert.isTrue(out.every((line) => line.modelInput.messages[0].content[0].text === odd))
   }))
 
+it.effect("echoes bodies as they were sent: digits, order and doubles of members, blanks and escapes", () =>
+  Effect.gen(function*() {
+    const { after, storage } = yield* emulate({ limits: { minRecords: 1 } })
+    const bodies = [
+      String.raw`{"b":12345678901234567890,"2":1.0,"1":1E400,"b":-0.10,"a":"\/\u00e9\u2028 \" } ,"}`,
+      `{ "x" : [ [ ] , { } , "]}" , "\u2028\u0085" ] , "modelInput" : { "y" : null } }`,
+      "{}"
+    ]
+    const input = [
+      `{"recordId":"r0","modelInput":${bodies[0]}}`,
+      ` { "other" : { "modelInput" : 1 } , "modelInput":{"first":1}, ` +
+      `"model\\u0049nput" : ${bodies[1]} ,"recordId":"r\\"1" } `,
+      `{"recordId":"r2","modelInput":${bodies[2]}}\r`
+    ]
+    yield* put(storage, "s3://bucket/in/a.jsonl", input.join("\n"))
+    const job = yield* after("1 hour")
+    const written = yield* text(storage, `s3://bucket/out/${job.jobArn.slice(-12)}/a.jsonl.out`)
+    for (const [index, body] of bodies.entries()) {
+      const recordId = JSON.stringify(["r0", "r\"1", "r2"][index])
+      assert.include(written, `{"recordId":${recordId},"modelInput":${body},"error"`)
+    }
+    assert.isTrue(written.trimEnd().split("\n").every((line) => JSON.parse(line).error.errorCode === 400))
+  }))
+
+it.effect("takes no line of other blanks than those of JSON for an empty one", () =>
+  Effect.gen(function*() {
+    const { after, storage } = yield* emulate()
+    for (const blank of ["\u00a0", "\ufeff", "\u2028", "\v"]) {
+      yield* put(storage, "s3://bucket/in/a.jsonl", `${lines(100)}${blank}\n`)
+      assert.match((yield* after("1 hour")).message!, /Line 101 .* is not a JSON object/)
+    }
+    yield* put(storage, "s3://bucket/in/a.jsonl", `${lines(100)} \t\r\n\n`)
+    assert.strictEqual((yield* after("1 hour")).status, "Completed")
+  }))
+
 it.effect("takes the user's answers at once, as promises and as effects, and a broken one as the record's error", () =>
   Effect.gen(function*() {
     let next = 0

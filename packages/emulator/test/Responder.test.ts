@@ -97,6 +97,35 @@ it("refuses wrong bodies in the provider's words", () => {
     /300 is not a valid enum value/
   )
   assert.match(refusal("qwen.qwen3-32b-v1:0", { ...chat, stream: true }), /Streaming/)
+  const scout = "us.meta.llama4-scout-17b-instruct-v1:0"
+  assert.isUndefined(refusal(scout, { prompt: "p", max_gen_len: 8192 }))
+  assert.match(refusal(scout, { prompt: "p", max_gen_len: 8193 }), /model limit of 8192/)
+  assert.match(refusal("meta.llama3-1-8b-instruct-v1:0", { prompt: "p", max_gen_len: 2049 }), /model limit of 2048/)
+  assert.isUndefined(refusal("openai.gpt-oss-20b-1:0", { ...chat, model: "openai.gpt-oss-20b-1:0" }))
+  assert.match(refusal("openai.gpt-oss-20b-1:0", { ...chat, model: "openai.gpt-oss-120b-1:0" }), /not the model/)
+  const embedding = (params: unknown) =>
+    refusal("amazon.nova-2-multimodal-embeddings-v1:0", {
+      taskType: "SINGLE_EMBEDDING",
+      singleEmbeddingParams: params
+    })
+  assert.match(embedding({ text: { truncationMode: "END", value: "a" } }), /required key \[embeddingPurpose\]/)
+  assert.match(embedding({ embeddingPurpose: "ANY", text: {} }), /not a valid enum value/)
+})
+
+it("refuses the sampling that a Claude model does not take, in its own body and in Converse", () => {
+  const opus = "us.anthropic.claude-opus-5"
+  const both = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+  const native = (model: string, more: Record<string, unknown>) => refusal(model, { ...anthropic("x"), ...more })
+  const talk = (model: string, inferenceConfig: Record<string, unknown>) =>
+    refusal(model, { ...converse("x"), inferenceConfig }, "Converse")
+  assert.isUndefined(native(haiku, { temperature: 0.5 }))
+  assert.strictEqual(talk(haiku, { temperature: 0.5, topP: 0.5 }), both)
+  assert.isUndefined(talk(haiku, { topP: 0.5 }))
+  assert.isUndefined(talk("anthropic.claude-3-haiku-20240307-v1:0", { temperature: 0.5, topP: 0.5 }))
+  assert.isUndefined(native("us.anthropic.claude-sonnet-4-20250514-v1:0", { temperature: 0.5, top_p: 0.5 }))
+  assert.strictEqual(native(opus, { temperature: 0.5 }), "`temperature` is deprecated for this model.")
+  assert.strictEqual(talk(opus, { topP: 0.5 }), "`top_p` is deprecated for this model.")
+  assert.isUndefined(talk(opus, { temperature: 1 }))
 })
 
 it("refuses in Converse what a batch does not know", () => {

@@ -290,6 +290,28 @@ it.live("answers what is no operation, no JSON or too much with JSON errors", ()
     )
     assert.deepStrictEqual(yield* ask("/model-invocation-job/%E0%A4%A"), both(400, "ValidationException"))
     assert.deepStrictEqual(yield* ask("/model-invocation-job/a/b/c"), both(404, "UnknownOperationException"))
+    const empty = yield* ask("/model-invocation-job", { method: "POST" })
+    assert.deepStrictEqual(empty, both(400, "ValidationException"))
+    assert.deepStrictEqual(yield* ask("/emulator/faults", { method: "PATCH" }), [200, null, undefined])
+  }))
+
+it.live("answers targets that are no URLs, and goes on", () =>
+  Effect.gen(function*() {
+    const { port } = yield* start()
+    const ask = (path: string, method = "GET") =>
+      Effect.promise(() =>
+        new Promise<number | undefined>((resolve, reject) =>
+          void http.request({ port, path, method, host: "127.0.0.1" }, (answer) => {
+            answer.resume()
+            resolve(answer.statusCode)
+          }).on("error", reject).end()
+        )
+      )
+    assert.strictEqual(yield* ask("//"), 404)
+    assert.strictEqual(yield* ask("http://["), 404)
+    assert.strictEqual(yield* ask("*", "OPTIONS"), 404)
+    assert.strictEqual(yield* ask("http://other/model-invocation-jobs?maxResults=1"), 200)
+    assert.strictEqual(yield* ask("/model-invocation-job/.."), 400)
   }))
 
 it.live("fails to start on a port that is taken", () =>
@@ -391,4 +413,17 @@ it.live("starts from the command line and ends on a signal", () =>
     const unknown = yield* run(process.execPath, ["src/cli.ts", "--nonsense"])
     assert.strictEqual(unknown.code, 1)
     assert.match(unknown.output, /nonsense/)
+    for (
+      const [flag, value, says] of [
+        ["--port", "1.5", "--port must be a whole number, not 1.5"],
+        ["--min-records", "2.5", "--min-records must be a whole number, not 2.5"],
+        ["--account-id", "12", "--account-id must be twelve digits, not 12"],
+        ["--region", "US East", "the Region (--region, or AWS_REGION) must be a name such as us-east-1, not US East"]
+      ] as const
+    ) {
+      assert.deepStrictEqual(yield* run(process.execPath, ["src/cli.ts", flag, value]), {
+        code: 1,
+        output: `${says}\n`
+      })
+    }
   }), 20_000)
