@@ -169,7 +169,7 @@ describe("options that are wrong", () => {
       delete process.env["AWS_DEFAULT_REGION"]
       process.env["AWS_CONFIG_FILE"] = "/dev/null"
       yield* Effect.ensuring(
-        check(stack, ["region", {}, { _tag: "Refused", code: "RegionMissing" }, /Region is missing/], {
+        check(stack, ["region", {}, { _tag: "InvalidOption", path: "region" }, /Region is missing/], {
           region: undefined
         } as unknown as LayerOptions),
         Effect.sync(() => {

@@ -6,7 +6,8 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import { BatchError, InvalidOption, RunConflict } from "./BatchError.ts"
+import { BatchError, RunConflict } from "./BatchError.ts"
+import { type CollectSettings, settingsOf } from "./internal/CollectSettings.ts"
 import { sha256 } from "./internal/Digest.ts"
 import * as Join from "./internal/Join.ts"
 import * as Layout from "./internal/Layout.ts"
@@ -115,8 +116,6 @@ export interface CollectOptions {
   readonly memoryBudget?: number | undefined
 }
 
-const defaultMemoryBudget = 256_000_000
-
 const jobReports = stored("collect", JobReport)
 const reports = stored("collect", Report)
 
@@ -127,20 +126,8 @@ const generationOf = (format: Format, attempt: number, refused: ReadonlyArray<st
   `${attempt}-${format}` + (refused.length === 0 ? "" : `-without-${sha256(refused.join("\n")).slice(0, 8)}`)
 
 const collectInto = Effect.fnUntraced(
-  function*(run: Handle<object>, job: Settled, generation: string, options: CollectOptions | undefined) {
+  function*(run: Handle<object>, job: Settled, generation: string, { format, memoryBudget }: CollectSettings) {
     const store = yield* ObjectStore
-    const memoryBudget = options?.memoryBudget ?? defaultMemoryBudget
-    if (!(memoryBudget >= 1)) {
-      return yield* new BatchError({
-        module: "collect",
-        method: "collect",
-        reason: new InvalidOption({
-          path: "memoryBudget",
-          message: `memoryBudget is ${memoryBudget}, and must be at least 1 byte`
-        })
-      })
-    }
-    const format = options?.format ?? "parquet"
     const sink = forFormat(format)
     const folder = Layout.results(run.id, generation)
     const reportKey = `${folder}${job.key}.json`
@@ -192,14 +179,15 @@ export const collectJob = Effect.fn("collectJob")(
     job: EndedJob,
     options?: CollectOptions
   ): Effect.fn.Return<JobReport, BatchError, ObjectStore> {
-    return yield* collectInto(run, job, generationOf(options?.format ?? "parquet", job.attempt, []), options)
+    const settings = yield* settingsOf("collectJob", options)
+    return yield* collectInto(run, job, generationOf(settings.format, job.attempt, []), settings)
   }
 )
 
 const collectAll = Effect.fnUntraced(
-  function*<Row extends object>(run: Handle<Row>, jobs: ReadonlyArray<Settled>, options: CollectOptions | undefined) {
+  function*<Row extends object>(run: Handle<Row>, jobs: ReadonlyArray<Settled>, settings: CollectSettings) {
     const store = yield* ObjectStore
-    const format = options?.format ?? "parquet"
+    const { format, memoryBudget } = settings
     const refused = jobs.filter((job) => job.status === "Refused").map((job) => job.key)
     const generation = generationOf(format, jobs[0]?.attempt ?? 1, refused)
     const folder = Layout.results(run.id, generation)
@@ -219,7 +207,7 @@ const collectAll = Effect.fnUntraced(
       results: store.location(folder)
     }
     for (const job of jobs) {
-      const one = yield* collectInto(run, job, generation, options)
+      const one = yield* collectInto(run, job, generation, settings)
       files.push(store.location(one.result))
       report = {
         ...report,
@@ -238,7 +226,7 @@ const collectAll = Effect.fnUntraced(
     const names = ResultColumns.all(columns, answer, rename)
     const rows = Stream.fromIterable(jobs).pipe(
       Stream.flatMap((job) =>
-        Join.joined(store, run, job, options?.memoryBudget ?? defaultMemoryBudget, Join.emptyTally())
+        Join.joined(store, run, job, memoryBudget, Join.emptyTally())
       ),
       // The rows have the columns of `Row` by construction: the manifest names them.
       Stream.map((batch) => toRows(names, batch) as ReadonlyArray<object> as ReadonlyArray<Row>),
@@ -282,6 +270,7 @@ export const finish = Effect.fn("finish")(
     run: Handle<Row>,
     options?: CollectOptions
   ): Effect.fn.Return<Collected<Row>, BatchError, ObjectStore | Ledger> {
+    const settings = yield* settingsOf("finish", options)
     const jobs = yield* readJobs(yield* ObjectStore, run.manifest)
     const settled: Array<Settled> = []
     for (const job of jobs) {
@@ -289,7 +278,7 @@ export const finish = Effect.fn("finish")(
       if (one === null) return yield* conflict(run.id, `job ${job.key} of run ${run.id} has not ended: await it first`)
       settled.push(one)
     }
-    return yield* collectAll(run, settled, options)
+    return yield* collectAll(run, settled, settings)
   }
 )
 
@@ -317,6 +306,7 @@ export const collect = Effect.fn("collect")(
     jobs: Iterable<EndedJob | RefusedJob>,
     options?: CollectOptions
   ): Effect.fn.Return<Collected<Row>, BatchError, ObjectStore | Ledger> {
+    const settings = yield* settingsOf("collect", options)
     const given = new Map<string, Settled>()
     for (const job of jobs) {
       if (job.runId !== run.id) {
@@ -330,6 +320,6 @@ export const collect = Effect.fn("collect")(
       if (one === null) return yield* conflict(run.id, `job ${job.key} of run ${run.id} has not ended: await it first`)
       settled.push(one)
     }
-    return yield* collectAll(run, settled, options)
+    return yield* collectAll(run, settled, settings)
   }
 )

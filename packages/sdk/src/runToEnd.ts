@@ -5,16 +5,15 @@
  */
 import type * as Prompt from "@bedrock-batch/processors/Prompt"
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
 import { awaitAll, type AwaitOptions } from "./awaitAll.ts"
 import type { Services } from "./Aws.ts"
-import { BatchError, InvalidOption } from "./BatchError.ts"
+import type { BatchError } from "./BatchError.ts"
 import type { BatchJobs } from "./bedrock/BatchJobs.ts"
 import { type Collected, collect, collectJob, type CollectOptions } from "./collect.ts"
-import { type EndedJob } from "./Job.ts"
+import { settingsOf } from "./internal/CollectSettings.ts"
+import type { EndedJob } from "./Job.ts"
 import type { ResultRow } from "./Outcome.ts"
 import { type AnswerOf, prepare, type PrepareOptions } from "./prepare.ts"
-import { Format } from "./sink/Sink.ts"
 import { submit } from "./submit.ts"
 
 /**
@@ -34,19 +33,6 @@ export interface FinishOptions<WR, HR = never> extends AwaitOptions<EndedJob, WR
 export interface RunOptions<Row extends object, SR, P, X extends object, N, E, WR, HR>
   extends PrepareOptions<Row, SR, P, X, N, E>, FinishOptions<WR, HR>
 {}
-
-/** What `collect` would fail with, found out before anything is paid for. */
-const checkCollecting = ({ format, memoryBudget }: CollectOptions): InvalidOption | null => {
-  if (format !== undefined && !Schema.is(Format)(format)) {
-    return new InvalidOption({
-      path: "format",
-      message: `format ${JSON.stringify(format)} is not known: give ${Format.literals.join(", ")}`
-    })
-  }
-  return memoryBudget === undefined || memoryBudget > 0
-    ? null
-    : new InvalidOption({ path: "memoryBudget", message: `memoryBudget is ${memoryBudget}, and must be above 0` })
-}
 
 /**
  * Prepares, submits, awaits and collects; each job is collected when it ends, while others still run. Run again after a
@@ -80,8 +66,8 @@ export const run = Effect.fn("run")(function*<
 >(
   options: RunOptions<Row, SR, P, X, N, E, WR, HR>
 ): Effect.fn.Return<Collected<ResultRow<Row, AnswerOf<P, X>, N>>, BatchError, Services | SR | WR | HR> {
-  const wrong = checkCollecting(options)
-  if (wrong !== null) return yield* new BatchError({ module: "run", method: "run", reason: wrong })
+  // What `collect` would fail with is found out before anything is paid for.
+  yield* settingsOf("run", options)
   const prepared = yield* prepare<Row, SR, P, X, N, E>(options)
   const jobs = yield* awaitAll(prepared.jobs.map(submit), {
     concurrency: options.concurrency,

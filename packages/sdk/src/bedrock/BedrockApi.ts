@@ -16,7 +16,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { BatchError } from "../BatchError.ts"
+import { BatchError, InvalidOption } from "../BatchError.ts"
 import { BatchJobs, type CreateRequest, type JobSettings, type JobState, toBatchError } from "./BatchJobs.ts"
 
 /**
@@ -81,7 +81,19 @@ export const layer = (options: Options): Layer.Layer<BatchJobs, BatchError> =>
               Effect.fail(toBatchError(method, { code: null, status: null, message: `no answer within ${callLimit} ms` }))
           })
         )
-      const region = yield* call("region", () => client.config.region())
+      const region = yield* Effect.tryPromise({
+        try: () => client.config.region(),
+        catch: (cause) =>
+          new BatchError({
+            module: "BatchJobs",
+            method: "layer",
+            reason: new InvalidOption({
+              path: "region",
+              message: "Region is missing: give it as region, or set AWS_REGION or a Region in the profile",
+              cause
+            })
+          })
+      })
       return BatchJobs.of({
         region,
         settings: options.settings,
@@ -146,9 +158,7 @@ const failureOf = (cause: unknown) => {
   // An error answer without a type of AWS's, say of a proxy, becomes the SDK's base exception of this name.
   const modelled = "$fault" in error && name !== "Unknown" && name !== "UnknownError" && name !== ""
   // Without credentials nothing is sent: that is a refusal, whoever speaks it.
-  if (name === "CredentialsProviderError" || (name === "Error" && /Region is missing/.test(message))) {
-    return { code: name === "Error" ? "RegionMissing" : name, status: 400, message, cause }
-  }
+  if (name === "CredentialsProviderError") return { code: name, status: 400, message, cause }
   return { code: modelled ? name : null, status, message, cause }
 }
 

@@ -18,7 +18,6 @@ const everyJob: ReadonlySet<string> = new Set([
   "InvalidSignatureException",
   "MissingAuthenticationTokenException",
   "NotAuthorized",
-  "RegionMissing",
   "SignatureDoesNotMatch",
   "UnrecognizedClientException"
 ])
