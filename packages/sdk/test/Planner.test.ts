@@ -50,7 +50,7 @@ const plan = (
       jobs[step.job] ??= { files: [], records: 0, bytes: 0 }
       const job = jobs[step.job]!
       if (step.records > 0) {
-        if (step.file !== job.files.length && step.file !== job.files.length - 1) assert.fail("files follow one another")
+        if (step.file < job.files.length - 1 || step.file > job.files.length) assert.fail("files follow one another")
         const file = job.files[step.file] ??= { records: 0, bytes: 0 }
         for (let i = 0; i < step.records; i++) {
           const size = sizes[given++]!
@@ -85,8 +85,10 @@ const check = (bounds: Bounds, { jobs, mostPending, taken }: Planned): void => {
   if (bounds.maxJobs !== null) assert.isAtMost(jobs.length, bounds.maxJobs)
   if (bounds.maxRecordsTotal !== null) assert.isAtMost(taken, bounds.maxRecordsTotal)
   for (const { bytes, files, records } of jobs) {
-    const within = Math.max(1, bounds.minRecords) <= records && records <= bounds.maxRecords && bytes <= bounds.maxJobBytes
-    if (!within) assert.fail(`a job of ${records} records and ${bytes} bytes, against ${JSON.stringify(bounds)}`)
+    const fewest = Math.max(1, bounds.minRecords)
+    if (records < fewest || records > bounds.maxRecords || bytes > bounds.maxJobBytes) {
+      assert.fail(`a job of ${records} records and ${bytes} bytes, against ${JSON.stringify(bounds)}`)
+    }
     for (const file of files) {
       if (file.records < 1 || file.records > bounds.maxFileRecords || file.bytes > bounds.maxFileBytes) {
         assert.fail(`a file of ${file.records} records and ${file.bytes} bytes, against ${JSON.stringify(bounds)}`)
@@ -195,10 +197,10 @@ describe("Planner", () => {
             check(bounds, planned)
             const soft = Math.max(minRecords, 1, Math.min(maxRecordsPerJob, maxRecords))
             const sizes = planned.jobs.map((job) => job.records)
-            const what = `jobs of ${sizes.join()} for ${count}, ${minRecords} to ${maxRecords}, wished ${maxRecordsPerJob}`
+            const what = `jobs of ${sizes.join()}, of ${minRecords} to ${maxRecords}, wished ${maxRecordsPerJob}`
             if (planned.taken !== count) assert.fail(what)
-            if (sizes.slice(0, -2).some((size) => size !== soft)) assert.fail(`not as wished before the last two: ${what}`)
-            if (sizes.slice(-2, -1).some((size) => size > soft)) assert.fail(`the last but one is above the wish: ${what}`)
+            if (sizes.slice(0, -2).some((size) => size !== soft)) assert.fail(`not as wished: ${what}`)
+            if (sizes.slice(-2, -1).some((size) => size > soft)) assert.fail(`above the wish: ${what}`)
             if (sizes.at(-1)! >= soft + Math.max(1, minRecords)) assert.fail(`the last takes more than a rest: ${what}`)
           }
         }
@@ -223,16 +225,16 @@ describe("Planner", () => {
     assert.deepStrictEqual(sizesOf(plan(bounded({}), ones(120_000), 120_000)), [40_000, 40_000, 40_000])
     const bounds = bounded({ minRecords: 100, maxRecordsPerJob: 1000 })
     assert.deepStrictEqual(sizesOf(plan(bounds, ones(2001), 2001)), [667, 667, 667])
-    assert.deepStrictEqual(sizesOf(plan(bounded({ minRecords: 100, maxRecordsPerJob: 100 }), ones(250), 250)), [125, 125])
+    const tight = bounded({ minRecords: 100, maxRecordsPerJob: 100 })
+    assert.deepStrictEqual(sizesOf(plan(tight, ones(250), 250)), [125, 125])
   })
 
   it("cuts a job where its bytes are full, and its files likewise", () => {
     const bounds = bounded({ minRecords: 2, maxFileBytes: 100, maxJobBytes: 250 })
     const { jobs } = success(plan(bounds, new Array<number>(12).fill(40), null))
-    assert.deepStrictEqual(jobs, [
-      { records: 6, bytes: 240, files: [{ records: 2, bytes: 80 }, { records: 2, bytes: 80 }, { records: 2, bytes: 80 }] },
-      { records: 6, bytes: 240, files: [{ records: 2, bytes: 80 }, { records: 2, bytes: 80 }, { records: 2, bytes: 80 }] }
-    ])
+    const file = { records: 2, bytes: 80 }
+    const job = { records: 6, bytes: 240, files: [file, file, file] }
+    assert.deepStrictEqual(jobs, [job, job])
   })
 
   it("cuts files where their records are full", () => {

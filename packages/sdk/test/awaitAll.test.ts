@@ -216,15 +216,19 @@ describe("awaitAll", () => {
       assert.lengthOf(other.jobs.made, 0)
     }))
 
-  it.effect("counts failures in a row only: days of quota errors with a failure now and then end nothing", () =>
+  it.effect("counts failures in a row only, so that one now and then between quota errors ends nothing", () =>
     Effect.gen(function*() {
-      const { jobs, run, start } = yield* bench(1)
-      for (let i = 0; i < 40; i++) jobs.turns.push(i % 4 === 3 ? "throttled" : "quota")
-      let heads = 0
-      const before = (operation: string, key: string) =>
-        operation === "head" && key.endsWith("/cancelled") && heads++ % 3 === 1 ? Effect.fail(unavailable) : Effect.void
-      yield* drive(start({ before })(whileEnding(jobs, awaitAll(run.jobs.map(submit)))), step)
-      assert.deepStrictEqual([jobs.creates.length, jobs.made.length], [41, 1])
+      for (const turn of ["quota", "throttled"] as const) {
+        const { jobs, run, start } = yield* bench(1)
+        for (let i = 0; i < 40; i++) jobs.turns.push(turn)
+        let heads = 0
+        const before = (operation: string, key: string) =>
+          operation === "head" && key.endsWith("/cancelled") && heads++ % 3 === 1
+            ? Effect.fail(unavailable)
+            : Effect.void
+        yield* drive(start({ before })(whileEnding(jobs, awaitAll(run.jobs.map(submit)))), step)
+        assert.deepStrictEqual([jobs.creates.length, jobs.made.length], [41, 1])
+      }
     }))
 
   it.effect("gives the same job to two submissions of it, and pays once", () =>
@@ -269,7 +273,7 @@ describe("awaitAll", () => {
       assert.lengthOf((yield* ledger).filter((key) => key.endsWith(".end")), 0)
     }))
 
-  it.effect("leaves a job that waits for quota or credentials unfinished, and finishes one that was refused for good", () =>
+  it.effect("takes a refusal for quota or credentials for no end, and one of the job itself for one", () =>
     Effect.gen(function*() {
       for (const turn of ["quota", "throttled", "access"] as const) {
         const { job, jobs, run, start } = yield* bench(1)

@@ -158,7 +158,7 @@ describe("submit", () => {
       assert.deepStrictEqual([jobs.creates.length, jobs.made.length], [1, 1])
     }))
 
-  it.effect.each<Turn>(["dropped", "error", "conflict"])("sends again after a call that ends as %s, once settled", (turn) =>
+  it.effect.each<Turn>(["dropped", "error", "conflict"])("settles a call that ends as %s, and sends again", (turn) =>
     Effect.gen(function*() {
       const { job, jobs, ledger, start } = yield* bench()
       jobs.tokenKept = 0
@@ -345,12 +345,13 @@ describe("submit", () => {
         else yield* store.remove(key)
         yield* TestClock.adjust("1 second")
         if (fault === "longer") yield* store.create(key, text(`${new TextDecoder().decode(content)}{}\n`))
-        if (fault === "changed" || fault === "rows") yield* store.create(key, content.map((byte, i) => (i === 100 ? byte ^ 1 : byte)))
+        if (fault === "changed" || fault === "rows") {
+          yield* store.create(key, content.map((byte, i) => (i === 100 ? byte ^ 1 : byte)))
+        }
         const { reason } = yield* Effect.flip(drive(start()(submit(job))))
         assert.strictEqual(reason._tag, "Damaged", fault)
         assert.propertyVal(reason, "key", fault === "stray" ? `${job.input}part-1.jsonl` : key)
-        const problem = { stray: "bill", gone: "is gone", longer: "is not what", changed: "is not what", rows: "is not what" }
-        assert.include(reason.message, problem[fault])
+        assert.include(reason.message, fault === "stray" ? "bill" : fault === "gone" ? "is gone" : "is not what")
         assert.lengthOf(jobs.creates, 0)
         assert.deepStrictEqual(yield* ledger, [])
       }

@@ -77,7 +77,7 @@ interface World {
   readonly cancelled: boolean
 }
 
-/** Lets processes submit one job over one store until each has it, or sees the run cancelled; gives what became of it. */
+/** Lets processes submit one job over one store until each has it or sees the run cancelled. */
 const explore = Effect.fnUntraced(function*(seed: number, world: World) {
   const chance = chanceOf(seed)
   const store = memoryStore()
@@ -185,7 +185,7 @@ describe("submit, over seeded interleavings, failures and deaths", { timeout: 12
         if (jobs.made.length > 1) assert.fail(`seed ${seed}: ${jobs.made.length} paid jobs for one key`)
         const got = arns.filter((arn) => arn !== "cancelled")
         if (change.cancelled !== true && got.length !== arns.length) assert.fail(`seed ${seed}: a process gave up`)
-        if (got.some((arn) => arn !== jobs.made[0]?.state.arn)) assert.fail(`seed ${seed}: ${got.join()} are not the job`)
+        if (got.some((arn) => arn !== jobs.made[0]?.state.arn)) assert.fail(`seed ${seed}: ${got.join()}`)
         if (jobs.creates.length > 1) seen.several++
         if (jobs.lists.length > 0) seen.adopted++
       }

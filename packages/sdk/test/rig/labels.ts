@@ -6,7 +6,7 @@ const Label = Schema.Struct({ label: Schema.String, score: Schema.NullOr(Schema.
 const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** A processor of a user's own: `{ label, score }` succeeds, `{ cut }`, `{ no }`, `{ bad }` do not, `{ throw }` throws. */
+/** A processor of a user's own: it reads `{ label, score }`, `{ cut }`, `{ no }`, `{ bad }`, `{ broken }` and `{ throw }`. */
 export const labels: Processor<typeof Label.Type> = {
   id: "labels/1",
   invocationType: "InvokeModel",

@@ -82,6 +82,21 @@ describe("Slots", () => {
       assert.deepStrictEqual([log, slots.held()], [[0, 2], 0])
     }))
 
+  it.effect("loses no slot with one who is interrupted as his turn comes", () =>
+    Effect.gen(function*() {
+      const slots = Slots.make(1)
+      const log: Array<number> = []
+      const scope = yield* Scope.make()
+      yield* Scope.provide(slots.take, scope)
+      const waiting = yield* Effect.forkChild(worker(slots, log, 1, 1000), { startImmediately: true })
+      const next = yield* Effect.forkChild(worker(slots, log, 2, 1000), { startImmediately: true })
+      yield* Scope.close(scope, Exit.void)
+      yield* Effect.sync(() => waiting.interruptUnsafe())
+      yield* TestClock.adjust(2000)
+      yield* Fiber.await(next)
+      assert.deepStrictEqual([log.at(-1), slots.held()], [2, 0])
+    }))
+
   const between = (minimum: number, maximum: number) =>
     Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
 
