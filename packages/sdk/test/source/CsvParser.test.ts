@@ -69,6 +69,17 @@ describe("CsvParser", () => {
     check("a,b\n\r\n1,2\n", [["a", "b"], ["1", "2"]])
   })
 
+  it("refuses line ends outside quotes that are not those of the first line, and glues no rows together", () => {
+    check("a\r\n1\r\n2\n3\n", "row 2: a line ends otherwise")
+    check("a\n1\n2\r3\r", "row 2: a line ends otherwise")
+    check("a\r1\r2\n3\n", "row 2: a line ends otherwise")
+    check("a,b\r\n1,2\n3,4\n", "row 1: a line ends otherwise")
+    check("a,b\r\n1,x\ny\r\n3,4\r\n", "row 1: a line ends otherwise")
+    check("a,b\r\n1,\"x\ny\rz\"\r\n\"\"\"\n\",4\r\n", [["a", "b"], ["1", "x\ny\rz"], ["\"\n", "4"]])
+    check("a,b\n1,\"x\r\ny\"\r\n3,\"\r\"\n", [["a", "b"], ["1", "x\r\ny"], ["3", "\r"]])
+    check("a\r1\r\"2\n\"\r", [["a"], ["1"], ["2\n"]])
+  })
+
   it("keeps an empty quoted value of a one-column file and skips blank lines", () => {
     check("a\n1\n\n\"\"\n2\n", [["a"], ["1"], [""], ["2"]])
     check("a,b\n1,2\n\"\"\n", "row 2, column \"b\"")

@@ -67,8 +67,10 @@ const validLength = (bytes: Buffer): number => {
   return whole(low)
 }
 
+type LineEnd = "\n" | "\r\n" | "\r"
+
 /** The first line end outside quotes, or null while there is none. */
-const lineEndOf = (text: string, delimiter: string, last: boolean): "\n" | "\r\n" | "\r" | null => {
+const lineEndOf = (text: string, delimiter: string, last: boolean): LineEnd | null => {
   let quoted = false
   let fieldStart = true
   for (let i = 0; i < text.length; i++) {
@@ -92,6 +94,41 @@ const lineEndOf = (text: string, delimiter: string, last: boolean): "\n" | "\r\n
   return last ? "\n" : null
 }
 
+/** Line ends that are not the file's own; a file of bare line feeds may have a carriage return before them. */
+const foreignTo: { readonly [K in LineEnd]: RegExp } = {
+  "\n": /\r(?!\n)/,
+  "\r\n": /\r(?!\n)|(?<!\r)\n/,
+  "\r": /\n/
+}
+
+/** Where the first line end outside quotes is that is not the file's own; -1 where there is none. */
+const strayLineEnd = (text: string, delimiter: string, newline: LineEnd): number => {
+  if (!foreignTo[newline].test(text)) return -1
+  let quoted = false
+  let fieldStart = true
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i]!
+    if (quoted) {
+      if (char !== "\"") continue
+      if (text[i + 1] === "\"") i++
+      else quoted = false
+    } else if (char === "\"" && fieldStart) {
+      quoted = true
+      fieldStart = false
+    } else if (char === "\n" || char === "\r") {
+      const length = char === "\r" && text[i + 1] === "\n" ? 2 : 1
+      const end = text.slice(i, i + length)
+      const own = end === newline || (newline === "\n" && (length === 2 || i + 1 === text.length))
+      if (!own) return i
+      i += length - 1
+      fieldStart = true
+    } else {
+      fieldStart = char === delimiter
+    }
+  }
+  return -1
+}
+
 /** @internal */
 export class CsvParser {
   /** The column names, as soon as the first line has ended. */
@@ -104,7 +141,7 @@ export class CsvParser {
   private text = ""
   private started = false
   private threshold: number
-  private newline: "\n" | "\r\n" | "\r" | null = null
+  private newline: LineEnd | null = null
   private rows = 0
 
   constructor(options: CsvParserOptions) {
@@ -211,11 +248,19 @@ export class CsvParser {
       found ??= findEnds()
       return text.slice(i === 0 ? 0 : found[i - 1], found[i])
     }
+    const stray = this.newline === null ? -1 : strayLineEnd(text, this.delimiter, this.newline)
+    const isStray = (i: number): boolean => stray >= 0 && (found ??= findEnds())[i]! > stray
     for (let i = 0; i < data.length; i++) {
       const cells = data[i]!
       if (misquoted.has(i)) {
         throw this.fault(
           "a quoted field is not closed, or text follows its closing quote; write a quote inside a field twice"
+        )
+      }
+      if (isStray(i)) {
+        throw this.fault(
+          "a line ends otherwise than the first line of the file does; give all lines the same end, and quote fields that " +
+            "contain line ends"
         )
       }
       // In a file of bare line feeds, a row that ends with both characters has a stray carriage return, unless quoted.
