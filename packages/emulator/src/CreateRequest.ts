@@ -59,6 +59,15 @@ export const readTags = (findings: Findings, value: unknown, required = false): 
     }
   })
 
+/**
+ * Leaves one tag of each key: the last.
+ *
+ * @since 0.1.0
+ * @category parsing
+ */
+export const lastOfEachKey = (tags: ReadonlyArray<Tag>): ReadonlyArray<Tag> =>
+  [...new Map(tags.map((tag) => [tag.key, tag])).values()]
+
 const readVpc = (findings: Findings, value: unknown): CreateRequest["vpcConfig"] => {
   const vpc = findings.structure("vpcConfig", value)
   if (vpc === undefined) return null
@@ -99,6 +108,6 @@ export const read = (findings: Findings, body: JsonObject): CreateRequest => {
     outputBucketOwner: findings.text(`${outputPath}.s3BucketOwner`, output?.["s3BucketOwner"], accountId) ?? null,
     vpcConfig: readVpc(findings, body["vpcConfig"]),
     timeoutDurationInHours: findings.integer("timeoutDurationInHours", body["timeoutDurationInHours"], 24, 168) ?? 24,
-    tags: readTags(findings, body["tags"])
+    tags: lastOfEachKey(readTags(findings, body["tags"]))
   }
 }

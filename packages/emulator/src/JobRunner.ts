@@ -133,6 +133,7 @@ export const scan: (storage: Storage, job: RunnableJob, limits: Limits) => Effec
         }))
       const rest = lines.rest()
       if (rest !== null) check(rest)
+      if (!lines.isUtf8()) return invalid(`${inputFile(file)} is not UTF-8`)
       if (problem !== null) return invalid(problem)
       if (inFile > limits.maxFileRecords) {
         return invalid(
@@ -153,32 +154,36 @@ export const scan: (storage: Storage, job: RunnableJob, limits: Limits) => Effec
     return { valid: true, files, records }
   })
 
+const encoder = new TextEncoder()
 const shuffleRecords = 4096
-const shuffleCharacters = 32 << 20
-const writeCharacters = 1 << 18
+const shuffleBytes = 32 << 20
+const writeBytes = 1 << 18
 
 /** Lets lines out in random order: a line waits until the buffer is full, then a random one leaves. */
 const shuffler = (chance: Chance.Chance) => {
-  const waiting: Array<string> = []
+  // As bytes: a string would keep the whole chunk in memory that it was cut from.
+  const waiting: Array<Uint8Array> = []
   let size = 0
   const leave = () => {
     const at = chance.below(waiting.length)
-    const line = waiting[at] ?? ""
+    const line = waiting[at] ?? new Uint8Array(0)
     const last = waiting.pop()
     if (last !== undefined && at < waiting.length) waiting[at] = last
-    size -= line.length
+    size -= line.byteLength
     return line
   }
   return {
-    add: (line: string, out: Array<string>) => {
-      waiting.push(line)
-      size += line.length
-      while (waiting.length > shuffleRecords || (size > shuffleCharacters && waiting.length > 1)) out.push(leave())
+    add: (line: string, out: Array<Uint8Array>) => {
+      const bytes = encoder.encode(`${line}\n`)
+      waiting.push(bytes)
+      size += bytes.byteLength
+      while (waiting.length > shuffleRecords || (size > shuffleBytes && waiting.length > 1)) out.push(leave())
     },
-    drain: (): string | null => {
-      let text = ""
-      while (waiting.length > 0 && text.length < writeCharacters) text += `${leave()}\n`
-      return text === "" ? null : text
+    drain: (): Uint8Array | null => {
+      const out: Array<Uint8Array> = []
+      const before = size
+      while (waiting.length > 0 && before - size < writeBytes) out.push(leave())
+      return out.length === 0 ? null : Buffer.concat(out)
     }
   }
 }
@@ -196,7 +201,6 @@ const tokenCount = (modelOutput: unknown, names: ReadonlyArray<string>): number 
 }
 
 const outputOf = (outputUri: string, jobId: string) => `${outputUri.replace(/\/$/, "")}/${jobId}/`
-const encoder = new TextEncoder()
 const brokenResponder = {
   error: { errorCode: 500, errorMessage: "The model could not process the request. Try again." }
 }
@@ -341,7 +345,8 @@ export const write: (
         const result = results[next++]
         if (isRecordError(result)) {
           counts.error++
-          ending = JSON.stringify({ error: { expired: false, ...result.error } })
+          const { errorCode, errorMessage, ...rest } = result.error
+          ending = JSON.stringify({ error: { errorCode, errorMessage, expired: false, ...rest } })
         } else {
           counts.success++
           counts.inputTokens += tokenCount(result, inputTokenNames)
@@ -366,12 +371,12 @@ export const write: (
       const lines = splitter()
       const shuffle = shuffler(chance)
       const take = Effect.fnUntraced(function*(complete: ReadonlyArray<string>) {
-        const out: Array<string> = []
+        const out: Array<Uint8Array> = []
         yield* answers(complete, (line) => shuffle.add(line, out))
-        return out.length === 0 ? new Uint8Array(0) : encoder.encode(`${out.join("\n")}\n`)
+        return Buffer.concat(out)
       })
       const drained = function*() {
-        for (let text = shuffle.drain(); text !== null; text = shuffle.drain()) yield encoder.encode(text)
+        for (let bytes = shuffle.drain(); bytes !== null; bytes = shuffle.drain()) yield bytes
       }
       return storage.read(file.uri).pipe(
         Stream.mapEffect((chunk) => take(lines.push(chunk))),

@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 
+import { isUtf8 } from "node:buffer"
+
 /**
  * Takes chunks of bytes and gives the lines that are complete.
  *
@@ -15,6 +17,8 @@ export interface Splitter {
   readonly push: (bytes: Uint8Array) => Array<string>
   /** Returns what follows the last line feed, or null if nothing does. */
   readonly rest: () => string | null
+  /** Whether the lines so far were UTF-8; bytes that are not come out as U+FFFD. */
+  readonly isUtf8: () => boolean
 }
 
 /**
@@ -25,7 +29,13 @@ export interface Splitter {
  */
 export const splitter = (): Splitter => {
   let pending: Array<Uint8Array> = []
+  let isValid = true
+  const decode = (bytes: Buffer) => {
+    isValid &&= isUtf8(bytes)
+    return bytes.toString("utf8")
+  }
   return {
+    isUtf8: () => isValid,
     push: (bytes) => {
       const end = bytes.lastIndexOf(0x0a)
       if (end < 0) {
@@ -33,12 +43,12 @@ export const splitter = (): Splitter => {
         return []
       }
       pending.push(bytes.subarray(0, end))
-      const lines = Buffer.concat(pending).toString("utf8").split("\n")
+      const lines = decode(Buffer.concat(pending)).split("\n")
       pending = end + 1 < bytes.length ? [bytes.subarray(end + 1)] : []
       return lines
     },
     rest: () => {
-      const text = Buffer.concat(pending).toString("utf8")
+      const text = decode(Buffer.concat(pending))
       pending = []
       return text === "" ? null : text
     }

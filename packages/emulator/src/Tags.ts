@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import { readTags, type Tag } from "./CreateRequest.ts"
+import { lastOfEachKey, readTags, type Tag } from "./CreateRequest.ts"
 import type { JobRecord } from "./JobRecord.ts"
 import { isObject, type JsonObject } from "./Json.ts"
 import { ServiceException } from "./ServiceException.ts"
@@ -41,15 +41,20 @@ export const make = (
     const arn = findings.text("resourceARN", given["resourceARN"], { min: 20, max: 1011 }, true) ?? ""
     const parsed = parse(findings, given)
     if (findings.problem !== null) return yield* new ServiceException(findings.problem)
+    if (!constraints.jobIdentifier.pattern.test(arn)) {
+      // Nothing but jobs can have tags here.
+      const message = `Could not find the resource: ${arn}`
+      return yield* new ServiceException({ name: "ResourceNotFoundException", message })
+    }
     return { job: yield* find(arn), parsed }
   })
   return {
     tag: Effect.fnUntraced(function*(body: unknown) {
       const { job, parsed } = yield* read(body, (findings, given) => readTags(findings, given["tags"], true))
-      const merged = new Map([...job.tags, ...parsed].map((tag) => [tag.key, tag]))
-      const problem = tooMany([...merged.values()], job.arn)
+      const merged = lastOfEachKey([...job.tags, ...parsed])
+      const problem = tooMany(merged, job.arn)
       if (problem !== null) return yield* problem
-      change(job, [...merged.values()])
+      change(job, merged)
       return {}
     }),
     untag: Effect.fnUntraced(function*(body: unknown) {

@@ -71,6 +71,9 @@ const main = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: NodeJ
   if (values.help) return process.stdout.write(usage)
   const region = values.region ?? env["AWS_REGION"] ?? Emulator.defaultRegion
   const endpoint = values["s3-endpoint"] ?? (values.directory === undefined ? env["AWS_ENDPOINT_URL_S3"] : undefined)
+  if (endpoint !== undefined && !/^https?:$/.test(URL.parse(endpoint)?.protocol ?? "")) {
+    throw new RangeError(`the S3 endpoint (--s3-endpoint, or AWS_ENDPOINT_URL_S3) must be a URL, not ${endpoint}`)
+  }
   const directory = values.directory ?? "./.bedrock-batch"
   const credentials = env["AWS_ACCESS_KEY_ID"] === undefined && env["AWS_PROFILE"] === undefined
     ? { credentials: { accessKeyId: "local", secretAccessKey: "local" } }

@@ -181,6 +181,15 @@ it.effect("echoes bodies as they were sent: digits, order and doubles of members
     assert.isTrue(written.trimEnd().split("\n").every((line) => JSON.parse(line).error.errorCode === 400))
   }))
 
+it.effect("fails a job whose input is not UTF-8", () =>
+  Effect.gen(function*() {
+    const { after, storage } = yield* emulate()
+    const wrong = Buffer.from(`${lines(100)}{"recordId":"\u00ff","modelInput":{}}`, "latin1")
+    yield* storage.write("s3://bucket/in/a.jsonl", Stream.make(wrong))
+    const job = yield* after("1 hour")
+    assert.strictEqual(job.message, "The input file s3://bucket/in/a.jsonl is not UTF-8")
+  }))
+
 it.effect("takes no line of other blanks than those of JSON for an empty one", () =>
   Effect.gen(function*() {
     const { after, storage } = yield* emulate()

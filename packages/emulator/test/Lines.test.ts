@@ -33,6 +33,16 @@ it.prop(
   }
 )
 
+it("tells bytes that are not UTF-8, also where chunks cut a character", () => {
+  const valid = splitter()
+  for (const byte of new TextEncoder().encode("é🙂\u2028\n\ufffd")) valid.push(Uint8Array.of(byte))
+  assert.strictEqual(valid.rest(), "\ufffd")
+  assert.isTrue(valid.isUtf8())
+  const cut = splitter()
+  cut.push(Uint8Array.of(0x61, 0xe2, 0x0a, 0x61))
+  assert.isFalse(cut.isUtf8())
+})
+
 it("keeps carriage returns, and gives nothing for nothing", () => {
   assert.deepStrictEqual(linesOf(new TextEncoder().encode("a\r\nb"), [1]), ["a\r", "b"])
   assert.deepStrictEqual(linesOf(new Uint8Array(0), []), [])

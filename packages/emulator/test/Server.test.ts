@@ -212,6 +212,11 @@ it.live("tags jobs", () =>
     yield* Effect.promise(() => client.send(new UntagResourceCommand({ resourceARN, tagKeys: ["stage"] })))
     const { tags } = yield* Effect.promise(() => client.send(new ListTagsForResourceCommand({ resourceARN })))
     assert.deepStrictEqual(tags, [{ key: "team", value: "b" }])
+    const twice = yield* create(client, { tags: [{ key: "a", value: "1" }, { key: "a", value: "2" }] })
+    const list = (arn: string | undefined) => client.send(new ListTagsForResourceCommand({ resourceARN: arn }))
+    assert.deepStrictEqual((yield* Effect.promise(() => list(twice.jobArn))).tags, [{ key: "a", value: "2" }])
+    const other = "arn:aws:bedrock:us-east-1:123456789012:custom-model/a.b/abcdefghijkl"
+    assert.instanceOf(yield* failure(() => list(other)), ResourceNotFoundException)
   }))
 
 it.live("loses an answer after the job was made, so that only the token prevents a second one", () =>
@@ -418,6 +423,7 @@ it.live("starts from the command line and ends on a signal", () =>
         ["--port", "1.5", "--port must be a whole number, not 1.5"],
         ["--min-records", "2.5", "--min-records must be a whole number, not 2.5"],
         ["--account-id", "12", "--account-id must be twelve digits, not 12"],
+        ["--s3-endpoint", "a", "the S3 endpoint (--s3-endpoint, or AWS_ENDPOINT_URL_S3) must be a URL, not a"],
         ["--region", "US East", "the Region (--region, or AWS_REGION) must be a name such as us-east-1, not US East"]
       ] as const
     ) {
