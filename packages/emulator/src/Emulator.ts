@@ -208,8 +208,18 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
 
     const accept = (request: CreateRequest.CreateRequest, at: number, exclusive: boolean): JobRecord => {
       let id = chance.id(12)
-      while (register.byId.has(id)) id = chance.id(12)
-      register.add({ type: "created", id, request, at, seed: `${seed}/${id}`, exclusive, faults: faults.forJob() })
+      while (register.isTaken(id)) id = chance.id(12)
+      register.add({
+        type: "created",
+        id,
+        region,
+        accountId,
+        request,
+        at,
+        seed: `${seed}/${id}`,
+        exclusive,
+        faults: faults.forJob()
+      })
       const job = register.byId.get(id) ?? register.byToken.get(request.clientRequestToken ?? "")
       if (job === undefined) throw new Error("the journal does not hold the job that was added to it")
       return job

@@ -12,6 +12,7 @@ import { type JobFaults, picker } from "./Faults.ts"
 import { isObject, member, memberText, parse } from "./Json.ts"
 import { splitter } from "./Lines.ts"
 import { isRecordError, type RecordRequest, type Responder } from "./Responder.ts"
+import { shuffler } from "./Shuffle.ts"
 import type { Storage, StorageError } from "./Storage.ts"
 
 /**
@@ -155,39 +156,6 @@ export const scan: (storage: Storage, job: RunnableJob, limits: Limits) => Effec
   })
 
 const encoder = new TextEncoder()
-const shuffleRecords = 4096
-const shuffleBytes = 32 << 20
-const writeBytes = 1 << 18
-
-/** Lets lines out in random order: a line waits until the buffer is full, then a random one leaves. */
-const shuffler = (chance: Chance.Chance) => {
-  // As bytes: a string would keep the whole chunk in memory that it was cut from.
-  const waiting: Array<Uint8Array> = []
-  let size = 0
-  const leave = () => {
-    const at = chance.below(waiting.length)
-    const line = waiting[at] ?? new Uint8Array(0)
-    const last = waiting.pop()
-    if (last !== undefined && at < waiting.length) waiting[at] = last
-    size -= line.byteLength
-    return line
-  }
-  return {
-    add: (line: string, out: Array<Uint8Array>) => {
-      const bytes = encoder.encode(`${line}\n`)
-      waiting.push(bytes)
-      size += bytes.byteLength
-      while (waiting.length > shuffleRecords || (size > shuffleBytes && waiting.length > 1)) out.push(leave())
-    },
-    drain: (): Uint8Array | null => {
-      const out: Array<Uint8Array> = []
-      const before = size
-      while (waiting.length > 0 && before - size < writeBytes) out.push(leave())
-      return out.length === 0 ? null : Buffer.concat(out)
-    }
-  }
-}
-
 const inputTokenNames = ["inputTokens", "input_tokens", "prompt_tokens", "prompt_token_count", "inputTextTokenCount"]
 const outputTokenNames = ["outputTokens", "output_tokens", "completion_tokens", "generation_token_count"]
 

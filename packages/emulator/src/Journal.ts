@@ -46,6 +46,8 @@ export const Entry = Schema.Union([
   Schema.Struct({
     type: Schema.Literal("created"),
     id: Schema.String,
+    region: Schema.String,
+    accountId: Schema.String,
     request: Request,
     at: Schema.Finite,
     seed: Schema.String,

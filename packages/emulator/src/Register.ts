@@ -43,6 +43,8 @@ export interface Register {
   /** In the order of their creation. */
   readonly jobs: ReadonlyArray<JobRecord>
   readonly byId: ReadonlyMap<string, JobRecord>
+  /** Whether there is a job of an id, in whatever Region and account. */
+  readonly isTaken: (id: string) => boolean
   /** The job that a client request token made last. */
   readonly byToken: ReadonlyMap<string, JobRecord>
   /** Takes in what was added to the journal, by whomever. */
@@ -81,10 +83,16 @@ export const make = (options: RegisterOptions): Register => {
   const jobs: Array<JobRecord> = []
   const byId = new Map<string, JobRecord>()
   const byToken = new Map<string, JobRecord>()
+  // Jobs of another Region or account, whose emulators share the journal.
+  const elsewhere = new Set<string>()
 
   const created = (entry: Extract<Entry, { readonly type: "created" }>, isNews: boolean) => {
     const { at, id, request } = entry
     const token = request.clientRequestToken
+    if (entry.region !== options.region || entry.accountId !== options.accountId) {
+      elsewhere.add(id)
+      return
+    }
     if (byId.has(id) || (entry.exclusive && token !== null && byToken.has(token))) return
     const timed = { id, name: request.jobName, modelId: request.modelId, records: 0 }
     const job: JobRecord = {
@@ -148,6 +156,7 @@ export const make = (options: RegisterOptions): Register => {
   return {
     jobs,
     byId,
+    isTaken: (id) => byId.has(id) || elsewhere.has(id),
     byToken,
     sync,
     add: (entry) => {

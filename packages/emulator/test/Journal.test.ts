@@ -91,6 +91,33 @@ it.effect("shows two processes one set of jobs, and lets one token make one job"
       Effect.map(later.list({}), (page) => assert.strictEqual(page.invocationJobSummaries[0]?.status, "Stopped")))
   }))
 
+it.effect("keeps the jobs of Regions and accounts apart", () =>
+  Effect.gen(function*() {
+    const directory = yield* prepared
+    const body = request({ clientRequestToken: "t" })
+    const east = yield* life(directory, (one) => one.create(body), { seed: "s" })
+    const own = { seed: "s", region: "eu-west-1", limits: { maxOpenJobs: 1 } }
+    yield* life(directory, (west) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual((yield* west.list({})).invocationJobSummaries, [])
+        assert.strictEqual((yield* Effect.flip(west.get(east.jobArn))).name, "ResourceNotFoundException")
+        assert.strictEqual((yield* Effect.flip(west.get(east.jobArn.slice(-12)))).name, "ResourceNotFoundException")
+        const { jobArn } = yield* west.create(body)
+        assert.match(jobArn, /^arn:aws:bedrock:eu-west-1:123456789012:/)
+        assert.notStrictEqual(jobArn.slice(-12), east.jobArn.slice(-12))
+      }), own)
+    yield* life(directory, (other) =>
+      Effect.gen(function*() {
+        assert.deepStrictEqual((yield* other.list({})).invocationJobSummaries, [])
+      }), { accountId: "999999999999" })
+    yield* TestClock.adjust("1 hour")
+    yield* life(directory, (one) =>
+      Effect.gen(function*() {
+        assert.strictEqual((yield* one.get(east.jobArn)).status, "Completed")
+        assert.strictEqual((yield* one.stats).jobsCreated, 1)
+      }))
+  }))
+
 it("makes an entry void whose token was taken by an entry before it", () => {
   // Both processes saw no such token, then both wrote: the first line counts.
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "journal-"))
@@ -124,7 +151,17 @@ it("makes an entry void whose token was taken by an entry before it", () => {
       tags: []
     } as const
     for (const id of ["aaaaaaaaaaaa", "bbbbbbbbbbbb"]) {
-      journal.append({ type: "created", id, request: base, at: 0, seed: "s", exclusive: true, faults })
+      journal.append({
+        type: "created",
+        id,
+        region: "us-east-1",
+        accountId: "123456789012",
+        request: base,
+        at: 0,
+        seed: "s",
+        exclusive: true,
+        faults
+      })
     }
     const arns = Effect.runSync(Effect.scoped(Effect.gen(function*() {
       const emulator = yield* Emulator.make(
