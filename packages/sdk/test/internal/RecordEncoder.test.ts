@@ -1,7 +1,10 @@
+import { anthropicMessages } from "@bedrock-batch/processors/AnthropicMessages"
+import { converse } from "@bedrock-batch/processors/Converse"
+import { forId } from "@bedrock-batch/processors/Families"
 import type { Processor } from "@bedrock-batch/processors/Processor"
 import * as Prompt from "@bedrock-batch/processors/Prompt"
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Result, Schema } from "effect"
+import { Arbitrary, Option, Result, Schema } from "effect"
 import { type Asking, RecordEncoder, type Segment } from "../../src/internal/RecordEncoder.ts"
 
 /** A processor that passes on what it is asked. */
@@ -125,4 +128,36 @@ describe("RecordEncoder", () => {
       }))
     )
   }, { arbitrary: { runs: 100, size: 15 } })
+
+  /** Turns as a prompt function gives them: as many as there are, each in a role of its own. */
+  const conversation: Asking = {
+    type: "chat",
+    render: ([texts], row) => {
+      const [all, shape] = [String(texts![row]).split("|"), row % 3]
+      const roles = shape === 0 ? ["system", "user"] as const : shape === 1 ? ["user"] as const : ["user", "assistant", "user"] as const
+      return roles.map((role, i) => ({ role, content: all[i] ?? "" }))
+    }
+  }
+  const families = {
+    converse,
+    anthropicMessages,
+    titanTextEmbeddings: Option.getOrThrow(Option.fromNullishOr(forId("titan-text-embeddings/1")))
+  }
+  const cells = Arbitrary.array(
+    Arbitrary.array(Arbitrary.schema(Schema.String), { maxLength: 3 }).pipe(Arbitrary.map((texts) => texts.join("|"))),
+    { maxLength: 12 }
+  )
+  for (const [name, family] of Object.entries(families)) {
+    it.prop(`writes of ${name} what the family writes of each request by itself`, [cells], ([column]) => {
+      const how: Asking = family.accepts === "chat" ? conversation : { type: "embed", column: 0 }
+      const parameters = family.accepts === "chat" ? { more: { note: "text 0 of this request" } } : { dimensions: 256 }
+      const alone: Processor<object> = { ...family }
+      const lines = [family, alone].map((processor) =>
+        linesOf(Result.getOrThrow(
+          new RecordEncoder(how, processor, parameters).encode({ length: column.length, columns: [column] }, 0)
+        ))
+      )
+      assert.deepStrictEqual(lines[0], lines[1])
+    }, { arbitrary: { runs: 200, size: 15 } })
+  }
 })
