@@ -107,11 +107,9 @@ export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scop
       job.input = scan
       enter(job, "Scheduled", at)
       const begins = at + Timing.millis(timing, "queued", timed(job))
-      job.step = job.faults.end === "expired"
-        ? { at: begins, to: "Expired" }
-        : begins >= job.expiresAt
-        ? { at: job.expiresAt, to: "Expired" }
-        : { at: begins, to: "InProgress" }
+      job.step = begins >= job.expiresAt
+        ? { at: Math.max(at, job.expiresAt), to: "Expired" }
+        : { at: begins, to: job.faults.end === "expired" ? "Expired" : "InProgress" }
     })
 
     const begun = (job: JobRecord, at: number) => {

@@ -100,3 +100,25 @@ export const read = (json: unknown): Result.Result<FaultOptions, InvalidFaults> 
   }
   return Result.succeed(options)
 }
+
+const millis = (duration: Duration.Input | undefined) =>
+  duration === undefined ? undefined : Duration.toMillis(duration)
+const delay = (fault: Delay | undefined) => fault === undefined ? undefined : { ...fault, by: millis(fault.by) }
+
+/**
+ * Writes fault options as JSON that `read` takes; durations are milliseconds.
+ *
+ * @since 0.1.0
+ * @category converting
+ */
+export const write = (options: FaultOptions): unknown => ({
+  ...options,
+  slowCreate: delay(options.slowCreate),
+  slowAnswer: delay(options.slowAnswer),
+  delayEvents: delay(options.delayEvents),
+  counterLag: millis(options.counterLag),
+  listLag: millis(options.listLag),
+  token: typeof options.token === "object"
+    ? { forgottenAfter: millis(options.token.forgottenAfter) }
+    : options.token
+})

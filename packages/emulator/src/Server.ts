@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { randomUUID } from "node:crypto"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import * as Chance from "./Chance.ts"
 import * as Emulator from "./Emulator.ts"
@@ -165,7 +166,7 @@ const handleAdmin = (
           Effect.sync(() => {
             if (replace) faults.clear()
             faults.set(options)
-            return faults.current
+            return FaultsJson.write(faults.current)
           })
       }))
   switch (`${request.method} ${path}`) {
@@ -175,12 +176,12 @@ const handleAdmin = (
         accountId: emulator.accountId,
         now: new Date(now).toISOString(),
         stats,
-        faults: faults.current
+        faults: FaultsJson.write(faults.current)
       }))
     case "GET /emulator/stats":
       return emulator.stats
     case "GET /emulator/faults":
-      return Effect.sync(() => faults.current)
+      return Effect.sync(() => FaultsJson.write(faults.current))
     case "PUT /emulator/faults":
       return change(true)
     case "PATCH /emulator/faults":
@@ -188,7 +189,7 @@ const handleAdmin = (
     case "DELETE /emulator/faults":
       return Effect.sync(() => {
         faults.clear()
-        return faults.current
+        return FaultsJson.write(faults.current)
       })
     default:
       return null
@@ -266,9 +267,10 @@ export const serve: (options: Options) => Effect.Effect<Served, ListenError, Sco
     const wanted = options.port ?? 0
     const emulator = yield* Emulator.make(options)
     const run = Effect.runForkWith(yield* Effect.context<never>())
-    const requestIds = Chance.make(`${options.seed ?? ""}/requests`)
+    const requestIds = Chance.make(`${options.seed ?? randomUUID()}/requests`)
+    const hex = (length: number) => Array.from({ length }, () => requestIds.below(16).toString(16)).join("")
     const server = createServer((request, response) => {
-      response.setHeader("x-amzn-RequestId", [8, 4, 4, 4, 12].map((length) => requestIds.id(length)).join("-"))
+      response.setHeader("x-amzn-RequestId", [8, 4, 4, 4, 12].map(hex).join("-"))
       run(respond(emulator, request, response))
     })
     const port = yield* Effect.acquireRelease(

@@ -60,6 +60,14 @@ it.effect("expires a job that could not begin in time, and cuts one short that c
     const patient = yield* waiting.after("41 hours", { timeoutDurationInHours: 48 })
     assert.strictEqual(patient.status, "Completed")
 
+    const early = yield* emulate({ timing: { queued: "40 hours" }, faults: { expireJob: 1 } })
+    const punctual = yield* early.after("25 hours")
+    assert.deepInclude(punctual, { status: "Expired", lastModifiedTime: punctual.jobExpirationTime })
+    const late = yield* emulate({ timing: { validating: "30 hours" } })
+    const found = yield* late.after("31 hours")
+    assert.strictEqual(found.status, "Expired")
+    assert.strictEqual(found.lastModifiedTime, found.endTime)
+
     const slow = yield* emulate({ timing: { submitted: 0, validating: 0, queued: 0, running: "96 hours" } })
     const partial = yield* slow.after("25 hours")
     assert.deepInclude(partial, { status: "PartiallyCompleted", totalRecordCount: 200, processedRecordCount: 50 })

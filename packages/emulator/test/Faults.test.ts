@@ -47,6 +47,28 @@ describe("triggers", () => {
     ]
     for (const faults of wrong) assert.isUndefined(read(faults), JSON.stringify(faults))
   })
+
+  it("are written as JSON that can be read again", () => {
+    const durations = {
+      counterLag: "1 minute",
+      listLag: 5,
+      slowCreate: { by: "2 seconds", when: { next: 1 } },
+      delayEvents: { by: 7, when: 0.5 },
+      token: { forgottenAfter: "1 hour" },
+      failJob: { next: 2 },
+      unprocessed: "missing"
+    }
+    const options = Result.getOrThrow(FaultsJson.read(durations))
+    const written = JSON.parse(JSON.stringify(FaultsJson.write(options)))
+    assert.deepStrictEqual(written, {
+      ...durations,
+      counterLag: 60_000,
+      slowCreate: { by: 2000, when: { next: 1 } },
+      token: { forgottenAfter: 3_600_000 }
+    })
+    assert.deepStrictEqual(Result.getOrThrow(FaultsJson.read(written)), options)
+    assert.deepStrictEqual(JSON.parse(JSON.stringify(FaultsJson.write({ counterLag: 5n }))), { counterLag: 0.000005 })
+  })
 })
 
 describe("calls", () => {

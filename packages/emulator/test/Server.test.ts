@@ -119,7 +119,7 @@ it.live("answers the SDK with its exception classes", () =>
     const full = yield* send({ jobName: "job-3" })
     assert.instanceOf(full, ServiceQuotaExceededException)
     assert.strictEqual(full.$metadata.httpStatusCode, 400)
-    assert.match(full.$metadata.requestId ?? "", /^\w{8}-/)
+    assert.match(full.$metadata.requestId ?? "", /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
     // A replay needs no slot, and another model has slots of its own.
     yield* create(client, { clientRequestToken: "token-1" })
     yield* create(client, { modelId: "amazon.nova-pro-v1:0" })
