@@ -117,6 +117,8 @@ const internal = () =>
   refuse("InternalServerException", "The server encountered an error processing the request. Try again.")
 const largeJobBytes = 100_000_000_000
 
+const mostCustomModelJobs = 3
+
 const isLargeJobModel = (model: string) =>
   /^amazon\.nova-(?:lite-v1|pro-v1|2-multimodal-embeddings)/.test(model)
 
@@ -145,6 +147,7 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
     const limits = (baseModel: string): Limits => ({
       ...defaults,
       ...(isLargeJobModel(baseModel) ? { maxJobBytes: largeJobBytes } : {}),
+      ...(Model.isCustom(baseModel) ? { maxOpenJobs: mostCustomModelJobs } : {}),
       ...(typeof given === "function" ? given(baseModel) : given)
     })
     const takes = (modelId: string) =>

@@ -22,11 +22,13 @@ export type Family =
   | "openai"
   | "unknown"
 
+const customModel = "/custom-model"
 const profile = /^(?:us-gov|us|eu|apac|jp|au|ca|sa|me|af|il|global)\.(?=[a-z0-9-]+\.)/
 
 /**
  * Returns the base model of a model id, an inference profile id or an ARN: Region prefixes and ARN parts are taken off.
- * Application inference profiles do not tell their model: their own id is returned.
+ * Application inference profiles do not tell their model: their own id is returned. All custom models of one base are
+ * the base with `/custom-model` behind it, since they have a quota of their own.
  *
  * @since 0.1.0
  * @category converting
@@ -39,7 +41,7 @@ const profile = /^(?:us-gov|us|eu|apac|jp|au|ca|sa|me|af|il|global)\.(?=[a-z0-9-
  */
 export const base = (modelId: string): string => {
   const name = modelId.startsWith("arn:") ? modelId.slice(modelId.indexOf("/") + 1) : modelId
-  return name.replace(profile, "")
+  return name.replace(profile, "").replace(/\/[a-z0-9]{12}$/, customModel)
 }
 
 const partition = (region: string) =>
@@ -103,16 +105,28 @@ const refused = [
   /^amazon\.(?:titan-image-generator|nova-canvas|nova-reel|nova-sonic|nova-\d-sonic|rerank)/,
   /^anthropic\.claude-(?:v2|instant|opus-4-[78]|sonnet-5|fable)/,
   /^openai\.gpt-\d/,
-  /^moonshot(?:ai)?\.kimi-k3/
+  /^moonshot(?:ai)?\.kimi-k3/,
+  /^deepseek\.r1/
 ]
 
 /**
- * Whether batch inference takes a model: every id but the families that are known to be refused (autumn 2026).
+ * Whether a base model stands for its custom models.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isCustom = (baseModel: string): boolean => baseModel.endsWith(customModel)
+
+/**
+ * Whether batch inference takes a model: every id but the families that are known to be refused (autumn 2026),
+ * and custom models of Titan embeddings alone.
  *
  * @since 0.1.0
  * @category guards
  */
 export const isBatchCapable = (modelId: string): boolean => {
   const id = base(modelId)
-  return !refused.some((pattern) => pattern.test(id))
+  return isCustom(id)
+    ? /^amazon\.titan-embed-(?:image-v1|text-v2)/.test(id)
+    : !refused.some((pattern) => pattern.test(id))
 }

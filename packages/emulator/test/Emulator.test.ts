@@ -75,6 +75,21 @@ it.effect("expires a job that could not begin in time, and cuts one short that c
     assert.strictEqual(lines.filter((line) => line.error?.expired === true).length, 150)
   }))
 
+it.effect("takes three open jobs of the custom models of a base, beside a hundred of the base itself", () =>
+  Effect.gen(function*() {
+    const { emulator } = yield* emulate()
+    const model = "amazon.titan-embed-image-v1"
+    const custom = (id: string) => `arn:aws:bedrock:us-east-1:123456789012:custom-model/${model}:0/${id}`
+    for (const id of ["aaaaaaaaaaaa", "aaaaaaaaaaaa", "bbbbbbbbbbbb"]) {
+      yield* emulator.create(request({ modelId: custom(id) }))
+    }
+    const full = yield* Effect.flip(emulator.create(request({ modelId: custom("bbbbbbbbbbbb") })))
+    assert.strictEqual(full.name, "ServiceQuotaExceededException")
+    assert.match(full.message, /quota of: 3$/)
+    for (let index = 0; index < 100; index++) yield* emulator.create(request({ modelId: model }))
+    assert.match((yield* Effect.flip(emulator.create(request({ modelId: model })))).message, /quota of: 100$/)
+  }))
+
 it.effect("stops a job in every open state, and keeps what was run", () =>
   Effect.gen(function*() {
     const { emulator, output, after } = yield* emulate()

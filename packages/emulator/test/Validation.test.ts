@@ -171,7 +171,9 @@ it("knows base models, their ARNs and the ones that batch inference refuses", ()
     "cohere.embed-v4:0",
     "openai.gpt-5.6-sol",
     "amazon.titan-embed-text-v1",
-    "moonshotai.kimi-k3"
+    "moonshotai.kimi-k3",
+    "us.deepseek.r1-v1:0",
+    "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0/abcdefghijkl"
   ]
   for (const id of refused) assert.isFalse(Model.isBatchCapable(id), id)
   const taken = [
@@ -179,7 +181,8 @@ it("knows base models, their ARNs and the ones that batch inference refuses", ()
     "openai.gpt-oss-120b-1:0",
     "amazon.titan-embed-text-v2:0",
     "moonshotai.kimi-k2.5",
-    "abc123"
+    "abc123",
+    "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.titan-embed-image-v1:0/abcdefghijkl"
   ]
   for (const id of taken) assert.isTrue(Model.isBatchCapable(id), id)
 })
