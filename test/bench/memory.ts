@@ -1,9 +1,10 @@
 /**
  * Peak memory of `prepare` and of `collect` for 100,000 and for 1,000,000 rows: each step in a process of its own.
  *
- *     node test/bench/memory.ts [--rows 100000,1000000] [--json]
+ *     node test/bench/memory.ts [--rows 100000,1000000] [--runs 3] [--json]
  *
- * The rows are a CSV of texts of 200 characters; the jobs run on the emulator, in a process that is not measured.
+ * The rows are a CSV of texts of 200 characters; the jobs run on the emulator, in a process that is not measured. The
+ * figures are medians of several runs: how far V8 lets its heap grow before it collects differs from run to run.
  */
 import { Local } from "@bedrock-batch/emulator"
 import { type Aws, awaitAll, type BatchError, finish, prepare, Prompt, Run, Source, submit, Wait } from "@bedrock-batch/sdk"
@@ -18,6 +19,7 @@ import { parseArgs } from "node:util"
 const { values } = parseArgs({
   options: {
     rows: { type: "string", default: "100000,1000000" },
+    runs: { type: "string", default: "3" },
     json: { type: "boolean", default: false },
     step: { type: "string" },
     folder: { type: "string", default: "" }
@@ -59,15 +61,20 @@ const writeRows = async (path: string, count: number) => {
   await once(file, "close")
 }
 
+interface Measure {
+  readonly mb: number
+  readonly seconds: number
+}
+
 /** Runs one step in a process of its own; gives its peak memory in MB and its seconds. */
-const measure = (folder: string, step: string) => {
+const measure = (folder: string, step: string): Measure => {
   const child = spawnSync(process.execPath, [import.meta.filename, "--folder", folder, "--step", step], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"]
   })
   const line = child.stdout.trim().split("\n").at(-1)
   if (child.status !== 0 || line === undefined) throw new Error(`the step ${step} failed`)
-  const result: { readonly mb: number; readonly seconds: number } = JSON.parse(line)
+  const result: Measure = JSON.parse(line)
   return result
 }
 
@@ -82,22 +89,27 @@ if (values.step !== undefined) {
 } else {
   const results = []
   for (const rows of values.rows.split(",").map(Number)) {
-    const folder = mkdtempSync(join(tmpdir(), "bedrock-batch-memory-"))
-    try {
-      await writeRows(join(folder, "rows.csv"), rows)
-      const prepared = measure(folder, "prepare")
-      measure(folder, "jobs")
-      const collected = measure(folder, "collect")
-      results.push({
-        rows,
-        prepareMb: prepared.mb,
-        collectMb: collected.mb,
-        prepareRowsPerSecond: Math.round(rows / prepared.seconds),
-        collectRowsPerSecond: Math.round(rows / collected.seconds)
-      })
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
+    const runs: Array<{ readonly prepared: Measure; readonly collected: Measure }> = []
+    for (let i = 0; i < Number(values.runs); i++) {
+      const folder = mkdtempSync(join(tmpdir(), "bedrock-batch-memory-"))
+      try {
+        await writeRows(join(folder, "rows.csv"), rows)
+        const prepared = measure(folder, "prepare")
+        measure(folder, "jobs")
+        runs.push({ prepared, collected: measure(folder, "collect") })
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
     }
+    const median = (pick: (run: typeof runs[number]) => number) =>
+      runs.map(pick).sort((a, b) => a - b)[Math.floor(runs.length / 2)]!
+    results.push({
+      rows,
+      prepareMb: median((run) => run.prepared.mb),
+      collectMb: median((run) => run.collected.mb),
+      prepareRowsPerSecond: Math.round(rows / median((run) => run.prepared.seconds)),
+      collectRowsPerSecond: Math.round(rows / median((run) => run.collected.seconds))
+    })
   }
   const [first, last] = [results[0]!, results.at(-1)!]
   const ratios = {
