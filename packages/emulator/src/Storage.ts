@@ -114,7 +114,7 @@ export interface FolderOptions {
 
 /**
  * Keeps objects in a folder: `s3://bucket/key` is the file `<directory>/<bucket>/<key>`. A key that would leave the
- * folder is a failure.
+ * folder of its bucket is a failure.
  *
  * @since 0.1.0
  * @category constructors
@@ -124,8 +124,11 @@ export const folder = (directory: string, options: FolderOptions = {}): Storage 
   const rootOf = (bucket: string) => bucket === options.bucket ? root : path.join(root, bucket)
   const locate = (uri: string) => {
     const { bucket, key } = split(uri)
-    const file = path.resolve(rootOf(bucket), key)
-    if (file !== root && !file.startsWith(root + path.sep)) throw new Error("the key leaves the folder")
+    const bucketRoot = rootOf(bucket)
+    const file = path.resolve(bucketRoot, key)
+    if (file !== bucketRoot && !file.startsWith(bucketRoot + path.sep)) {
+      throw new Error("the key leaves the folder of its bucket")
+    }
     return { bucket, key, file }
   }
   const walk = async (bucketRoot: string, bucket: string, start: string, prefix: string) => {

@@ -50,3 +50,15 @@ it.effect("takes the journal for no object, where the folder itself is a bucket"
       assert.deepStrictEqual(found.map((one) => one.uri), prefix.endsWith(".") ? [] : ["s3://root/in/a.jsonl"])
     }
   }))
+
+it.effect("keeps buckets apart, whatever dots a key has", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    const storage = Storage.folder(directory)
+    yield* put(storage, "s3://other/in/a.jsonl", "{}")
+    for (const prefix of ["s3://bucket/../other/", "s3://bucket/in/../../other/in/a.jsonl", "s3://other/../"]) {
+      const error = yield* Effect.flip(storage.list(prefix))
+      assert.match(error.message, /^Cannot list s3:.*: the key leaves the folder of its bucket$/)
+    }
+    assert.deepStrictEqual(yield* storage.list("s3://oth"), [])
+  }))
