@@ -25,7 +25,7 @@ it("takes the job names that the service takes", () => {
 })
 
 it("decides in linear time where the service's own pattern backtracks exponentially", () => {
-  const started = performance.now()
+  // With the service's pattern this would not come to an end.
   for (const name of Object.keys(constraints)) {
     for (const part of ["-", "a-", "a", "/a", ".a", "a.", "0_"]) {
       for (const head of ["", "a", "s3://abc/", "arn:aws:bedrock:us-east-1:", "arn:aws:kms:", "arn:aws:iam::1:role/"]) {
@@ -40,7 +40,6 @@ it("decides in linear time where the service's own pattern backtracks exponentia
       }
     }
   }
-  assert.isBelow(performance.now() - started, 1500)
 })
 
 it("takes the client request tokens that the service takes", () => {
