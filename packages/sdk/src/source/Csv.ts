@@ -94,12 +94,19 @@ interface AnyCsvOptions extends CsvOptions {
   readonly columns?: Schema.Constraint | undefined
 }
 
+const isTextList = (value: unknown): boolean => Array.isArray(value) && value.every((text) => typeof text === "string")
+
 const checkOptions = Effect.fnUntraced(function*(options: AnyCsvOptions) {
+  if (typeof options !== "object" || options === null) return yield* invalidOption("csv", "options", "give an object")
+  if (options.nullValues !== undefined && !isTextList(options.nullValues)) {
+    return yield* invalidOption("csv", "nullValues", "give an array of texts, for example [\"\", \"NA\"]")
+  }
   const delimiter = options.delimiter ?? ","
-  if (delimiter.length !== 1 || "\"\r\n\ufeff".includes(delimiter)) {
+  if (typeof delimiter !== "string" || delimiter.length !== 1 || "\"\r\n\ufeff".includes(delimiter)) {
     return yield* invalidOption("csv", "delimiter", "give one character that is no quote and no line end")
   }
-  const fields = options.columns === undefined ? [] : fieldsOf(options.columns)
+  const { columns } = options
+  const fields = columns === undefined ? [] : Schema.isSchema(columns) ? fieldsOf(columns) : null
   if (fields === null) {
     return yield* invalidOption(
       "csv",

@@ -48,6 +48,9 @@ const decoded = (method: string, text: string): Effect.Effect<string, BatchError
   })
 
 const placeOf = (method: string, location: string | URL): Effect.Effect<Place, BatchError> => {
+  if (typeof location !== "string" && !(location instanceof URL)) {
+    return Effect.fail(invalidOption(method, "location", `the location is no text and no URL: ${forms}`))
+  }
   const text = typeof location === "string" ? location : location.href
   const scheme = /^([A-Za-z][A-Za-z0-9+.-]*):\/\//.exec(text)?.[1]?.toLowerCase()
   const rest = scheme === undefined ? text : text.slice(scheme.length + 3)

@@ -6,7 +6,7 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
-import type * as Schema from "effect/Schema"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
@@ -59,7 +59,7 @@ const attempt = <A>(read: () => A): Effect.Effect<A, BatchError> =>
 
 const declaredFields = (options: RowsOptions<object>): Effect.Effect<ReadonlyArray<Field> | null, BatchError> => {
   if (options.columns === undefined) return Effect.succeed(null)
-  const fields = fieldsOf(options.columns)
+  const fields = Schema.isSchema(options.columns) ? fieldsOf(options.columns) : null
   return fields === null
     ? Effect.fail(
       invalidOption(
@@ -238,7 +238,7 @@ const openMoving = Effect.fnUntraced(function*(next: Next, options: RowsOptions<
   const { version } = options
   const opened: OpenSource = {
     columns,
-    count: null,
+    count: held.ended && held.rows.length === 0 ? 0 : null,
     uri: null,
     identity: version === undefined ? null : `rows:${version}`,
     description: { type: "rows", version: version ?? null },
@@ -251,6 +251,8 @@ const open = <E, R>(
   rows: Iterable<unknown> | AsyncIterable<unknown> | Stream.Stream<unknown, E, R>,
   options: RowsOptions<object>
 ): Effect.Effect<OpenSource, BatchError, R | Scope.Scope> => {
+  const wrong = checkKinds(rows, options)
+  if (wrong !== null) return Effect.fail(wrong)
   if (Array.isArray(rows)) return openArray(rows, options)
   const next = Stream.isStream(rows)
     ? nextOfStream(rows)
@@ -258,6 +260,18 @@ const open = <E, R>(
     ? nextOfAsyncIterable(rows)
     : nextOfIterable(rows)
   return Effect.flatMap(next, (next) => openMoving(next, options))
+}
+
+/** What the compiler does not see in JavaScript, in a notebook, or behind a cast. */
+const checkKinds = (rows: unknown, options: unknown): BatchError | null => {
+  const taken = typeof rows === "object" && rows !== null &&
+    (Stream.isStream(rows) || Symbol.iterator in rows || Symbol.asyncIterator in rows)
+  if (!taken) return invalidOption("rows", "rows", "give an array, an iterable, an async iterable or a Stream of row objects")
+  if (typeof options !== "object" || options === null) return invalidOption("rows", "options", "give an object")
+  const version: unknown = "version" in options ? options.version : undefined
+  return version === undefined || typeof version === "string"
+    ? null
+    : invalidOption("rows", "version", "give a text that stands for the content of the rows")
 }
 
 /**

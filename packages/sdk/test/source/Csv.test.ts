@@ -303,6 +303,29 @@ describe("Source.csv", () => {
       })
     ))
 
+  it.effect("refuses locations and options of other kinds, as JavaScript may give them", () =>
+    inFolder((file) =>
+      Effect.gen(function*() {
+        const path = yield* file("a.csv", "a\nN\n")
+        const wrong = (location: unknown, options?: unknown) =>
+          Effect.map(
+            reasonOf(readAll(csv(location as string, options as undefined))),
+            (reason) => reason._tag === "InvalidOption" ? reason.path : reason._tag
+          )
+        for (const location of [undefined, null, 5, { href: path }]) {
+          assert.strictEqual(yield* wrong(location), "location")
+        }
+        assert.strictEqual(yield* wrong(path, null), "options")
+        assert.strictEqual(yield* wrong(path, { delimiter: 5 }), "delimiter")
+        for (const nullValues of ["NA", 5, [5], null]) {
+          assert.strictEqual(yield* wrong(path, { nullValues }), "nullValues")
+        }
+        for (const columns of [{}, { a: "string" }, "a", null]) {
+          assert.strictEqual(yield* wrong(path, { columns }), "columns")
+        }
+      })
+    ))
+
   it.effect("fails when the file changes while it is read", () =>
     inFolder((file) =>
       Effect.gen(function*() {

@@ -145,7 +145,7 @@ describe("Source.rows", () => {
     Effect.gen(function*() {
       for (const source of [rows([]), rows(new Set<object>()), rows(Stream.empty)]) {
         const opened = yield* open(source as Source<object>)
-        assert.deepStrictEqual([opened.columns, yield* rowsOf(opened)], [[], []])
+        assert.deepStrictEqual([opened.columns, opened.count, yield* rowsOf(opened)], [[], 0, []])
       }
     }))
 
@@ -189,6 +189,24 @@ describe("Source.rows", () => {
         const fault = yield* faultOf(rows([{ a: 1 }, row as object]))
         assert.deepStrictEqual(fault.slice(0, 3), ["malformed", 2, null])
         assert.deepStrictEqual((yield* faultOf(rows(new Set([{ a: 1 }, row as object])))).slice(0, 2), ["malformed", 2])
+      }
+    }))
+
+  it.effect("refuses what is no source of rows, and options of other kinds, as JavaScript may give them", () =>
+    Effect.gen(function*() {
+      const wrong = (given: unknown, options?: unknown) =>
+        Effect.map(
+          Effect.flip(open(rows(given as Array<object>, options as undefined))),
+          ({ reason }) => reason._tag === "InvalidOption" ? reason.path : reason._tag
+        )
+      for (const given of [undefined, null, 5, "abc", true, () => [], { a: 1 }, Promise.resolve([{ a: 1 }])]) {
+        assert.strictEqual(yield* wrong(given), "rows")
+      }
+      assert.strictEqual(yield* wrong([{ a: 1 }], null), "options")
+      assert.strictEqual(yield* wrong([{ a: 1 }], { version: 5 }), "version")
+      for (const columns of [{}, { a: "string" }, "a", null]) {
+        assert.strictEqual(yield* wrong([{ a: 1 }], { columns }), "columns")
+        assert.strictEqual(yield* wrong(new Set([{ a: 1 }]), { columns }), "columns")
       }
     }))
 
