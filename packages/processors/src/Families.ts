@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import { anthropicMessages } from "./AnthropicMessages.ts"
 import { converse } from "./Converse.ts"
 import { ranked } from "./internal/Nearest.ts"
-import { parse } from "./ModelId.ts"
+import { isModelId, parse } from "./ModelId.ts"
 import { known, rules } from "./Models.ts"
 import type { EmbeddingAnswer, Processor, TextAnswer } from "./Processor.ts"
 import { titanTextEmbeddings } from "./TitanTextEmbeddings.ts"
@@ -63,6 +63,7 @@ export const forModel = (model: string): Result.Result<BuiltIn, UnknownModel> =>
     return unknown("unresolved", `cannot tell how to ask the model ${model}: ${parsed.failure.message}`)
   }
   const id = parsed.success.baseModel
+  if (!isModelId(model)) return notTaken(model, id)
   switch (rules.find((rule) => rule.ids.test(id))?.support) {
     case "converse":
       return Result.succeed(converse)
@@ -75,6 +76,14 @@ export const forModel = (model: string): Result.Result<BuiltIn, UnknownModel> =>
     case undefined:
       return unknown("unknown", `the model ${model} is not known`, ranked(id, known).slice(0, 3))
   }
+}
+
+/** No processor helps where Bedrock does not take the name. */
+const notTaken = (model: string, id: string): Result.Result<never, UnknownModel> => {
+  const near = ranked(id, known).slice(0, 3)
+  const close = near.length === 0 ? "" : ` Known ids that are close: ${near.join(", ")}.`
+  const message = `${JSON.stringify(model)} is not a model id, inference profile id or ARN that Bedrock takes.${close}`
+  return Result.fail({ model, problem: "unknown", near, message })
 }
 
 const advice = "To use it all the same, pass a `processor` for it to `prepare`, for a text model for example " +

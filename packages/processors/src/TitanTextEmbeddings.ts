@@ -3,7 +3,7 @@
  *
  * @since 0.1.0
  */
-import { checkMore, checkRaw } from "./internal/Body.ts"
+import { checkMore, checkNames, checkRaw } from "./internal/Body.ts"
 import { array, count, given, member, string } from "./internal/Json.ts"
 import { EmbeddingAnswer, type Json, type ModelParameters, type Processor } from "./Processor.ts"
 
@@ -98,7 +98,7 @@ export const titanTextEmbeddings = (options: Options = {}): Processor<EmbeddingA
       if (request.type === "raw") return checkRaw(request.body, ["inputText"], ["modelId"])
       return request.type === "chat"
         ? "Titan Text Embeddings takes a text, no prompt: leave the prompt out and name the column to embed"
-        : checkParameters(options, request.parameters)
+        : checkNames(request.parameters) ?? checkParameters(options, request.parameters)
     },
     encode: (request) => {
       if (request.type === "raw") return request.body

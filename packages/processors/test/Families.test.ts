@@ -91,6 +91,19 @@ describe("forModel", () => {
     assert.deepInclude(failure("something.else-entirely-9"), { problem: "unknown", near: [] })
   })
 
+  it.each([
+    " us.anthropic.claude-haiku-4-5-20251001-v1:0",
+    "anthropic.claude-haiku-4-5-20251001-v1:0\n",
+    "us.anthropic.claude haiku",
+    "us.deepseek.v3.2",
+    " amazon.titan-embed-text-v2:0"
+  ])("%j is refused, for Bedrock takes no such name, with or without a processor", (model) => {
+    const reason = failure(model)
+    assert.strictEqual(reason.problem, "unknown")
+    assert.include(reason.message, "that Bedrock takes")
+    assert.notInclude(reason.message, "pass a `processor`")
+  })
+
   it("does not guess what an application inference profile or a custom model is", () => {
     const reason = failure(`${account}:application-inference-profile/a1b2c3d4e5f6`)
     assert.strictEqual(reason.problem, "unresolved")

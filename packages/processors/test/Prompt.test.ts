@@ -296,6 +296,7 @@ describe("fromColumns", () => {
   it.each([
     ["a string", "text"],
     ["nothing", undefined],
+    ["no turns", []],
     ["a turn without content", [{ role: "user" }]],
     ["an unknown role", [{ role: "tool", content: "a" }]],
     ["null for a turn", [null]]

@@ -3,8 +3,9 @@
  *
  * @internal
  */
-import type { Json } from "../Processor.ts"
+import type { Json, ModelParameters } from "../Processor.ts"
 import { isObject } from "./Json.ts"
+import { ranked } from "./Nearest.ts"
 
 /**
  * Checks the finished body of a raw request: an object with the members `required` and none of `refused`.
@@ -22,6 +23,34 @@ export const checkRaw = (
   const extra = refused.filter((key) => Object.hasOwn(body, key))
   if (extra.length === 0) return null
   return `the body of a record must not have ${extra.join(", ")}: Bedrock refuses such records`
+}
+
+const parameterNames: { readonly [K in keyof Required<ModelParameters>]: K } = {
+  maxTokens: "maxTokens",
+  temperature: "temperature",
+  topP: "topP",
+  stopSequences: "stopSequences",
+  dimensions: "dimensions",
+  normalize: "normalize",
+  more: "more"
+}
+
+/**
+ * Checks that there are no parameters but those that exist: one that is mistyped would not be sent.
+ *
+ * @internal
+ */
+export const checkNames = (parameters: ModelParameters): string | null => {
+  const given: unknown = parameters
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return "the parameters must be an object"
+  const names = Object.values(parameterNames)
+  for (const key of Object.keys(parameters)) {
+    if (Object.hasOwn(parameterNames, key)) continue
+    const near = ranked(key.replaceAll("_", ""), names)[0]
+    const close = near === undefined ? "" : ` (did you mean ${near}?)`
+    return `there is no parameter ${key}${close}: fields of the model's own go into more`
+  }
+  return null
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 import type { ModelParameters, ModelRequest, Reading, TextAnswer, Usage } from "../Processor.ts"
 import type { Turn } from "../Prompt.ts"
-import { checkMore } from "./Body.ts"
+import { checkMore, checkNames } from "./Body.ts"
 
 /** @internal */
 export const defaultMaxTokens = 1024
@@ -53,6 +53,10 @@ const checkParameters = (family: string, parameters: ModelParameters): string | 
   }
   if (!isShare(temperature)) return `temperature must be between 0 and 1, not ${temperature}`
   if (!isShare(topP)) return `topP must be between 0 and 1, not ${topP}`
+  const stops: unknown = stopSequences
+  if (stops !== undefined && !(Array.isArray(stops) && stops.every((text) => typeof text === "string"))) {
+    return "stopSequences must be an array of texts"
+  }
   if (stopSequences?.some((text) => text === "") === true) return "a stop sequence must not be empty"
   if (dimensions !== undefined) return `dimensions is a parameter of embedding models, ${family} has none`
   if (normalize !== undefined) return `normalize is a parameter of embedding models, ${family} has none`
@@ -74,7 +78,7 @@ export const checkChat = (
   const first = request.turns.find((turn) => turn.role !== "system")
   if (first === undefined) return "the prompt has no user turn"
   if (first.role !== "user") return "the first turn after the system text must be a user turn"
-  return checkParameters(family, request.parameters) ?? checkMore(request.parameters.more, own)
+  return checkNames(request.parameters) ?? checkParameters(family, request.parameters) ?? checkMore(request.parameters.more, own)
 }
 
 /**
