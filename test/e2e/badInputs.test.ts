@@ -101,7 +101,7 @@ describe("options that are wrong", () => {
       option("limits"),
       /at least 100 records and at most 50/
     ],
-    ["no concurrency", { concurrency: 0 }, option("concurrency"), /concurrency is 0, and must be at least 1/],
+    ["no concurrency", { concurrency: 0 }, option("concurrency"), /concurrency is 0, and must be a number of at least 1/],
     ["a parameter out of range", { parameters: { maxTokens: 0 } }, option("parameters"), /maxTokens/],
     ["a parameter of another family", { parameters: { dimensions: 256 } }, option("parameters"), /dimensions/],
     [
@@ -111,7 +111,7 @@ describe("options that are wrong", () => {
       /format "xml" is not known: give parquet, csv, jsonl/
     ],
     ["no memory to collect in", { memoryBudget: Number.NaN }, option("memoryBudget"), /memoryBudget is NaN/],
-    ["no model", { model: undefined }, option("model"), /model is missing/],
+    ["no model", { model: undefined }, option("model"), /model must be a text/],
     ["a text as the prompt", { prompt: "About {topic}" }, option("prompt"), /Prompt\.make/],
     ["no source", { source: undefined }, option("source"), /Source\.csv/],
     ["an array as the source", { source: rows }, option("source"), /Source\.rows/],
@@ -126,7 +126,12 @@ describe("options that are wrong", () => {
       { rename: { answer: "joke" } },
       option("rename.answer"),
       /the result adds no such column.*response/
-    ]
+    ],
+    ["a processor that is none", { processor: { id: "mine/1" } }, option("processor"), /processor is no processor: it needs/],
+    ["a column to embed that is no name", { embed: 5 }, option("embed"), /embed must be the name of a column/],
+    ["parameters that are none", { parameters: null }, option("parameters"), /parameters must be an object/],
+    ["a way of waiting that is none", { wait: {} }, option("wait"), /wait is no wait strategy/],
+    ["a concurrency that is no number", { concurrency: "2" }, option("concurrency"), /must be a number/]
   ]
   for (const one of cases) {
     it.live(one[0], () => Effect.flatMap(start(), (stack) => check(stack, one)))
@@ -153,6 +158,9 @@ describe("options that are wrong", () => {
     ["a role that is none", { roleArn: "batch-role" }, "roleArn", /"batch-role" is not the ARN of a role/],
     ["a tag that Bedrock does not take", { tags: { "a#b": "c" } }, "tags.a#b", /tag "a#b"/],
     ["an owner that is no account", { bucketOwner: "me" }, "bucketOwner", /"me" is not an account id/],
+    ["a KMS key that is none", { outputKmsKeyId: "x y z" }, "outputKmsKeyId", /"x y z" is no KMS key/],
+    ["credentials without a key", { credentials: {} }, "credentials.accessKeyId", /credentials.accessKeyId: Missing key/],
+    ["a prefix that is no text", { prefix: 5 }, "prefix", /prefix: Expected string/],
     ["a VPC without subnets", { vpc: { subnetIds: [], securityGroupIds: ["sg-1"] } }, "vpc.subnetIds", /1 to 16/]
   ]
   for (const [name, layer, path, words] of layers) {

@@ -7,6 +7,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
 import { BatchError, InvalidOption } from "./BatchError.ts"
 import { BatchJobs } from "./bedrock/BatchJobs.ts"
 import * as BedrockApi from "./bedrock/BedrockApi.ts"
@@ -60,6 +63,8 @@ export interface Options {
    * and the lag of that list together leaves only Bedrock's own token between a lost answer and a second job.
    */
   readonly settleAfter?: Duration.Input | undefined
+  /** How long to wait after Bedrock said "quota" before asking again; default 1 minute. */
+  readonly quotaPause?: Duration.Input | undefined
 }
 
 const invalid = (path: string, message: string) =>
@@ -70,6 +75,32 @@ const rolePattern = /^arn:aws(-[^:]+)?:iam::([0-9]{12})?:role\/.+$/
 
 /** With a run id and a job key behind it, a URI stays within the 1,024 characters that Bedrock takes. */
 const longestPrefix = 800
+
+/** Bedrock's pattern for a KMS key: an ARN of a key or alias, a key id, or an alias. */
+const kmsPattern = /^(arn:aws(-[^:]+)?:kms:[a-zA-Z0-9-]*:[0-9]{12}:)?((key\/)?[a-zA-Z0-9-]{36}|alias\/[a-zA-Z0-9/_-]+)$/
+
+/** What the compiler does not see in JavaScript. */
+const Kinds = Schema.Struct({
+  prefix: Schema.optional(Schema.String),
+  region: Schema.optional(Schema.String),
+  endpoints: Schema.optional(
+    Schema.Struct({ bedrock: Schema.optional(Schema.String), s3: Schema.optional(Schema.String) })
+  ),
+  credentials: Schema.optional(Schema.Struct({
+    accessKeyId: Schema.NonEmptyString,
+    secretAccessKey: Schema.NonEmptyString,
+    sessionToken: Schema.optional(Schema.String)
+  })),
+  tags: Schema.optional(Schema.Record(Schema.String, Schema.String)),
+  outputKmsKeyId: Schema.optional(Schema.String),
+  vpc: Schema.optional(
+    Schema.Struct({ subnetIds: Schema.Array(Schema.String), securityGroupIds: Schema.Array(Schema.String) })
+  ),
+  bucketOwner: Schema.optional(Schema.String)
+})
+
+const decodeKinds = Schema.decodeUnknownResult(Kinds)
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const tagPattern = /^[a-zA-Z0-9\s._:/=+@-]*$/
 
@@ -84,7 +115,13 @@ const check = (options: Options): BatchError | null => {
   if (options.roleArn.length > 2048 || !rolePattern.test(options.roleArn)) {
     return invalid("roleArn", `roleArn ${JSON.stringify(options.roleArn)} is not the ARN of a role (arn:aws:iam::<account>:role/<name>)`)
   }
-  const { endpoints, limits, prefix, region, settleAfter } = options
+  const kinds = decodeKinds(options)
+  if (Result.isFailure(kinds)) {
+    const [issue] = issuesOf(kinds.failure.issue).issues
+    const path = (issue?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".")
+    return invalid(path, `${path}: ${issue?.message ?? "not what is expected"}`)
+  }
+  const { endpoints, limits, prefix, quotaPause, region, settleAfter } = options
   if (prefix !== undefined && prefix.length > longestPrefix) {
     return invalid("prefix", `prefix has ${prefix.length} characters, and may have ${longestPrefix}: Bedrock takes URIs of 1,024`)
   }
@@ -94,18 +131,22 @@ const check = (options: Options): BatchError | null => {
   if (endpoints?.bedrock !== undefined && !/^https?:$/.test(URL.parse(endpoints.bedrock)?.protocol ?? "")) {
     return invalid("endpoints.bedrock", `${JSON.stringify(endpoints.bedrock)} is no URL; give one such as http://127.0.0.1:9000`)
   }
-  if (settleAfter !== undefined && Option.isNone(Duration.fromInput(settleAfter))) {
-    return invalid("settleAfter", "settleAfter is no duration; one is for example \"5 minutes\"")
+  for (const [name, value] of [["settleAfter", settleAfter], ["quotaPause", quotaPause]] as const) {
+    if (value !== undefined && Option.isNone(Duration.fromInput(value))) {
+      return invalid(name, `${name} is no duration; one is for example "5 minutes"`)
+    }
   }
   const limit = limitsProblem(limits ?? {})
   if (limit !== null) return new BatchError({ module: "Aws", method: "layer", reason: limit })
   const tags = Object.entries(options.tags ?? {})
   if (tags.length > 50) return invalid("tags", `there are ${tags.length} tags, and a job may have 50`)
   for (const [key, value] of tags) {
-    if (typeof value !== "string") return invalid(`tags.${key}`, `tag ${JSON.stringify(key)} has no value`)
     if (key.length < 1 || key.length > 128 || value.length > 256 || !tagPattern.test(key) || !tagPattern.test(value)) {
       return invalid(`tags.${key}`, `tag ${JSON.stringify(key)}: 1 to 128 characters, its value at most 256, of letters, digits, spaces and . _ : / = + @ -`)
     }
+  }
+  if (options.outputKmsKeyId !== undefined && (options.outputKmsKeyId.length > 2048 || !kmsPattern.test(options.outputKmsKeyId))) {
+    return invalid("outputKmsKeyId", `outputKmsKeyId ${JSON.stringify(options.outputKmsKeyId)} is no KMS key: give its ARN, its id or an alias`)
   }
   const { vpc } = options
   if (vpc !== undefined) {
@@ -168,7 +209,7 @@ export const layer = (options: Options): Layer.Layer<Services, BatchError> =>
       endpoint: options.endpoints?.s3
     })
     const capacity = Layer.unwrap(
-      BatchJobs.useSync(({ region }) => Capacity.layerFixed({ region, limits: options.limits }))
+      BatchJobs.useSync(({ region }) => Capacity.layerFixed({ region, limits: options.limits, quotaPause: options.quotaPause }))
     ).pipe(Layer.provide(jobs))
     const ledger = Ledger.layer({ settleAfter: options.settleAfter }).pipe(Layer.provide(store))
     return Layer.mergeAll(store, jobs, capacity, ledger)

@@ -21,8 +21,8 @@ import { Limits } from "./Limits.ts"
 export const Bounds = Schema.Struct({
   ...Limits.fields,
   /**
-   * Records that a job is cut at: a wish, kept within the quotas. A rest under the minimum joins the job before it, up to
-   * `maxRecords`.
+   * Records that a job is cut at: a wish, kept within the quotas. With a known number of rows the jobs are made equal; else
+   * a rest under the minimum joins the job before it, up to `maxRecords`.
    */
   maxRecordsPerJob: Schema.Natural,
   /** Jobs at most; rows beyond them are left out. Null for no limit. */

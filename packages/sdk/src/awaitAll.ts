@@ -8,8 +8,9 @@ import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { BatchError, InvalidOption } from "./BatchError.ts"
+import { BatchError } from "./BatchError.ts"
 import type { BatchJobs } from "./bedrock/BatchJobs.ts"
+import { awaitProblem } from "./internal/AwaitProblem.ts"
 import { concernsEveryJob } from "./internal/Refusals.ts"
 import { type EndedJob, isTerminal, type Job, type RefusedJob, type SubmittedJob } from "./Job.ts"
 import { type Entries, type Entry, Ledger } from "./Ledger.ts"
@@ -74,21 +75,15 @@ export const awaitAll = Effect.fn("awaitAll")(function*<SR, A extends SubmittedJ
   submissions: Iterable<Submission<SR>>,
   options?: AwaitOptions<A, WR, HR>
 ): Effect.fn.Return<ReadonlyArray<A | EndedJob | RefusedJob>, BatchError, SR | WR | HR | Capacity | Ledger> {
-  const concurrency = options?.concurrency ?? Infinity
-  if (!(concurrency >= 1)) {
-    return yield* new BatchError({
-      module: "awaitAll",
-      method: "awaitAll",
-      reason: new InvalidOption({ path: "concurrency", message: `concurrency is ${concurrency}, and must be at least 1` })
-    })
-  }
+  const wrong = awaitProblem(options)
+  if (wrong !== null) return yield* new BatchError({ module: "awaitAll", method: "awaitAll", reason: wrong })
   const all = [...submissions]
   const ledger = yield* Ledger
   const runs = new Map<string, Entries>()
   for (const { job } of all) {
     if (!runs.has(job.runId)) runs.set(job.runId, yield* ledger.entries(job.runId))
   }
-  const slots = Slots.make(concurrency)
+  const slots = Slots.make(options?.concurrency ?? Infinity)
   const entryOf = ({ job }: Submission<SR>) => runs.get(job.runId)?.jobs.get(job.key)
   // What is open already counts before anything new takes a slot.
   const openFirst = [...all.keys()].sort((a, b) => Number(mayBeOpen(entryOf(all[b]!))) - Number(mayBeOpen(entryOf(all[a]!))))

@@ -79,7 +79,8 @@ export interface PrepareOptions<Row extends object, SR, P, X extends object, N, 
   readonly maxJobs?: number | undefined
   /**
    * Records that a job is cut at; default 50,000. A wish: it is raised to the minimum and lowered to the quota where need
-   * be, and a rest under the minimum joins the job before it.
+   * be. Where the number of rows is known (an array), the jobs are made equal; else a rest under the minimum joins the job
+   * before it.
    */
   readonly maxRecordsPerJob?: number | undefined
   /** Hours until Bedrock gives a job up, 24 to 168; default 72. */

@@ -7,9 +7,10 @@ import type * as Prompt from "@bedrock-batch/processors/Prompt"
 import * as Effect from "effect/Effect"
 import { awaitAll, type AwaitOptions } from "./awaitAll.ts"
 import type { Services } from "./Aws.ts"
-import type { BatchError } from "./BatchError.ts"
+import { BatchError } from "./BatchError.ts"
 import type { BatchJobs } from "./bedrock/BatchJobs.ts"
 import { type Collected, collect, collectJob, type CollectOptions } from "./collect.ts"
+import { awaitProblem } from "./internal/AwaitProblem.ts"
 import { settingsOf } from "./internal/CollectSettings.ts"
 import type { EndedJob } from "./Job.ts"
 import type { ResultRow } from "./Outcome.ts"
@@ -66,8 +67,10 @@ export const run = Effect.fn("run")(function*<
 >(
   options: RunOptions<Row, SR, P, X, N, E, WR, HR>
 ): Effect.fn.Return<Collected<ResultRow<Row, AnswerOf<P, X>, N>>, BatchError, Services | SR | WR | HR> {
-  // What `collect` would fail with is found out before anything is paid for.
+  // What the later verbs would fail with is found out before anything is written or paid for.
   yield* settingsOf("run", options)
+  const wrong = awaitProblem(options)
+  if (wrong !== null) return yield* new BatchError({ module: "run", method: "run", reason: wrong })
   const prepared = yield* prepare<Row, SR, P, X, N, E>(options)
   const jobs = yield* awaitAll(prepared.jobs.map(submit), {
     concurrency: options.concurrency,

@@ -10,6 +10,7 @@ import type { ModelParameters, Processor } from "@bedrock-batch/processors/Proce
 import * as Prompt from "@bedrock-batch/processors/Prompt"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
 import { BatchError, InvalidColumns, InvalidOption, InvalidSource } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { Limits } from "../Limits.ts"
@@ -101,12 +102,33 @@ const checkKinds = (options: Options<unknown>): BatchError | null => {
     return invalid("source", "source is no source: give for example Source.csv(\"s3://bucket/key\") or Source.rows([...])")
   }
   if (typeof options.model !== "string" || options.model === "") {
-    return invalid("model", "model is missing: give a model id, an inference profile id or an ARN")
+    return invalid("model", "model must be a text: a model id, an inference profile id or an ARN")
   }
   if (options.prompt !== undefined && !has(options.prompt, "~@bedrock-batch/processors/Prompt")) {
     return invalid("prompt", "prompt is no prompt: give for example Prompt.make(\"... {column} ...\")")
   }
+  if (options.processor !== undefined && !isProcessor(options.processor)) {
+    return invalid("processor", "processor is no processor: it needs id, invocationType, accepts, columns, encode and decode")
+  }
+  if (options.embed !== undefined && typeof options.embed !== "string") {
+    return invalid("embed", "embed must be the name of a column")
+  }
+  for (const name of ["parameters", "rename"] as const) {
+    const value: unknown = options[name]
+    if (value !== undefined && (typeof value !== "object" || value === null || Array.isArray(value))) {
+      return invalid(name, `${name} must be an object`)
+    }
+  }
   return null
+}
+
+const isProcessor = (value: unknown): boolean => {
+  const members: ReadonlyMap<string, unknown> = new Map(typeof value === "object" && value !== null ? Object.entries(value) : [])
+  const is = (name: string, type: string) => typeof members.get(name) === type
+  return is("id", "string") && is("encode", "function") && is("decode", "function") &&
+    Schema.isSchema(members.get("columns")) &&
+    (members.get("invocationType") === "InvokeModel" || members.get("invocationType") === "Converse") &&
+    (members.get("accepts") === "chat" || members.get("accepts") === "embed" || members.get("accepts") === "raw")
 }
 
 /** The processor, and whether it and the prompt go together. */

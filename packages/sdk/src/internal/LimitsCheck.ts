@@ -8,6 +8,9 @@ import { defaults, type Limits } from "../Limits.ts"
 
 /** The first thing that is wrong with limits, or null. @internal */
 export const limitsProblem = (limits: Partial<Limits>): InvalidOption | null => {
+  if (typeof limits !== "object" || limits === null) {
+    return new InvalidOption({ path: "limits", message: "limits must be an object" })
+  }
   for (const [name, value] of Object.entries(limits)) {
     const path = `limits.${name}`
     if (!Object.hasOwn(defaults, name)) {

@@ -255,7 +255,7 @@ const decodeColumn = (type: ColumnType, data: Arrow.Data): ReadonlyArray<unknown
     }
     case "binary": {
       const [bytes, ends] = pieces()
-      return reading((i) => Uint8Array.prototype.slice.call(bytes, ends[i], ends[i + 1]))
+      return reading((i) => new Uint8Array(bytes.subarray(ends[i], ends[i + 1])))
     }
     case "integer": {
       const words = longs()
