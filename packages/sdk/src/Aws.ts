@@ -59,8 +59,8 @@ export interface Options {
   /** Quotas of the account that differ from `Limits.defaults`; `maxOpenJobs` bounds the open jobs per model. */
   readonly limits?: Partial<Limits.Limits> | undefined
   /**
-   * How long a create call without an answer waits before Bedrock's list decides; default 5 minutes. Less than 90 seconds
-   * and the lag of that list together leaves only Bedrock's own token between a lost answer and a second job.
+   * How long a create call without an answer waits before Bedrock's list decides; default 5 minutes. Less than 90
+   * seconds and the lag of that list together leaves only Bedrock's own token between a lost answer and a second job.
    */
   readonly settleAfter?: Duration.Input | undefined
   /** How long to wait after Bedrock said "quota" before asking again; default 1 minute. */
@@ -113,7 +113,10 @@ const check = (options: Options): BatchError | null => {
     return invalid("roleArn", "roleArn is missing: name the role that Bedrock assumes to read and write the bucket")
   }
   if (options.roleArn.length > 2048 || !rolePattern.test(options.roleArn)) {
-    return invalid("roleArn", `roleArn ${JSON.stringify(options.roleArn)} is not the ARN of a role (arn:aws:iam::<account>:role/<name>)`)
+    return invalid(
+      "roleArn",
+      `roleArn ${JSON.stringify(options.roleArn)} is not the ARN of a role (arn:aws:iam::<account>:role/<name>)`
+    )
   }
   const kinds = decodeKinds(options)
   if (Result.isFailure(kinds)) {
@@ -123,13 +126,19 @@ const check = (options: Options): BatchError | null => {
   }
   const { endpoints, limits, prefix, quotaPause, region, settleAfter } = options
   if (prefix !== undefined && prefix.length > longestPrefix) {
-    return invalid("prefix", `prefix has ${prefix.length} characters, and may have ${longestPrefix}: Bedrock takes URIs of 1,024`)
+    return invalid(
+      "prefix",
+      `prefix has ${prefix.length} characters, and may have ${longestPrefix}: Bedrock takes URIs of 1,024`
+    )
   }
   if (region !== undefined && !/^[a-z0-9-]{1,63}$/.test(region)) {
     return invalid("region", `region ${JSON.stringify(region)} is no Region; one is for example us-east-1`)
   }
   if (endpoints?.bedrock !== undefined && !/^https?:$/.test(URL.parse(endpoints.bedrock)?.protocol ?? "")) {
-    return invalid("endpoints.bedrock", `${JSON.stringify(endpoints.bedrock)} is no URL; give one such as http://127.0.0.1:9000`)
+    return invalid(
+      "endpoints.bedrock",
+      `${JSON.stringify(endpoints.bedrock)} is no URL; give one such as http://127.0.0.1:9000`
+    )
   }
   for (const [name, value] of [["settleAfter", settleAfter], ["quotaPause", quotaPause]] as const) {
     if (value !== undefined && Option.isNone(Duration.fromInput(value))) {
@@ -142,28 +151,42 @@ const check = (options: Options): BatchError | null => {
   if (tags.length > 50) return invalid("tags", `there are ${tags.length} tags, and a job may have 50`)
   for (const [key, value] of tags) {
     if (key.length < 1 || key.length > 128 || value.length > 256 || !tagPattern.test(key) || !tagPattern.test(value)) {
-      return invalid(`tags.${key}`, `tag ${JSON.stringify(key)}: 1 to 128 characters, its value at most 256, of letters, digits, spaces and . _ : / = + @ -`)
+      return invalid(
+        `tags.${key}`,
+        `tag ${JSON.stringify(key)}: 1 to 128 characters, its value at most 256, of letters, digits, spaces and . _ : / = + @ -`
+      )
     }
   }
   if (options.outputKmsKeyId !== undefined && (options.outputKmsKeyId.length > 2048 || !kmsPattern.test(options.outputKmsKeyId))) {
-    return invalid("outputKmsKeyId", `outputKmsKeyId ${JSON.stringify(options.outputKmsKeyId)} is no KMS key: give its ARN, its id or an alias`)
+    return invalid(
+      "outputKmsKeyId",
+      `outputKmsKeyId ${JSON.stringify(options.outputKmsKeyId)} is no KMS key: give its ARN, its id or an alias`
+    )
   }
   const { vpc } = options
   if (vpc !== undefined) {
     const ids = (list: ReadonlyArray<string>, most: number) =>
       list.length >= 1 && list.length <= most && list.every((id) => /^[-0-9a-zA-Z]{1,32}$/.test(id))
     if (!ids(vpc.subnetIds, 16)) return invalid("vpc.subnetIds", "vpc.subnetIds must hold 1 to 16 subnet ids")
-    if (!ids(vpc.securityGroupIds, 5)) return invalid("vpc.securityGroupIds", "vpc.securityGroupIds must hold 1 to 5 security group ids")
+    if (!ids(vpc.securityGroupIds, 5)) {
+      return invalid(
+        "vpc.securityGroupIds",
+        "vpc.securityGroupIds must hold 1 to 5 security group ids"
+      )
+    }
   }
   if (options.bucketOwner !== undefined && !/^[0-9]{12}$/.test(options.bucketOwner)) {
-    return invalid("bucketOwner", `bucketOwner ${JSON.stringify(options.bucketOwner)} is not an account id of 12 digits`)
+    return invalid(
+      "bucketOwner",
+      `bucketOwner ${JSON.stringify(options.bucketOwner)} is not an account id of 12 digits`
+    )
   }
   return null
 }
 
 /**
- * Layer of all services on AWS: S3 for the files, Bedrock for the jobs, the ledger in S3, a fixed number of slots. Wrong
- * options fail here as `InvalidOption`, before anything is read or paid for.
+ * Layer of all services on AWS: S3 for the files, Bedrock for the jobs, the ledger in S3, a fixed number of slots.
+ * Wrong options fail here as `InvalidOption`, before anything is read or paid for.
  *
  * @since 0.1.0
  * @category layers

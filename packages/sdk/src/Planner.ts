@@ -3,8 +3,8 @@
  * which job and file each belongs to, never giving a job fewer records than the minimum, and nothing beyond a quota.
  *
  * Rows keep their order: a job holds a range of them. To keep the last job above the minimum, the last `minRecords`
- * records of the current job are held back until the next job is sure of its minimum, so at most twice that many records
- * wait at a time.
+ * records of the current job are held back until the next job is sure of its minimum, so at most twice that many
+ * records wait at a time.
  *
  * @since 0.1.0
  */
@@ -21,8 +21,8 @@ import { Limits } from "./Limits.ts"
 export const Bounds = Schema.Struct({
   ...Limits.fields,
   /**
-   * Records that a job is cut at: a wish, kept within the quotas. With a known number of rows the jobs are made equal; else
-   * a rest under the minimum joins the job before it, up to `maxRecords`.
+   * Records that a job is cut at: a wish, kept within the quotas. With a known number of rows the jobs are made equal;
+   * else a rest under the minimum joins the job before it, up to `maxRecords`.
    */
   maxRecordsPerJob: Schema.Natural,
   /** Jobs at most; rows beyond them are left out. Null for no limit. */
@@ -139,7 +139,8 @@ export class Planner {
   }
 
   /**
-   * Starts a plan. With a known `count` the split is even. Fails at once when the count alone shows that no plan exists.
+   * Starts a plan. With a known `count` the split is even. Fails at once when the count alone shows that no plan
+   * exists.
    */
   static make(bounds: Bounds, count: number | null): Result.Result<Planner, Impossible> {
     const { maxRecords, minRecords } = bounds
@@ -338,12 +339,14 @@ const tooFew = (records: number, minimum: number): Impossible | null =>
     ? {
       problem: "below-minimum",
       row: null,
-      message: `there are ${records} rows, and a batch job must have at least ${minimum} records: add rows, or run so few on demand`
+      message: `there are ${records} rows, and a batch job must have at least ${minimum} records: add rows, or ask the ` +
+        `model on demand for so few`
     }
     : null
 
 const tooLarge = (row: number, minimum: number, maxJobBytes: number): Impossible => ({
   problem: "record-too-large",
   row,
-  message: `around row ${row} the ${minimum} records that a job needs at least are larger than the ${maxJobBytes} bytes it may have`
+  message: `around row ${row} the ${minimum} records that a job needs at least are larger than the ${maxJobBytes} ` +
+    `bytes it may have`
 })

@@ -76,9 +76,9 @@ const follow = (state: RunState, event: Event, now: number): void => {
 const pace = { terminal: 100, lines: 2_000 }
 
 /**
- * Makes a listener that draws to `output`: records and jobs done, open jobs, and records a second since the first job was
- * seen. In a terminal the line of the run that changed last is drawn again, ten times a second at most; elsewhere a line
- * is written every two seconds and at the end of each phase.
+ * Makes a listener that draws to `output`: records and jobs done, open jobs, and records a second since the first job
+ * was seen. In a terminal the line of the run that changed last is drawn again, ten times a second at most; elsewhere a
+ * line is written every two seconds and at the end of each phase.
  *
  * @since 0.1.0
  * @category constructors

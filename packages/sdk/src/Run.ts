@@ -101,8 +101,8 @@ export const open = Effect.fn("Run.open")(
 )
 
 /**
- * Loads a prepared run by its id; calling `prepare` again with the same options gives it typed. Fails with `RunConflict`
- * (`not-found`, `not-prepared`).
+ * Loads a prepared run by its id; calling `prepare` again with the same options gives it typed. Fails with
+ * `RunConflict` (`not-found`, `not-prepared`).
  *
  * @since 0.1.0
  * @category constructors

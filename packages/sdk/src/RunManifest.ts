@@ -10,8 +10,8 @@ import type { Job } from "./Job.ts"
 import { Bounds } from "./Planner.ts"
 
 /**
- * Schema for the fingerprint of a run: a digest (SHA-256, hex) for each part of what makes it that run, so that a refusal
- * can name what differs. Planning limits are not in it; which rows are taken (`maxRecordsTotal`, `maxJobs`) is.
+ * Schema for the fingerprint of a run: a digest (SHA-256, hex) for each part of what makes it that run, so that a
+ * refusal can name what differs. Planning limits are not in it; which rows are taken (`maxRecordsTotal`, `maxJobs`) is.
  *
  * @since 0.1.0
  * @category schemas

@@ -51,10 +51,11 @@ const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced
 /**
  * Runs submissions as slots allow and waits for each job's end; gives one element a submission, in their order.
  *
- * The ledger is read first: jobs that have ended need no slot, jobs that are open already count without waiting for one,
- * and only new ones wait. "Quota" and "throttled" are no failures: the job waits and is sent again. A job that Bedrock
- * refuses, or that fails, is an element of the result and never a failure of the run; this fails only for what concerns
- * every job (credentials, store, ledger). Interrupting it leaves paid jobs running and the ledger true: call it again.
+ * The ledger is read first: jobs that have ended need no slot, jobs that are open already count without waiting for
+ * one, and only new ones wait. "Quota" and "throttled" are no failures: the job waits and is sent again. A job that
+ * Bedrock refuses, or that fails, is an element of the result and never a failure of the run; this fails only for what
+ * concerns every job (credentials, store, ledger). Interrupting it leaves paid jobs running and the ledger true: call
+ * it again.
  *
  * @since 0.1.0
  * @category combinators

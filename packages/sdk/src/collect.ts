@@ -259,8 +259,9 @@ const settledOf = Effect.fnUntraced(function*(job: Job) {
 })
 
 /**
- * Finishes a run whose jobs have all ended, by the ledger: collects those that are not collected yet, sums the job reports
- * and stores `report.json`. Fails with `RunConflict` (`not-ended`) when a job has neither ended nor been refused.
+ * Finishes a run whose jobs have all ended, by the ledger: collects those that are not collected yet, sums the job
+ * reports and stores `report.json`. Fails with `RunConflict` (`not-ended`) when a job has neither ended nor been
+ * refused.
  *
  * @since 0.1.0
  * @category constructors
@@ -283,8 +284,9 @@ export const finish = Effect.fn("finish")(
 )
 
 /**
- * Collects all jobs and finishes: one result file a job, each input row once and in order, and a report whose counts sum
- * to the number of rows. A job of any status is read: what it has answered is paid for. Rows without an answer say why in
+ * Collects all jobs and finishes: one result file a job, each input row once and in order, and a report whose counts
+ * sum to the number of rows. A job of any status is read: what it has answered is paid for. Rows without an answer say
+ * why in
  * `batch_status`, `batch_error_code` and `batch_error_message`. Jobs of the run that are not among `jobs` are taken from
  * the ledger. Done again, it finds its results.
  *
@@ -310,7 +312,10 @@ export const collect = Effect.fn("collect")(
     const given = new Map<string, Settled>()
     for (const job of jobs) {
       if (job.runId !== run.id) {
-        return yield* conflict(run.id, `job ${job.key} is of run ${job.runId}, and cannot be collected as run ${run.id}`)
+        return yield* conflict(
+          run.id,
+          `job ${job.key} is of run ${job.runId}, and cannot be collected as run ${run.id}`
+        )
       }
       given.set(job.key, job)
     }

@@ -55,8 +55,8 @@ export interface PrepareOptions<Row extends object, SR, P, X extends object, N, 
   /** Name of the run: letters, digits, `.` and `-`, at most 29 characters (40 with `runId`), the first a letter or digit. */
   readonly name: string
   /**
-   * Id of the run, `[A-Za-z0-9][A-Za-z0-9.-]{0,39}`. Default: `name` and ten digits of the fingerprint, so that the same
-   * script run again takes up the same run. An iterable or a stream as source needs one.
+   * Id of the run, `[A-Za-z0-9][A-Za-z0-9.-]{0,39}`. Default: `name` and ten digits of the fingerprint, so that the
+   * same script run again takes up the same run. An iterable or a stream as source needs one.
    */
   readonly runId?: string | undefined
   readonly source: Source<Row, SR> & CheckEmbed<Row, P, E> & CheckClash<Row, AnswerOf<P, X>, N>
@@ -78,9 +78,9 @@ export interface PrepareOptions<Row extends object, SR, P, X extends object, N, 
   /** Jobs at most; rows beyond them are left out. */
   readonly maxJobs?: number | undefined
   /**
-   * Records that a job is cut at; default 50,000. A wish: it is raised to the minimum and lowered to the quota where need
-   * be. Where the number of rows is known (an array), the jobs are made equal; else a rest under the minimum joins the job
-   * before it.
+   * Records that a job is cut at; default 50,000. A wish: it is raised to the minimum and lowered to the quota where
+   * need be. Where the number of rows is known (an array), the jobs are made equal; else a rest under the minimum joins
+   * the job before it.
    */
   readonly maxRecordsPerJob?: number | undefined
   /** Hours until Bedrock gives a job up, 24 to 168; default 72. */
@@ -88,9 +88,9 @@ export interface PrepareOptions<Row extends object, SR, P, X extends object, N, 
 }
 
 /**
- * Prepares a run, or finds it prepared: writes each job's input files and original rows, and last the manifest. The same
- * options give the same run, in another process and on another day; other content under its id is refused. A `prepare`
- * that was cut off is done again and hurts nothing.
+ * Prepares a run, or finds it prepared: writes each job's input files and original rows, and last the manifest. The
+ * same options give the same run, in another process and on another day; other content under its id is refused. A
+ * `prepare` that was cut off is done again and hurts nothing.
  *
  * Fails before anything is paid for, with `InvalidOption`, `InvalidColumns` (missing placeholder columns with the
  * nearest existing ones, clashing result columns), `InvalidSource` (file, row and column) or `RunConflict`.

@@ -43,9 +43,10 @@ class SubmissionEffect<R> extends Effectable.Class<SubmittedJob | EndedJob, Batc
 /**
  * Describes submitting a job: nothing happens until it is run, by `awaitAll` when a slot is free, or by itself.
  *
- * What the ledger knows is returned, not sent again: an ended job, or one that Bedrock has accepted. Else the input folder
- * is checked against the manifest (Bedrock bills every `.jsonl` it finds there), the request is stored, the right to send
- * it is claimed, and it is sent. After a call without an answer Bedrock's list decides; until it can, this waits.
+ * What the ledger knows is returned, not sent again: an ended job, or one that Bedrock has accepted. Else the input
+ * folder is checked against the manifest (Bedrock bills every `.jsonl` it finds there), the request is stored, the
+ * right to send it is claimed, and it is sent. After a call without an answer Bedrock's list decides; until it can,
+ * this waits.
  *
  * Fails with `Refused` when Bedrock says no, `Unavailable` (`quota`, `throttled`) when it says not now, `RunConflict`
  * (`cancelled`), `Damaged` when the inputs are not what `prepare` wrote, `Undecided` when several calls in a row had no
@@ -167,8 +168,8 @@ type Outcome =
   | { readonly _tag: "Unanswered"; readonly error: BatchError }
 
 /**
- * One claim and at most one create call. Null when nothing was sent (somebody else has the claim, or it was given up): the
- * ledger is to be read again, as after a call whose answer is unknown.
+ * One claim and at most one create call. Null when nothing was sent (somebody else has the claim, or it was given up):
+ * the ledger is to be read again, as after a call whose answer is unknown.
  */
 const claimAndSend = Effect.fnUntraced(
   function*(
@@ -268,8 +269,8 @@ const requestOf = Effect.fnUntraced(function*(job: Job) {
 })
 
 /**
- * Compares the job's files with what `prepare` wrote: the whole key list of the input folder, since Bedrock runs all that
- * lies there, sizes and content; and the rows, without which an answer that is paid for could not be joined.
+ * Compares the job's files with what `prepare` wrote: the whole key list of the input folder, since Bedrock runs all
+ * that lies there, sizes and content; and the rows, without which an answer that is paid for could not be joined.
  */
 const checkFiles = Effect.fnUntraced(function*(job: Job) {
   const store = yield* ObjectStore

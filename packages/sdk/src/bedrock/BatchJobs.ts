@@ -108,7 +108,8 @@ export interface ListQuery {
 
 /**
  * The service: the model invocation jobs of one account in one Region. No method retries; failures are `BatchError`s of
- * reason `Refused` (the service read the request and said no) or `Unavailable` (`throttled` and `quota`: refused unread;
+ * reason `Refused` (the service read the request and said no) or `Unavailable` (`throttled` and `quota`: refused
+ * unread;
  * `server`, `network`, `conflict`: unknown whether it acted).
  *
  * @since 0.1.0

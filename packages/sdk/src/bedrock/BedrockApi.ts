@@ -51,8 +51,8 @@ export interface Options {
 const callLimit = 60_000
 
 /**
- * Layer of `BatchJobs` over `@aws-sdk/client-bedrock`. The SDK's own retries are off: what a failed call means is decided
- * by the ledger's rules. Fails when no Region is configured.
+ * Layer of `BatchJobs` over `@aws-sdk/client-bedrock`. The SDK's own retries are off: what a failed call means is
+ * decided by the ledger's rules. Fails when no Region is configured.
  *
  * @since 0.1.0
  * @category layers

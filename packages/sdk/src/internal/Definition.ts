@@ -1,6 +1,6 @@
 /**
- * From the options of `prepare` to a definition: checked, with its source opened, its prompt bound to the source's columns
- * and its fingerprint known. Nothing is written here.
+ * From the options of `prepare` to a definition: checked, with its source opened, its prompt bound to the source's
+ * columns and its fingerprint known. Nothing is written here.
  *
  * @internal
  */
@@ -90,7 +90,10 @@ const checkOptions = (options: Options<unknown>): BatchError | null => {
   const limits = limitsProblem(options.limits ?? {})
   if (limits !== null) return error(limits)
   if (Object.hasOwn(options.limits ?? {}, "maxOpenJobs")) {
-    return invalid("limits.maxOpenJobs", "maxOpenJobs bounds all runs of a client: give it to the layer, or bound one wait with concurrency")
+    return invalid(
+      "limits.maxOpenJobs",
+      "maxOpenJobs bounds all runs of a client: give it to the layer, or bound one wait with concurrency"
+    )
   }
   return checkKinds(options)
 }
@@ -99,7 +102,10 @@ const checkOptions = (options: Options<unknown>): BatchError | null => {
 const checkKinds = (options: Options<unknown>): BatchError | null => {
   const has = (value: unknown, key: string) => typeof value === "object" && value !== null && key in value
   if (!has(options.source, "~@bedrock-batch/sdk/Source")) {
-    return invalid("source", "source is no source: give for example Source.csv(\"s3://bucket/key\") or Source.rows([...])")
+    return invalid(
+      "source",
+      "source is no source: give for example Source.csv(\"s3://bucket/key\") or Source.rows([...])"
+    )
   }
   if (typeof options.model !== "string" || options.model === "") {
     return invalid("model", "model must be a text: a model id, an inference profile id or an ARN")
@@ -108,7 +114,10 @@ const checkKinds = (options: Options<unknown>): BatchError | null => {
     return invalid("prompt", "prompt is no prompt: give for example Prompt.make(\"... {column} ...\")")
   }
   if (options.processor !== undefined && !isProcessor(options.processor)) {
-    return invalid("processor", "processor is no processor: it needs id, invocationType, accepts, columns, encode and decode")
+    return invalid(
+      "processor",
+      "processor is no processor: it needs id, invocationType, accepts, columns, encode and decode"
+    )
   }
   if (options.embed !== undefined && typeof options.embed !== "string") {
     return invalid("embed", "embed must be the name of a column")
@@ -141,13 +150,22 @@ const processorOf = Effect.fnUntraced(function*(options: Options<unknown>) {
   if (Result.isFailure(found)) return yield* invalid("model", found.failure.message)
   const processor = found.success
   if (processor.accepts === "raw") {
-    return yield* invalid("processor", `processor ${processor.id} takes whole request bodies, and prepare makes them from a prompt or a text column`)
+    return yield* invalid(
+      "processor",
+      `processor ${processor.id} takes whole request bodies, and prepare makes them from a prompt or a text column`
+    )
   }
   if (processor.accepts === "chat" && options.prompt === undefined) {
-    return yield* invalid("prompt", `model ${options.model} is a text model and needs a prompt: Prompt.make("... {column} ...")`)
+    return yield* invalid(
+      "prompt",
+      `model ${options.model} is a text model and needs a prompt: Prompt.make("... {column} ...")`
+    )
   }
   if (processor.accepts === "embed" && options.prompt !== undefined) {
-    return yield* invalid("prompt", `model ${options.model} is an embedding model and takes no prompt: name the column of the texts with embed`)
+    return yield* invalid(
+      "prompt",
+      `model ${options.model} is an embedding model and takes no prompt: name the column of the texts with embed`
+    )
   }
   return processor
 })
@@ -188,7 +206,12 @@ export const define = Effect.fnUntraced(function*<SR>(options: Options<SR>) {
   if (wrong !== null) return yield* wrong
   const processor = yield* processorOf(options)
   const answer = columnsOf(processor.columns)
-  if (answer === null) return yield* invalid("processor", `the columns of processor ${processor.id} must be a Schema.Struct with named fields`)
+  if (answer === null) {
+    return yield* invalid(
+      "processor",
+      `the columns of processor ${processor.id} must be a Schema.Struct with named fields`
+    )
+  }
   const source = yield* options.source.open
   if (source.count === 0) {
     return yield* error(
@@ -218,7 +241,10 @@ export const define = Effect.fnUntraced(function*<SR>(options: Options<SR>) {
     rename: digest(rename)
   }
   if (options.runId === undefined && source.identity === null) {
-    return yield* invalid("runId", "this source is read once and has no identity of its own: name the run with runId, so that it can be taken up again")
+    return yield* invalid(
+      "runId",
+      "this source is read once and has no identity of its own: name the run with runId, so that it can be taken up again"
+    )
   }
   const capacity = yield* Capacity
   const quotas = yield* capacity.limits({ region: capacity.region, model: options.model })

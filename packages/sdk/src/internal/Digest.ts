@@ -15,8 +15,8 @@ export const sha256 = (...parts: ReadonlyArray<string | Uint8Array>): string => 
 }
 
 /**
- * JSON with the keys of every object in code unit order, so that equal values give equal text; a bigint is its digits with
- * an `n`.
+ * JSON with the keys of every object in code unit order, so that equal values give equal text; a bigint is its digits
+ * with an `n`.
  *
  * @internal
  */

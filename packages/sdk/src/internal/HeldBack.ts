@@ -1,6 +1,6 @@
 /**
- * Segments that wait for the decision which job they belong to, first in first out. Above a limit of bytes they wait in a
- * temporary files of about that size.
+ * Segments that wait for the decision which job they belong to, first in first out. Above a limit of bytes they wait in
+ * a temporary files of about that size.
  *
  * @internal
  */

@@ -1,6 +1,6 @@
 /**
- * The output lines of a job, range by range of its records. An output that is larger than the memory it may take is first
- * divided by range into temporary files.
+ * The output lines of a job, range by range of its records. An output that is larger than the memory it may take is
+ * first divided by range into temporary files.
  *
  * @internal
  */

@@ -1,5 +1,6 @@
 /**
- * Writes a run: the plan first, then each job's files, the job list, and last the manifest, which makes the run prepared.
+ * Writes a run: the plan first, then each job's files, the job list, and last the manifest, which makes the run
+ * prepared.
  *
  * @internal
  */

@@ -97,15 +97,16 @@ export class ObjectStore extends Context.Service<ObjectStore, {
   /** A whole small object, or null if there is none. */
   readonly get: (location: string) => Effect.Effect<Uint8Array | null, BatchError>
   /**
-   * The bytes of an object, or of a range of it, as a stream that survives cut connections: it goes on where it was, and
-   * fails with `Damaged` if the object was replaced meanwhile. Fails with `Refused` (code `NoSuchKey`) if there is none.
+   * The bytes of an object, or of a range of it, as a stream that survives cut connections: it goes on where it was,
+   * and fails with `Damaged` if the object was replaced meanwhile. Fails with `Refused` (code `NoSuchKey`) if there is
+   * none.
    */
   readonly read: (location: string, range?: ByteRange) => Stream.Stream<Uint8Array, BatchError>
   /** Stores a small object (at most 8 MB) if its key is free. */
   readonly create: (key: string, bytes: Uint8Array) => Effect.Effect<Created, BatchError>
   /**
-   * Stores a stream if its key is free: visible whole or not at all, in bounded memory. The stream may be run again when
-   * the store asks for a repetition, so it must give the same bytes each time.
+   * Stores a stream if its key is free: visible whole or not at all, in bounded memory. The stream may be run again
+   * when the store asks for a repetition, so it must give the same bytes each time.
    */
   readonly write: <E, R>(
     key: string,

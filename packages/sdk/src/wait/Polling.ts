@@ -48,9 +48,9 @@ const unseenLimit = 5
 const clockMargin = 15 * 60_000
 
 /**
- * Waits by paged `ListModelInvocationJobs` calls, one list for all open jobs at once and never one call a job. The pause
- * between two lists is a tenth of the time since anything last changed, between `from` and `to`. A list that fails for
- * lack of capacity or network is asked again after the longest pause; one that is refused fails the wait.
+ * Waits by paged `ListModelInvocationJobs` calls, one list for all open jobs at once and never one call a job. The
+ * pause between two lists is a tenth of the time since anything last changed, between `from` and `to`. A list that
+ * fails for lack of capacity or network is asked again after the longest pause; one that is refused fails the wait.
  *
  * @since 0.1.0
  * @category constructors
