@@ -88,8 +88,11 @@ export interface Finishing extends Omit<FinishOptions<BatchJobs>, "onEnded"> {}
  * ```ts
  * import { BedrockBatch, Prompt, Source } from "@bedrock-batch/sdk/promise"
  *
- * await using batch = BedrockBatch.make({ bucket: "my-bucket", roleArn: "arn:aws:iam::123456789012:role/bedrock-batch"
- * }) const { report, rows } = await batch.run({
+ * await using batch = BedrockBatch.make({
+ *   bucket: "my-bucket",
+ *   roleArn: "arn:aws:iam::123456789012:role/bedrock-batch"
+ * })
+ * const { report, rows } = await batch.run({
  *   name: "jokes",
  *   source: Source.csv("topics.csv"),
  *   model: "us.anthropic.claude-haiku-4-5-20251001-v1:0",
