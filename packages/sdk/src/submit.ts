@@ -10,7 +10,7 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import { BatchError, Damaged, InvalidOption, RunConflict, Undecided } from "./BatchError.ts"
 import { BatchJobs, type CreateRequest, type JobState, toBatchError } from "./bedrock/BatchJobs.ts"
-import { sha256OfStream } from "./internal/Digest.ts"
+import { digest } from "./internal/Blocks.ts"
 import type { EndedJob, Job, SubmittedJob } from "./Job.ts"
 import { Ledger, type Refusal } from "./Ledger.ts"
 import * as Progress from "./Progress.ts"
@@ -289,7 +289,7 @@ const checkFiles = Effect.fnUntraced(function*(job: Job) {
       )
     }
     const intact = object.size === file.size &&
-      (object.etag === file.etag || (yield* sha256OfStream(store.read(object.key))) === file.sha256)
+      (object.etag === file.etag || (yield* digest(store.read(object.key))) === file.sha256)
     if (!intact) {
       return yield* fail(
         new Damaged({ key: object.key, message: `${object.key} is not what prepare wrote; nothing was submitted` })

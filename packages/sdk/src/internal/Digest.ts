@@ -4,7 +4,6 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import { createHash, randomBytes } from "node:crypto"
 
 /** @internal */
@@ -34,13 +33,3 @@ export const canonicalJson = (value: unknown): string =>
  * @internal
  */
 export const freshId: Effect.Effect<string> = Effect.sync(() => randomBytes(8).toString("hex"))
-
-/** @internal */
-export const sha256OfStream = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Effect.Effect<string, E, R> =>
-  Effect.suspend(() => {
-    const hash = createHash("sha256")
-    return Effect.map(
-      Stream.runForEach(bytes, (chunk) => Effect.sync(() => void hash.update(chunk))),
-      () => hash.digest("hex")
-    )
-  })
