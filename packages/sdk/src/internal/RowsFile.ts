@@ -39,12 +39,14 @@ const arrowType = (arrow: typeof Arrow, type: ColumnType): Arrow.DataType => {
       return new arrow.Binary()
     case "vector":
       return new arrow.List(new arrow.Field("element", new arrow.Float32(), true))
+    default:
+      throw new Error(`columns of type ${JSON.stringify(type)} cannot be stored yet`)
   }
 }
 
 const schemaOf = (arrow: typeof Arrow, columns: ReadonlyArray<Column>): Arrow.Schema =>
   new arrow.Schema(
-    columns.map(({ name, type }) => new arrow.Field(name, arrowType(arrow, type), true, new Map([[typeKey, type]])))
+    columns.map(({ name, type }) => new arrow.Field(name, arrowType(arrow, type), true, new Map([[typeKey, String(type)]])))
   )
 
 const isNothing = (value: unknown): boolean => value === null || value === undefined
@@ -161,6 +163,8 @@ const encodeColumn = (arrow: typeof Arrow, type: ColumnType, values: ReadonlyArr
       const list = new arrow.List(new arrow.Field("element", new arrow.Float32(), true))
       return arrow.makeData({ type: list, length, ...validity, valueOffsets, child })
     }
+    default:
+      throw new Error(`columns of type ${JSON.stringify(type)} cannot be stored yet`)
   }
 }
 
@@ -282,6 +286,8 @@ const decodeColumn = (type: ColumnType, data: Arrow.Data): ReadonlyArray<unknown
       }
       return reading((i) => floats.slice(offsets[i], offsets[i + 1]))
     }
+    default:
+      throw new RowsFileFault(`columns of type ${JSON.stringify(type)} cannot be read yet`)
   }
 }
 

@@ -4,33 +4,16 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
-import { stat } from "node:fs/promises"
+import { open as openHandle, stat } from "node:fs/promises"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import type { BatchError } from "../BatchError.ts"
 import { ObjectStore } from "../store/ObjectStore.ts"
 import { invalidOption, invalidSource } from "./internal/Failures.ts"
+import type { SourceFile } from "./internal/SourceFile.ts"
 
-/**
- * A file that exists.
- *
- * @internal
- */
-export interface Location {
-  /** For messages and the manifest. */
-  readonly uri: string
-  /** Size in bytes. */
-  readonly size: number
-  /** Equal for equal content: URI, ETag and size of an object; digest and size of a local file, wherever it lies. */
-  readonly identity: string
-  /** What the manifest records of the file. */
-  readonly description: { readonly [key: string]: Schema.Json }
-  /** The content, in pieces of about 256 KB; fails with `InvalidSource` if the file changes while it is read. */
-  readonly bytes: Stream.Stream<Uint8Array, BatchError>
-}
 
 const pieceBytes = 256 * 1024
 
@@ -84,23 +67,61 @@ const placeOf = (method: string, location: string | URL): Effect.Effect<Place, B
 const changed = (method: string, uri: string): BatchError =>
   invalidSource(method, "failed", "the file changed while it was read; run again when nobody writes to it", { uri })
 
+/** The bytes of a range, which must be as many as were asked for. */
+const wholeRange = Effect.fnUntraced(function*(
+  method: string,
+  uri: string,
+  start: number,
+  end: number,
+  read: Effect.Effect<ReadonlyArray<Uint8Array>, BatchError>
+) {
+  const bytes = Buffer.concat(yield* read)
+  return bytes.length === end - start ? bytes : yield* invalidSource(
+    method,
+    "failed",
+    `bytes ${start} to ${end} were asked for, and ${bytes.length} bytes came`,
+    { uri }
+  )
+})
+
 const openObject = Effect.fnUntraced(function*(method: string, location: string, uri: string) {
   const store = yield* ObjectStore
   const info = yield* store.head(location)
   if (info === null) return yield* invalidSource(method, "not-found", "there is no such object", { uri })
   const unchanged = Effect.flatMap(store.head(location), (now) =>
     now?.etag === info.etag && now.size === info.size ? Effect.void : Effect.fail(changed(method, uri)))
-  return {
+  const object: SourceFile = {
     uri,
     size: info.size,
     identity: JSON.stringify([uri, info.etag, info.size]),
     description: { uri, etag: info.etag, size: info.size },
-    bytes: store.read(location).pipe(Stream.concat(Stream.fromEffectDrain(unchanged)))
+    bytes: store.read(location).pipe(Stream.concat(Stream.fromEffectDrain(unchanged))),
+    range: (start, end) =>
+      wholeRange(method, uri, start, end, Stream.runCollect(store.read(location, { start, end }))),
+    unchanged
   }
+  return object
 })
 
 const hasCode = (cause: unknown, codes: ReadonlyArray<string>): boolean =>
   typeof cause === "object" && cause !== null && "code" in cause && codes.includes(String(cause.code))
+
+/** The bytes of a range of a local file, or as many of them as there are. */
+const readRange = async (path: string, start: number, end: number): Promise<Buffer> => {
+  const file = await openHandle(path)
+  try {
+    const bytes = Buffer.allocUnsafe(end - start)
+    let length = 0
+    while (length < bytes.length) {
+      const { bytesRead } = await file.read(bytes, length, bytes.length - length, start + length)
+      if (bytesRead === 0) break
+      length += bytesRead
+    }
+    return bytes.subarray(0, length)
+  } finally {
+    await file.close()
+  }
+}
 
 const openFile = Effect.fnUntraced(function*(method: string, path: string) {
   const uri = pathToFileURL(path).href
@@ -118,13 +139,23 @@ const openFile = Effect.fnUntraced(function*(method: string, path: string) {
   const hash = createHash("sha256")
   yield* Stream.runForEach(bytes, (piece) => Effect.sync(() => hash.update(piece)))
   const sha256 = hash.digest("hex")
-  return {
+  const local: SourceFile = {
     uri,
     size: before.size,
     identity: JSON.stringify([sha256, before.size]),
     description: { uri, sha256, size: before.size },
-    bytes
+    bytes,
+    range: (start, end) =>
+      wholeRange(
+        method,
+        uri,
+        start,
+        end,
+        Effect.tryPromise({ try: () => readRange(path, start, end), catch: readable }).pipe(Effect.map((bytes) => [bytes]))
+      ),
+    unchanged
   }
+  return local
 })
 
 /**
@@ -136,7 +167,7 @@ const openFile = Effect.fnUntraced(function*(method: string, path: string) {
 export const open: (
   method: string,
   location: string | URL
-) => Effect.Effect<Location, BatchError, ObjectStore> = Effect.fn("Location.open")(
+) => Effect.Effect<SourceFile, BatchError, ObjectStore> = Effect.fn("Location.open")(
   function*(method: string, location: string | URL) {
     const place = yield* placeOf(method, location)
     switch (place.kind) {

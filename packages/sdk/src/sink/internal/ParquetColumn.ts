@@ -18,7 +18,7 @@ const codec = { uncompressed: 0, snappy: 1 }
 const optional = 1
 const repeated = 2
 
-const physicalOf: { readonly [T in ColumnType]: number } = {
+const physicals: ReadonlyMap<ColumnType, number> = new Map<ColumnType, number>(Object.entries({
   string: physical.bytes,
   json: physical.bytes,
   binary: physical.bytes,
@@ -28,7 +28,9 @@ const physicalOf: { readonly [T in ColumnType]: number } = {
   number: physical.double,
   boolean: physical.boolean,
   vector: physical.float
-}
+}) as Array<[ColumnType, number]>)
+
+const physicalOf = (type: ColumnType): number => physicals.get(type) ?? physical.bytes
 
 /** The older annotation and the newer one: readers know the one or the other. */
 const annotationOf = (type: ColumnType): ThriftFields => {
@@ -56,7 +58,7 @@ export const schemaOf = ({ name, type }: Column): ReadonlyArray<ThriftFields> =>
       [[3, i32(repeated)], [4, text("list")], [5, i32(1)]],
       [[1, i32(physical.float)], [3, i32(optional)], [4, text("element")]]
     ]
-    : [[[1, i32(physicalOf[type])], [3, i32(optional)], [4, text(name)], ...annotationOf(type)]]
+    : [[[1, i32(physicalOf(type))], [3, i32(optional)], [4, text(name)], ...annotationOf(type)]]
 
 /** Levels as runs of the hybrid encoding, after their length. All levels here fit one byte. */
 class Levels {
@@ -101,7 +103,7 @@ class ColumnChunk {
   readonly codec: number
 
   constructor(type: ColumnType) {
-    this.codec = physicalOf[type] === physical.bytes ? codec.snappy : codec.uncompressed
+    this.codec = physicalOf(type) === physical.bytes ? codec.snappy : codec.uncompressed
   }
 
   addPage(values: number, levels: ReadonlyArray<Uint8Array>, data: Uint8Array): void {
@@ -302,7 +304,7 @@ export const encodeColumn = ({ name, type }: Column, values: ReadonlyArray<unkno
     metadata: [
       [2, i64(offset)],
       [3, struct([
-        [1, i32(physicalOf[type])],
+        [1, i32(physicalOf(type))],
         [2, list("i32", [i32(encoding.plain), i32(encoding.rle)])],
         [3, list("text", (type === "vector" ? [name, "list", "element"] : [name]).map(text))],
         [4, i32(chunk.codec)],

@@ -83,7 +83,7 @@ const nearestOf = (name: string, available: ReadonlyArray<string>): string | nul
 }
 
 /**
- * Columns that a schema names and the source does not have.
+ * Columns that an option names and the source does not have.
  *
  * @internal
  */
@@ -91,7 +91,8 @@ export const missingColumns = (
   method: string,
   uri: string | null,
   missing: ReadonlyArray<string>,
-  available: ReadonlyArray<string>
+  available: ReadonlyArray<string>,
+  option = "columns"
 ): BatchError => {
   const nearest = new Map<string, string>()
   for (const name of missing) {
@@ -106,7 +107,7 @@ export const missingColumns = (
     module: "Source",
     method,
     reason: new InvalidColumns({
-      message: `${where({ uri })}columns that \`columns\` names are not in the source: ${named.join(", ")}; it has ${
+      message: `${where({ uri })}columns that \`${option}\` names are not in the source: ${named.join(", ")}; it has ${
         available.map((name) => JSON.stringify(name)).join(", ")
       }`,
       missing,
