@@ -10,14 +10,18 @@ import { createReadStream } from "node:fs"
 import { open as openHandle, stat } from "node:fs/promises"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import type { BatchError } from "../BatchError.ts"
-import { ObjectStore } from "../store/ObjectStore.ts"
+import { type ObjectInfo, ObjectStore } from "../store/ObjectStore.ts"
 import { invalidOption, invalidSource } from "./internal/Failures.ts"
 import type { SourceFile } from "./internal/SourceFile.ts"
 
-
 const pieceBytes = 256 * 1024
 
-type Place =
+/**
+ * A location that is understood; nothing says yet that anything is there.
+ *
+ * @internal
+ */
+export type Place =
   | { readonly kind: "store"; readonly key: string }
   | { readonly kind: "s3"; readonly uri: string }
   | { readonly kind: "file"; readonly path: string }
@@ -30,7 +34,12 @@ const decoded = (method: string, text: string): Effect.Effect<string, BatchError
     catch: (cause) => invalidOption(method, "location", `${text} has a percent sign that starts no escape`, cause)
   })
 
-const placeOf = (method: string, location: string | URL): Effect.Effect<Place, BatchError> => {
+/**
+ * Understands a location.
+ *
+ * @internal
+ */
+export const placeOf = (method: string, location: string | URL): Effect.Effect<Place, BatchError> => {
   if (typeof location !== "string" && !(location instanceof URL)) {
     return Effect.fail(invalidOption(method, "location", `the location is no text and no URL: ${forms}`))
   }
@@ -51,7 +60,7 @@ const placeOf = (method: string, location: string | URL): Effect.Effect<Place, B
       })
     case "s3":
       return Effect.flatMap(plain, (rest) =>
-        /^[^/]+\/./s.test(rest)
+        /^[^/]+\//s.test(rest)
           ? Effect.succeed<Place>({ kind: "s3", uri: `s3://${rest}` })
           : Effect.fail(invalidOption(method, "location", `${text} names no object: write s3://bucket/key`)))
     case "store":
@@ -84,13 +93,22 @@ const wholeRange = Effect.fnUntraced(function*(
   )
 })
 
-const openObject = Effect.fnUntraced(function*(method: string, location: string, uri: string) {
-  const store = yield* ObjectStore
-  const info = yield* store.head(location)
-  if (info === null) return yield* invalidSource(method, "not-found", "there is no such object", { uri })
+/**
+ * An object of the store of which everything is known, from a list or a look at it. `location` is how the store is
+ * asked for it.
+ *
+ * @internal
+ */
+export const objectFile = (
+  store: ObjectStore["Service"],
+  method: string,
+  location: string,
+  uri: string,
+  info: ObjectInfo
+): SourceFile => {
   const unchanged = Effect.flatMap(store.head(location), (now) =>
     now?.etag === info.etag && now.size === info.size ? Effect.void : Effect.fail(changed(method, uri)))
-  const object: SourceFile = {
+  return {
     uri,
     size: info.size,
     identity: JSON.stringify([uri, info.etag, info.size]),
@@ -100,7 +118,13 @@ const openObject = Effect.fnUntraced(function*(method: string, location: string,
       wholeRange(method, uri, start, end, Stream.runCollect(store.read(location, { start, end }))),
     unchanged
   }
-  return object
+}
+
+const openObject = Effect.fnUntraced(function*(method: string, location: string, uri: string) {
+  const store = yield* ObjectStore
+  const info = yield* store.head(location)
+  if (info === null) return yield* invalidSource(method, "not-found", "there is no such object", { uri })
+  return objectFile(store, method, location, uri, info)
 })
 
 const hasCode = (cause: unknown, codes: ReadonlyArray<string>): boolean =>
@@ -123,14 +147,30 @@ const readRange = async (path: string, start: number, end: number): Promise<Buff
   }
 }
 
-const openFile = Effect.fnUntraced(function*(method: string, path: string) {
+/**
+ * Why a local file or folder cannot be read.
+ *
+ * @internal
+ */
+export const unreadable = (method: string, what: "file" | "folder", uri: string, cause: unknown): BatchError =>
+  hasCode(cause, ["ENOENT", "ENOTDIR"])
+    ? invalidSource(method, "not-found", `there is no such ${what}`, { uri, cause })
+    : invalidSource(method, "failed", `the ${what} cannot be read`, { uri, cause })
+
+/**
+ * A local file, which is read once here for its digest.
+ *
+ * @internal
+ */
+export const openFile = Effect.fnUntraced(function*(method: string, path: string) {
   const uri = pathToFileURL(path).href
-  const readable = (cause: unknown): BatchError =>
-    hasCode(cause, ["ENOENT", "ENOTDIR"])
-      ? invalidSource(method, "not-found", "there is no such file", { uri, cause })
-      : invalidSource(method, "failed", "the file cannot be read", { uri, cause })
+  const readable = (cause: unknown): BatchError => unreadable(method, "file", uri, cause)
   const look = Effect.tryPromise({ try: () => stat(path), catch: readable })
   const before = yield* look
+  // A pipe could be read for its digest, and not once more for its rows.
+  if (!before.isFile()) {
+    return yield* invalidSource(method, "failed", "it is not a regular file; copy its content to one", { uri })
+  }
   const unchanged = Effect.flatMap(look, (now) =>
     now.size === before.size && now.mtimeMs === before.mtimeMs ? Effect.void : Effect.fail(changed(method, uri)))
   const bytes: Stream.Stream<Uint8Array, BatchError> = Stream.suspend(() =>
@@ -159,6 +199,24 @@ const openFile = Effect.fnUntraced(function*(method: string, path: string) {
 })
 
 /**
+ * Opens the file at a place.
+ *
+ * @internal
+ */
+export const openPlace = Effect.fnUntraced(function*(method: string, place: Place) {
+  switch (place.kind) {
+    case "file":
+      return yield* openFile(method, place.path)
+    case "s3":
+      return yield* openObject(method, place.uri, place.uri)
+    case "store": {
+      const store = yield* ObjectStore
+      return yield* openObject(method, place.key, store.uri(place.key))
+    }
+  }
+})
+
+/**
  * Finds a file by its `s3://` URI, `store://` key, `file://` URL or local path. `method` is the source that asks, for
  * messages. A local file is read once here, for its digest.
  *
@@ -169,16 +227,6 @@ export const open: (
   location: string | URL
 ) => Effect.Effect<SourceFile, BatchError, ObjectStore> = Effect.fn("Location.open")(
   function*(method: string, location: string | URL) {
-    const place = yield* placeOf(method, location)
-    switch (place.kind) {
-      case "file":
-        return yield* openFile(method, place.path)
-      case "s3":
-        return yield* openObject(method, place.uri, place.uri)
-      case "store": {
-        const store = yield* ObjectStore
-        return yield* openObject(method, place.key, store.uri(place.key))
-      }
-    }
+    return yield* openPlace(method, yield* placeOf(method, location))
   }
 )

@@ -81,15 +81,16 @@ export const make = Effect.fnUntraced(function*(
   const uri = (key: string) => `${base}/${key}`
   yield* open(root, temp)
 
+  const foreign = (method: string, location: string): BatchError =>
+    Key.invalid(
+      location,
+      `is not in this store: it keeps ${base} in a folder and cannot reach S3`,
+      { module, method }
+    )
+
   const locate = (method: string, location: string): Effect.Effect<{ key: string; file: string }, BatchError> => {
     const own = location.startsWith(`${base}/`)
-    if (Key.isUri(location) && !own) {
-      return Effect.fail(Key.invalid(
-        location,
-        `is not in this store: it keeps ${base} in a folder and cannot reach S3`,
-        { module, method }
-      ))
-    }
+    if (Key.isUri(location) && !own) return Effect.fail(foreign(method, location))
     const key = own ? location.slice(base.length + 1) : location
     const wrong = Key.problem(key) ?? (key.split("/")[0] === tempFolder ? "is the folder of temporary files" : null)
     if (wrong !== null) return Effect.fail(Key.invalid(location, wrong, { module, method }))
@@ -107,12 +108,16 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const list = Effect.fn("FileSystem.list")(function*(prefix: string) {
-    const wrong = Key.prefixProblem(prefix)
+    const own = prefix.startsWith(`${base}/`)
+    if (Key.isUri(prefix) && !own) return yield* foreign("list", prefix)
+    const start = own ? prefix.slice(base.length + 1) : prefix
+    const wrong = Key.prefixProblem(start)
     if (wrong !== null) return yield* Key.invalid(prefix, wrong, { module, method: "list" })
     const at = yield* Clock.currentTimeMillis
-    const objects = yield* files(root, prefix).pipe(
+    const found = yield* files(root, start).pipe(
       Effect.mapError((failed) => toBatchError("list", `cannot list ${root} at ${JSON.stringify(prefix)}`, failed))
     )
+    const objects = own ? found.map((info) => ({ ...info, key: uri(info.key) })) : found
     return { objects: objects.sort((a, b) => Key.compare(a.key, b.key)), at }
   })
 

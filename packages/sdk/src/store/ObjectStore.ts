@@ -92,7 +92,10 @@ export class ObjectStore extends Context.Service<ObjectStore, {
   readonly location: (key: string) => string
   /** What is known of an object, or null if there is none. */
   readonly head: (location: string) => Effect.Effect<ObjectInfo | null, BatchError>
-  /** Every object whose key starts with `prefix`, by as many paged calls as it takes. */
+  /**
+   * Every object whose key starts with `prefix`, by as many paged calls as it takes. A prefix that is an
+   * `s3://bucket/...` URI is understood as a `location` is; the keys are then URIs too.
+   */
   readonly list: (prefix: string) => Effect.Effect<Listing, BatchError>
   /** A whole small object, or null if there is none. */
   readonly get: (location: string) => Effect.Effect<Uint8Array | null, BatchError>

@@ -127,6 +127,32 @@ export const make = Effect.fnUntraced(function*(
       : Effect.succeed({ target: { Bucket: parts.bucket, Key: parts.key }, uri: location })
   }
 
+  /** Where a list looks, and how the keys that it finds are given: as the prefix is, a URI as URIs. */
+  const locatePrefix = (prefix: string) => {
+    if (!Key.isUri(prefix)) {
+      const wrong = Key.prefixProblem(prefix)
+      return wrong === null
+        ? Effect.succeed({
+          bucket,
+          prefix: root + prefix,
+          uri: uri(prefix),
+          keyOf: (key: string) => key.slice(root.length)
+        })
+        : Effect.fail(Key.invalid(prefix, wrong, { module, method: "list" }))
+    }
+    const slash = prefix.indexOf("/", 5)
+    if (slash <= 5) {
+      return Effect.fail(Key.invalid(prefix, "is a URI without a bucket and the slash after it", { module, method: "list" }))
+    }
+    const start = prefix.slice(0, slash + 1)
+    return Effect.succeed({
+      bucket: prefix.slice(5, slash),
+      prefix: prefix.slice(slash + 1),
+      uri: prefix,
+      keyOf: (key: string) => start + key
+    })
+  }
+
   const target = (key: string, writer: string) => ({
     Bucket: bucket,
     Key: root + key,
@@ -184,21 +210,20 @@ export const make = Effect.fnUntraced(function*(
     return there === null ? null : there.info
   })
 
-  const list = Effect.fn("S3.list")(function*(keyPrefix: string) {
-    const wrong = Key.prefixProblem(keyPrefix)
-    if (wrong !== null) return yield* Key.invalid(keyPrefix, wrong, { module, method: "list" })
+  const list = Effect.fn("S3.list")(function*(prefix: string) {
+    const place = yield* locatePrefix(prefix)
     const objects: Array<ObjectInfo> = []
     let at: number | null = null
     let token: string | undefined
     do {
-      const { answer, date } = yield* listPage(client, bucket, root + keyPrefix, token).pipe(
-        Effect.mapError((failure) => toBatchError("list", `cannot list ${uri(keyPrefix)}`, failure))
+      const { answer, date } = yield* listPage(client, place.bucket, place.prefix, token).pipe(
+        Effect.mapError((failure) => toBatchError("list", `cannot list ${place.uri}`, failure))
       )
       at ??= date ?? (yield* Clock.currentTimeMillis)
       for (const object of answer.Contents ?? []) {
         if (object.Key === undefined) continue
         objects.push({
-          key: object.Key.slice(root.length),
+          key: place.keyOf(object.Key),
           size: object.Size ?? 0,
           etag: unquoted(object.ETag),
           modifiedAt: object.LastModified?.getTime() ?? 0
