@@ -1,11 +1,11 @@
 /**
- * What came back for a range of a job's records, by position.
+ * From output lines to answers, and the answers to a range of a job's records, by position.
  *
  * @internal
  */
 import type { Json, Processor, Reading } from "@bedrock-batch/processors/Processor"
 import type { Column } from "../Column.ts"
-import type { Outcome } from "../Outcome.ts"
+import type { Counts, Outcome } from "../Outcome.ts"
 import { canonicalJson } from "./Digest.ts"
 import * as Layout from "./Layout.ts"
 
@@ -121,46 +121,158 @@ const readLine = (line: OutputLine, processor: Processor<object>, columns: Reado
   }
 }
 
+/** Reads the output lines of a run. @internal */
+export class AnswerReader {
+  readonly #processor: Processor<object>
+  readonly #columns: ReadonlyArray<Column>
+  /** The row of the line that was read last. */
+  row = 0
+
+  constructor(processor: Processor<object>, columns: ReadonlyArray<Column>) {
+    this.#processor = processor
+    this.#columns = columns
+  }
+
+  /** Reads one line for the records `from` to `to`, and sets `row`; null where it is nobody's, which is counted. */
+  read(line: Buffer, from: number, to: number, oddities: Oddities): Answer | null {
+    const parsed = parseLine(line)
+    if (parsed === null) {
+      oddities.malformed++
+      return null
+    }
+    this.row = Layout.rowOf(parsed.recordId)
+    if (this.row < from || this.row >= to) {
+      oddities.unknown++
+      return null
+    }
+    return readLine(parsed, this.#processor, this.#columns)
+  }
+}
+
+type Texts = Array<string | null>
+
+/**
+ * Answers by column, in the order in which they came or in that of the rows. What is absent among the tokens is -1.
+ *
+ * @internal
+ */
+export interface AnswerColumns {
+  /** Positions in `outcomes`, from 1; 0 where there is no answer. */
+  readonly ranks: Array<number> | Uint8Array
+  readonly values: ReadonlyArray<Array<unknown>>
+  readonly stopReasons: Texts
+  readonly codes: Texts
+  readonly messages: Texts
+  readonly inputTokens: Array<number> | Float64Array
+  readonly outputTokens: Array<number> | Float64Array
+}
+
+/** Puts an answer at a place of the columns. @internal */
+export const putAnswer = (columns: AnswerColumns, at: number, answer: Answer): void => {
+  columns.ranks[at] = outcomes.indexOf(answer.outcome) + 1
+  for (let j = 0; j < columns.values.length; j++) {
+    columns.values[j]![at] = answer.values === null ? null : answer.values[j]
+  }
+  columns.stopReasons[at] = answer.stopReason
+  columns.codes[at] = answer.code
+  columns.messages[at] = answer.message
+  columns.inputTokens[at] = answer.inputTokens ?? -1
+  columns.outputTokens[at] = answer.outputTokens ?? -1
+}
+
+const tokensAt = (tokens: Array<number> | Float64Array, at: number): number | null => tokens[at] === -1 ? null : tokens[at]!
+
+/** The answer at a place of the columns, or undefined where there is none. @internal */
+export const answerAt = (columns: AnswerColumns, at: number): Answer | undefined => {
+  const outcome = outcomes[columns.ranks[at]! - 1]
+  if (outcome === undefined) return undefined
+  const answered = outcome === "succeeded" || outcome === "truncated"
+  return {
+    outcome,
+    values: answered ? columns.values.map((values) => values[at]) : null,
+    stopReason: columns.stopReasons[at]!,
+    code: columns.codes[at]!,
+    message: columns.messages[at]!,
+    inputTokens: tokensAt(columns.inputTokens, at),
+    outputTokens: tokensAt(columns.outputTokens, at)
+  }
+}
+
 /** The answers to the records `from` (inclusive) to `to` (exclusive), as row numbers in the run. @internal */
 export class Answers {
   readonly from: number
   readonly to: number
-  readonly #processor: Processor<object>
-  readonly #columns: ReadonlyArray<Column>
-  readonly #answers: Array<Answer | undefined>
+  readonly #columns: AnswerColumns
 
-  constructor(from: number, to: number, processor: Processor<object>, columns: ReadonlyArray<Column>) {
+  /** `answers` is how many columns an answer has. */
+  constructor(from: number, to: number, answers: number) {
+    const length = to - from
+    const nulls = (): Array<null> => new Array<null>(length).fill(null)
     this.from = from
     this.to = to
-    this.#processor = processor
-    this.#columns = columns
-    this.#answers = new Array<Answer | undefined>(to - from)
+    this.#columns = {
+      ranks: new Uint8Array(length),
+      values: Array.from({ length: answers }, nulls),
+      stopReasons: nulls(),
+      codes: nulls(),
+      messages: nulls(),
+      inputTokens: new Float64Array(length).fill(-1),
+      outputTokens: new Float64Array(length).fill(-1)
+    }
   }
 
-  /** Adds one output line and counts what is odd about it. The order of lines makes no difference. */
-  add(line: Buffer, oddities: Oddities): void {
-    const parsed = parseLine(line)
-    if (parsed === null) {
-      oddities.malformed++
-      return
-    }
-    const row = Layout.rowOf(parsed.recordId)
-    if (row < this.from || row >= this.to) {
-      oddities.unknown++
-      return
-    }
-    const answer = readLine(parsed, this.#processor, this.#columns)
-    const there = this.#answers[row - this.from]
+  /** Takes the answer to the record of a row; of several the same one counts, whatever their order. */
+  put(row: number, answer: Answer, oddities: Oddities): void {
+    const there = this.at(row)
     if (there !== undefined) {
       oddities.duplicates++
       if (!before(answer, there)) return
     }
-    this.#answers[row - this.from] = answer
+    putAnswer(this.#columns, row - this.from, answer)
   }
 
   /** The answer to the record of a row, or undefined when no line came back. */
   at(row: number): Answer | undefined {
-    return this.#answers[row - this.from]
+    return answerAt(this.#columns, row - this.from)
+  }
+
+  /** Gives the records that have no answer this one. */
+  fill(answer: Answer): void {
+    const { ranks } = this.#columns
+    for (let at = 0; at < ranks.length; at++) if (ranks[at] === 0) putAnswer(this.#columns, at, answer)
+  }
+
+  /** The columns of the rows `from` (inclusive) to `to` (exclusive), each of which has an answer, as results have them. */
+  columns(from: number, to: number): ReadonlyArray<ReadonlyArray<unknown>> {
+    const { codes, inputTokens, messages, outputTokens, ranks, stopReasons, values } = this.#columns
+    const [start, end] = [from - this.from, to - this.from]
+    const each = <A>(valueAt: (at: number) => A): Array<A> => {
+      const column = new Array<A>(end - start)
+      for (let at = start; at < end; at++) column[at - start] = valueAt(at)
+      return column
+    }
+    return [
+      each((at) => Layout.recordId(this.from + at)),
+      ...values.map((column) => column.slice(start, end)),
+      each((at) => outcomes[ranks[at]! - 1]),
+      stopReasons.slice(start, end),
+      codes.slice(start, end),
+      messages.slice(start, end),
+      each((at) => tokensAt(inputTokens, at)),
+      each((at) => tokensAt(outputTokens, at))
+    ]
+  }
+
+  /** Counts the outcomes and tokens of all records, each of which has an answer. */
+  count(tally: { counts: Counts; inputTokens: number; outputTokens: number }): void {
+    const { inputTokens, outputTokens, ranks } = this.#columns
+    const counts: { -readonly [K in Outcome]: number } = { ...tally.counts }
+    for (let at = 0; at < ranks.length; at++) {
+      counts[outcomes[ranks[at]! - 1]!]++
+      tally.inputTokens += tokensAt(inputTokens, at) ?? 0
+      tally.outputTokens += tokensAt(outputTokens, at) ?? 0
+    }
+    tally.counts = counts
   }
 }
 

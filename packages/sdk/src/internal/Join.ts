@@ -12,9 +12,8 @@ import type { Counts, Outcome } from "../Outcome.ts"
 import { noCounts } from "../Outcome.ts"
 import type { Handle } from "../RunManifest.ts"
 import type { ObjectStore } from "../store/ObjectStore.ts"
-import type { Answer, Answers, Oddities } from "./Answers.ts"
+import { type Answer, Answers, type Oddities } from "./Answers.ts"
 import { type Batch, slice } from "./Batch.ts"
-import * as Layout from "./Layout.ts"
 import * as Outputs from "./Outputs.ts"
 import * as RowsFile from "./RowsFile.ts"
 
@@ -77,37 +76,10 @@ export const joined = (
     const ranges = job.status === "Refused"
       ? []
       : yield* Outputs.ranges(store, job, run.processor, answer, memoryBudget, tally)
-    const counts = { ...noCounts }
-    tally.counts = counts
     const silent = withoutLine(job)
     let range = 0
     let answers: Answers | null = null
     let row = job.firstRow
-
-    const answered = (batch: Batch): Batch => {
-      const columns: ReadonlyArray<Array<unknown>> = Array.from(
-        { length: answer.length + 7 },
-        () => new Array<unknown>(batch.length)
-      )
-      const [ids, ...rest] = columns
-      const values = rest.slice(0, answer.length)
-      const [status, stop, code, message, input, output] = rest.slice(answer.length)
-      for (let i = 0; i < batch.length; i++, row++) {
-        const found = answers?.at(row) ?? silent
-        ;(counts as { [K in Outcome]: number })[found.outcome]++
-        tally.inputTokens += found.inputTokens ?? 0
-        tally.outputTokens += found.outputTokens ?? 0
-        ids![i] = Layout.recordId(row)
-        for (let j = 0; j < values.length; j++) values[j]![i] = found.values === null ? null : found.values[j]
-        status![i] = found.outcome
-        stop![i] = found.stopReason
-        code![i] = found.code
-        message![i] = found.message
-        input![i] = found.inputTokens
-        output![i] = found.outputTokens
-      }
-      return { length: batch.length, columns: [...batch.columns, ...columns] }
-    }
 
     const damaged = (message: string, cause?: unknown) =>
       new BatchError({
@@ -120,6 +92,17 @@ export const joined = (
         })
       })
 
+    /** The answers to the next range of records, silence among them. */
+    const load = Effect.fnUntraced(function*() {
+      const next = ranges[range++]
+      const loaded = next === undefined
+        ? new Answers(row, job.firstRow + job.records, answer.length)
+        : yield* next.load
+      loaded.fill(silent)
+      loaded.count(tally)
+      return loaded
+    })
+
     /** Cuts a batch where the ranges change. */
     const join = Effect.fnUntraced(function*(batch: Batch) {
       const parts: Array<Batch> = []
@@ -127,12 +110,15 @@ export const joined = (
         return yield* damaged(`it holds more rows than the ${job.records} records of job ${job.key}`)
       }
       for (let from = 0; from < batch.length;) {
-        if (ranges.length > 0 && (answers === null || row >= answers.to)) {
+        if (answers === null || row >= answers.to) {
+          // The range before is let go of first.
           answers = null
-          answers = yield* ranges[range++]!.load
+          answers = yield* load()
         }
-        const to = answers === null ? batch.length : Math.min(batch.length, from + answers.to - row)
-        parts.push(answered(slice(batch, from, to)))
+        const to = Math.min(batch.length, from + answers.to - row)
+        const own = slice(batch, from, to)
+        parts.push({ length: own.length, columns: [...own.columns, ...answers.columns(row, row + own.length)] })
+        row += own.length
         from = to
       }
       return parts

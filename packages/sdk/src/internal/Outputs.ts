@@ -1,6 +1,6 @@
 /**
- * The output lines of a job, range by range of its records. An output that is larger than the memory it may take is
- * first divided by range into temporary files.
+ * The answers of a job, range by range of its records. An output that is larger than the memory it may take is read once
+ * all the same: its answers, which are much smaller than its lines, wait in temporary files, one for each range.
  *
  * @internal
  */
@@ -9,14 +9,15 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
+import { readFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { deserialize, serialize } from "node:v8"
 import { BatchError, Refused } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { EndedJob } from "../Job.ts"
 import type { ObjectStore } from "../store/ObjectStore.ts"
-import { Answers, type Oddities, parseLine } from "./Answers.ts"
-import * as Layout from "./Layout.ts"
+import { type Answer, answerAt, type AnswerColumns, AnswerReader, Answers, type Oddities, putAnswer } from "./Answers.ts"
 import { splitLines } from "./Lines.ts"
 
 type Store = ObjectStore["Service"]
@@ -26,15 +27,11 @@ export interface Range {
   readonly load: Effect.Effect<Answers, BatchError>
 }
 
-/** Lines wait for their temporary file up to so many bytes. */
-const pieceBytes = 1_000_000
+/** Answers that wait for their file come from so many bytes of lines, over all ranges. */
+const waitingBytes = 16_000_000
 
-/** More ranges than this are not made: each has lines that wait for its file. */
+/** More ranges than this are not made: each has answers that wait for its file. */
 const mostRanges = 64
-
-/** Reads a local file in pieces. */
-const readFile = (path: string): Stream.Stream<Uint8Array, BatchError> =>
-  Stream.suspend(() => Stream.fromAsyncIterable(fs.createReadStream(path, { highWaterMark: 1 << 20 }), localFailure))
 
 const localFailure = (cause: unknown) =>
   new BatchError({
@@ -42,6 +39,76 @@ const localFailure = (cause: unknown) =>
     method: "outputs",
     reason: new Refused({ code: "TemporaryFile", message: "a temporary file of the join cannot be written or read", cause })
   })
+
+/** Answers in the order in which they came, and the rows that they are of. */
+interface Block extends AnswerColumns {
+  readonly rows: Array<number>
+}
+
+const emptyBlock = (answers: number): Block => ({
+  rows: [],
+  ranks: [],
+  values: Array.from({ length: answers }, () => []),
+  stopReasons: [],
+  codes: [],
+  messages: [],
+  inputTokens: [],
+  outputTokens: []
+})
+
+/** The answers of one range, in blocks in a temporary file, each after its length. */
+class Spill {
+  readonly from: number
+  readonly to: number
+  readonly #path: string
+  readonly #answers: number
+  readonly #limit: number
+  #block: Block
+  #bytes = 0
+
+  constructor(path: string, from: number, to: number, answers: number, limit: number) {
+    this.from = from
+    this.to = to
+    this.#path = path
+    this.#answers = answers
+    this.#limit = limit
+    this.#block = emptyBlock(answers)
+  }
+
+  /** Takes an answer that was read from so many bytes. */
+  put(row: number, answer: Answer, bytes: number): void {
+    putAnswer(this.#block, this.#block.rows.length, answer)
+    this.#block.rows.push(row)
+    this.#bytes += bytes
+    if (this.#bytes >= this.#limit) this.flush()
+  }
+
+  flush(): void {
+    const bytes = serialize(this.#block)
+    const length = Buffer.alloc(8)
+    length.writeBigUInt64LE(BigInt(bytes.length))
+    fs.appendFileSync(this.#path, Buffer.concat([length, bytes]), { mode: 0o600 })
+    this.#block = emptyBlock(this.#answers)
+    this.#bytes = 0
+  }
+
+  load(oddities: Oddities): Effect.Effect<Answers, BatchError> {
+    return Effect.tryPromise({
+      try: async () => {
+        const answers = new Answers(this.from, this.to, this.#answers)
+        const bytes = await readFile(this.#path)
+        for (let at = 0; at < bytes.length;) {
+          const end = at + 8 + Number(bytes.readBigUInt64LE(at))
+          const block: Block = deserialize(bytes.subarray(at + 8, end))
+          for (let i = 0; i < block.rows.length; i++) answers.put(block.rows[i]!, answerAt(block, i)!, oddities)
+          at = end
+        }
+        return answers
+      },
+      catch: localFailure
+    })
+  }
+}
 
 /** The ranges of a job's output, in order; together they cover its records. @internal */
 export const ranges = Effect.fnUntraced(function*(
@@ -55,64 +122,47 @@ export const ranges = Effect.fnUntraced(function*(
   const { objects } = yield* store.list(`${job.output}${job.arn.slice(job.arn.lastIndexOf("/") + 1)}/`)
   const files = objects.filter(({ key }) => key.endsWith(".jsonl.out"))
   const bytes = files.reduce((sum, file) => sum + file.size, 0)
-  const end = job.firstRow + job.records
+  const [from, to] = [job.firstRow, job.firstRow + job.records]
+  const reader = new AnswerReader(processor, columns)
   const lines = Stream.fromIterable(files).pipe(Stream.flatMap((file) => splitLines(store.read(file.key))))
-  const load = (from: number, to: number, lines: Stream.Stream<ReadonlyArray<Buffer>, BatchError>): Range => ({
-    load: Effect.suspend(() => {
-      const answers = new Answers(from, to, processor, columns)
+
+  const count = Math.min(mostRanges, Math.ceil(bytes / memoryBudget), job.records)
+  if (count <= 1) {
+    const load = Effect.suspend(() => {
+      const answers = new Answers(from, to, columns.length)
       return Effect.as(
         Stream.runForEach(lines, (group) =>
           Effect.sync(() => {
-            for (const line of group) answers.add(line, oddities)
+            for (const line of group) {
+              const answer = reader.read(line, from, to, oddities)
+              if (answer !== null) answers.put(reader.row, answer, oddities)
+            }
           })),
         answers
       )
     })
-  })
-  const count = Math.min(mostRanges, Math.ceil(bytes / memoryBudget), job.records)
-  if (count <= 1) return [load(job.firstRow, end, lines)]
+    return [{ load }]
+  }
 
   const size = Math.ceil(job.records / count)
   const folder = yield* Effect.acquireRelease(
     Effect.try({ try: () => fs.mkdtempSync(join(tmpdir(), "bedrock-batch-")), catch: localFailure }),
     (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
   )
-  const parts = Array.from({ length: Math.ceil(job.records / size) }, (_, i) => ({
-    path: join(folder, String(i)),
-    from: job.firstRow + i * size,
-    to: Math.min(end, job.firstRow + (i + 1) * size),
-    waiting: new Array<Buffer>(),
-    bytes: 0
-  }))
-  const flush = (part: typeof parts[number]) => {
-    fs.appendFileSync(part.path, Buffer.concat(part.waiting), { mode: 0o600 })
-    part.waiting = []
-    part.bytes = 0
-  }
-  const newline = Buffer.from("\n")
+  const spills = Array.from({ length: Math.ceil(job.records / size) }, (_, i) => {
+    const first = from + i * size
+    return new Spill(join(folder, String(i)), first, Math.min(to, first + size), columns.length, waitingBytes / count)
+  })
   yield* Stream.runForEach(lines, (group) =>
     Effect.try({
       try: () => {
         for (const line of group) {
-          const parsed = parseLine(line)
-          if (parsed === null) {
-            oddities.malformed++
-            continue
-          }
-          const row = Layout.rowOf(parsed.recordId)
-          if (row < job.firstRow || row >= end) {
-            oddities.unknown++
-            continue
-          }
-          const part = parts[Math.floor((row - job.firstRow) / size)]!
-          // A copy: the line is a view of a piece that would stay in memory as long as it.
-          part.waiting.push(Buffer.from(line), newline)
-          part.bytes += line.length + 1
-          if (part.bytes >= pieceBytes) flush(part)
+          const answer = reader.read(line, from, to, oddities)
+          if (answer !== null) spills[Math.floor((reader.row - from) / size)]!.put(reader.row, answer, line.length)
         }
       },
       catch: localFailure
     }))
-  yield* Effect.try({ try: () => parts.forEach(flush), catch: localFailure })
-  return parts.map(({ from, path, to }) => load(from, to, splitLines(readFile(path))))
+  yield* Effect.try({ try: () => spills.forEach((spill) => spill.flush()), catch: localFailure })
+  return spills.map((spill) => ({ load: spill.load(oddities) }))
 })

@@ -1,7 +1,7 @@
 import type { Processor } from "@bedrock-batch/processors/Processor"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import { Answers } from "../../src/internal/Answers.ts"
+import { AnswerReader, Answers } from "../../src/internal/Answers.ts"
 import * as Layout from "../../src/internal/Layout.ts"
 import { labelColumns, labels } from "../rig/labels.ts"
 
@@ -9,8 +9,12 @@ const line = (value: unknown) => Buffer.from(typeof value === "string" ? value :
 
 const read = (lines: ReadonlyArray<unknown>, processor: Processor<object> = labels) => {
   const oddities = { duplicates: 0, unknown: 0, malformed: 0 }
-  const answers = new Answers(10, 14, processor, labelColumns)
-  for (const one of lines) answers.add(line(one), oddities)
+  const answers = new Answers(10, 14, labelColumns.length)
+  const reader = new AnswerReader(processor, labelColumns)
+  for (const one of lines) {
+    const answer = reader.read(line(one), 10, 14, oddities)
+    if (answer !== null) answers.put(reader.row, answer, oddities)
+  }
   return { answers: [10, 11, 12, 13].map((row) => answers.at(row)), oddities, at: answers.at(10) }
 }
 
@@ -132,9 +136,9 @@ describe("Answers", () => {
     assert.strictEqual(read([spaced]).at?.values?.[0], "\u2028")
     const bytes = Buffer.from(JSON.stringify({ recordId: id, modelOutput: { label: "?" } }))
     bytes[bytes.indexOf(0x3f)] = 0xff
-    const answers = new Answers(10, 11, labels, labelColumns)
-    answers.add(bytes, { duplicates: 0, unknown: 0, malformed: 0 })
-    assert.strictEqual(answers.at(10)?.values?.[0], "\ufffd")
+    const reader = new AnswerReader(labels, labelColumns)
+    const answer = reader.read(bytes, 10, 11, { duplicates: 0, unknown: 0, malformed: 0 })
+    assert.strictEqual(answer?.values?.[0], "\ufffd")
   })
 
   it("lets the best of several lines count", () => {
