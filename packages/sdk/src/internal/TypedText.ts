@@ -227,8 +227,8 @@ export const timestampValue = (text: string, unit: TimeUnit): bigint => {
   if (Number.isNaN(days) || Number.isNaN(rest)) {
     throw new TypedTextFault(`expected a timestamp such as 2026-11-23T12:30:00${fractionOf(unit)}`)
   }
-  const near = days * secondsPerDay * perSecond[unit]
-  if (Math.abs(near) < 9e15) return BigInt(near + rest)
+  const midnight = days * secondsPerDay * perSecond[unit]
+  if (Number.isSafeInteger(midnight) && Number.isSafeInteger(midnight + rest)) return BigInt(midnight + rest)
   const value = BigInt(days) * unitsPerDay[unit] + BigInt(rest)
   if (BigInt.asIntN(64, value) !== value) throw new TypedTextFault("the timestamp does not fit 64 bits")
   return value

@@ -126,7 +126,8 @@ describe("TypedText", () => {
     for (const [unit, perSecond] of units) {
       const day = 86_400n * perSecond
       const far = (2n ** 53n / day) * day
-      const near = [-1n, -day, 2n ** 53n, -(2n ** 53n)]
+      const edge = 2n ** 53n
+      const near = [-1n, -day, edge, -edge, edge - 1n, edge + 1n, -edge - 1n]
       for (const value of [most, -most - 1n, far, far - 1n, far + 1n, -far, -far - 1n, ...near]) {
         assert.strictEqual(timestampValue(timestampText(value, unit, null), unit), value)
       }
