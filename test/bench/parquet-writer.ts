@@ -41,7 +41,7 @@ const ours = (output: Output): Promise<void> => {
   )
   const columns = [{ name: "record_id", type: "string" }, { name: "embedding", type: "vector" }] as const
   return Effect.runPromise(
-    Stream.runForEach(Parquet.sink.encode(columns, batches), (piece) => Effect.sync(() => take(output, piece)))
+    Stream.runForEach(Parquet.make().encode(columns, batches), (piece) => Effect.sync(() => take(output, piece)))
   )
 }
 

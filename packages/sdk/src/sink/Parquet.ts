@@ -5,7 +5,7 @@
  */
 import * as Stream from "effect/Stream"
 import { ParquetWriter } from "./internal/ParquetWriter.ts"
-import type { Sink } from "./Sink.ts"
+import type { Sink, SinkOptions } from "./Sink.ts"
 
 /**
  * Writes Parquet with the types of `Column.ts`: texts, JSON and bytes compressed with Snappy, vectors as
@@ -14,7 +14,7 @@ import type { Sink } from "./Sink.ts"
  * @since 0.1.0
  * @category sinks
  */
-export const sink: Sink = {
+export const make = (_options?: SinkOptions): Sink => ({
   extension: ".parquet",
   encode: (columns, batches) =>
     Stream.suspend(() => {
@@ -24,4 +24,4 @@ export const sink: Sink = {
         Stream.concat(Stream.suspend(() => Stream.fromIterable(writer.end())))
       )
     })
-}
+})

@@ -26,6 +26,33 @@ export const Format = Schema.Literals(["parquet", "csv", "jsonl"])
 export type Format = typeof Format.Type
 
 /**
+ * Schema for the compression of a Parquet file.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Compression = Schema.Literals(["zstd", "snappy", "none"])
+
+/**
+ * The compression of a Parquet file: `zstd` (small and fast), `snappy` (for readers that do not know Zstandard) or
+ * `none`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Compression = typeof Compression.Type
+
+/**
+ * How a file is written, beside its format.
+ *
+ * @internal
+ */
+export interface SinkOptions {
+  /** Of Parquet files; `zstd` by default. */
+  readonly compression?: Compression | undefined
+}
+
+/**
  * Encodes a file of one format.
  *
  * @internal

@@ -4,11 +4,11 @@ import { type ParquetParsers, parquetMetadata, parquetReadObjects, parquetSchema
 import { compressors } from "hyparquet-compressors"
 import type { Column } from "../../src/Column.ts"
 import type { Batch } from "../../src/internal/Batch.ts"
-import { sink } from "../../src/sink/Parquet.ts"
+import { make } from "../../src/sink/Parquet.ts"
 import { anyTable, batchOf, everyColumn, nastyRows } from "./columns.ts"
 
 const write = (columns: ReadonlyArray<Column>, batches: ReadonlyArray<Batch>): Effect.Effect<ArrayBuffer> =>
-  sink.encode(columns, Stream.fromIterable(batches)).pipe(
+  make().encode(columns, Stream.fromIterable(batches)).pipe(
     Stream.runCollect,
     Effect.map((pieces) => new Uint8Array(Buffer.concat(pieces)).buffer)
   )
@@ -140,7 +140,7 @@ describe("Parquet", () => {
           return batchOf(columns, Array.from({ length: 5000 }, () => [n]))
         })
       )
-      const first = yield* sink.encode(columns, batches).pipe(Stream.drop(1), Stream.runHead)
+      const first = yield* make().encode(columns, batches).pipe(Stream.drop(1), Stream.runHead)
       assert.strictEqual(first._tag, "Some")
       assert.isBelow(pulled, 10)
     }))
