@@ -153,4 +153,38 @@ describe("collect", () => {
     assert.deepStrictEqual(addCounts(one, noCounts), one)
     assert.deepStrictEqual(Object.values(addCounts(one, one)), [2, 4, 6, 8, 10, 12, 14])
   })
+
+  it.effect("comes to the same in threads of its own, whatever the format", () =>
+    Effect.gen(function*() {
+      for (const format of ["jsonl", "parquet"] as const) {
+        const here = yield* ended(3)
+        const one = yield* here.start()(collect(here.run, here.done, { format, parallelism: 1 }))
+        const there = yield* ended(3)
+        const two = yield* there.start()(collect(there.run, there.done, { format, parallelism: 2 }))
+        assert.deepStrictEqual({ ...two.report, results: "" }, { ...one.report, results: "" })
+        for (const { key } of here.run.jobs) {
+          const name = `${here.run.id}/results/1-${format}/${key}.${format}`
+          assert.deepStrictEqual(yield* there.store.get(name), yield* here.store.get(name))
+        }
+      }
+    }))
+
+  it.effect("cuts the rows of a job into parts of a size, the same ones again after a death", () =>
+    Effect.gen(function*() {
+      const { done, run, start, store } = yield* ended(2)
+      const parts = () => start()(collect(run, done, { format: "jsonl", partBytes: 1 }))
+      const first = yield* parts()
+      const folder = `${run.id}/results/1-jsonl-parts-1/`
+      const names = run.jobs.flatMap(({ key }) => [0, 1].map((part) => `${folder}${key}-00000${part}.jsonl`))
+      assert.deepStrictEqual(first.files, names.map((name) => store.location(name)))
+      const responses = Effect.forEach(names, (name) =>
+        Effect.map(store.get(name), (bytes) => JSON.parse(Buffer.from(bytes!).toString()).response))
+      assert.deepStrictEqual(yield* responses, expected(4).map(({ response }) => response))
+      for (const lost of [[], [names[0]!], [names[3]!], [names[1]!, names[2]!]]) {
+        const reports = [`${folder}report.json`, ...run.jobs.map(({ key }) => `${folder}${key}.json`)]
+        yield* Effect.forEach([...reports, ...lost], (key) => store.remove(key))
+        assert.deepStrictEqual((yield* parts()).report, first.report)
+        assert.deepStrictEqual(yield* responses, expected(4).map(({ response }) => response))
+      }
+    }))
 })

@@ -6,30 +6,71 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { BatchError, InvalidOption } from "../BatchError.ts"
+import { availableParallelism, totalmem } from "node:os"
 import { Format } from "../sink/Sink.ts"
 
 /** @internal */
 export interface CollectSettings {
   readonly format: Format
   readonly memoryBudget: number
+  /** Null for one file a job. */
+  readonly partBytes: number | null
+  readonly parallelism: number
+  /** Fewer records than this are joined in this thread, whatever the parallelism. */
+  readonly fewestRecords: number
 }
 
-const defaultMemoryBudget = 256_000_000
+/** The options that `collect`, `collectJob` and `finish` take. @internal */
+export interface Options {
+  readonly format?: Format | undefined
+  readonly memoryBudget?: number | undefined
+  readonly partBytes?: number | undefined
+  readonly parallelism?: number | undefined
+}
+
+const defaultMemoryBudget = 64_000_000
+
+/** A worker takes about half of it. */
+const workerMemory = 512 * 1024 * 1024
+
+const mostWorkers = 8
+
+/** For fewer records than this a thread takes longer to start than to join them. */
+const worthAThread = 10_000
+
+/** As many jobs at a time as the machine has cores and memory for. */
+const defaultParallelism = (): number => {
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Infinity)
+  return Math.max(1, Math.min(availableParallelism(), mostWorkers, Math.floor(memory / workerMemory)))
+}
 
 const isFormat = Schema.is(Format)
 
 /** @internal */
 export const settingsOf = (
   method: string,
-  options: { readonly format?: Format | undefined; readonly memoryBudget?: number | undefined } | undefined
+  options: Options | undefined
 ): Effect.Effect<CollectSettings, BatchError> => {
-  const { format = "parquet", memoryBudget = defaultMemoryBudget } = options ?? {}
+  const { format = "parquet", memoryBudget = defaultMemoryBudget, partBytes } = options ?? {}
+  const parallelism = options?.parallelism ?? defaultParallelism()
   const invalid = (path: string, message: string) =>
     Effect.fail(new BatchError({ module: "collect", method, reason: new InvalidOption({ path, message }) }))
   if (!isFormat(format)) {
     return invalid("format", `format ${JSON.stringify(format)} is not known: give ${Format.literals.join(", ")}`)
   }
-  return memoryBudget >= 1
-    ? Effect.succeed({ format, memoryBudget })
-    : invalid("memoryBudget", `memoryBudget is ${memoryBudget}, and must be at least 1 byte`)
+  if (!(memoryBudget >= 1)) {
+    return invalid("memoryBudget", `memoryBudget is ${memoryBudget}, and must be at least 1 byte`)
+  }
+  if (partBytes !== undefined && !(partBytes >= 1)) {
+    return invalid("partBytes", `partBytes is ${partBytes}, and must be at least 1 byte`)
+  }
+  return Number.isSafeInteger(parallelism) && parallelism >= 1
+    ? Effect.succeed({
+      format,
+      memoryBudget,
+      partBytes: partBytes ?? null,
+      parallelism,
+      fewestRecords: options?.parallelism === undefined ? worthAThread : 0
+    })
+    : invalid("parallelism", `parallelism is ${parallelism}, and must be a whole number of at least 1`)
 }

@@ -11,7 +11,6 @@ import type { EndedJob, RefusedJob } from "../Job.ts"
 import type { Counts, Outcome } from "../Outcome.ts"
 import { noCounts } from "../Outcome.ts"
 import type { Handle } from "../RunManifest.ts"
-import type { ObjectStore } from "../store/ObjectStore.ts"
 import { type Answer, Answers, type Oddities } from "./Answers.ts"
 import { type Batch, slice } from "./Batch.ts"
 import * as Outputs from "./Outputs.ts"
@@ -64,8 +63,8 @@ const withoutLine = (job: EndedJob | RefusedJob): Answer => {
 
 /** The job's rows with the added columns, in batches; `tally` is that of the last run of the stream. @internal */
 export const joined = (
-  store: ObjectStore["Service"],
-  run: Handle<object>,
+  store: Outputs.Readable,
+  run: Pick<Handle<object>, "manifest" | "processor">,
   job: EndedJob | RefusedJob,
   memoryBudget: number,
   tally: Tally

@@ -1,0 +1,110 @@
+/**
+ * Collects the jobs of a run into a generation of results.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import type { EndedJob, RefusedJob } from "../Job.ts"
+import { addCounts, noCounts } from "../Outcome.ts"
+import * as Progress from "../Progress.ts"
+import { JobReport, Report } from "../Report.ts"
+import type { Handle } from "../RunManifest.ts"
+import { forFormat } from "../sink/Formats.ts"
+import { ObjectStore } from "../store/ObjectStore.ts"
+import type { CollectSettings } from "./CollectSettings.ts"
+import { sha256 } from "./Digest.ts"
+import type { JoinWorkers } from "./JoinWorkers.ts"
+import * as Layout from "./Layout.ts"
+import { stored } from "./Stored.ts"
+
+const jobReports = stored("collect", JobReport)
+const reports = stored("collect", Report)
+
+/** A job of which nothing more will come. @internal */
+export type Settled = EndedJob | RefusedJob
+
+/**
+ * The generation of results that holds what `refused` jobs came to beside all others; other settings that shape the
+ * files make another one.
+ */
+const generationOf = (settings: CollectSettings, attempt: number, refused: ReadonlyArray<string>): string =>
+  [
+    `${attempt}-${settings.format}`,
+    ...(settings.partBytes === null ? [] : [`parts-${settings.partBytes}`]),
+    ...(refused.length === 0 ? [] : [`without-${sha256(refused.join("\n")).slice(0, 8)}`])
+  ].join("-")
+
+/** Writes the result files of a job and its report, or finds them. @internal */
+const collectInto = Effect.fnUntraced(
+  function*(workers: JoinWorkers, run: Handle<object>, job: Settled, generation: string, settings: CollectSettings) {
+    const store = yield* ObjectStore
+    const folder = Layout.results(run.id, generation)
+    const reportKey = `${folder}${job.key}.json`
+    const there = yield* jobReports.read(store, reportKey)
+    if (there !== null) return there
+    const { extension } = forFormat(settings.format)
+    const result = yield* workers.join(store, { run, job, settings })
+    const results: Array<string> = []
+    do {
+      const part = settings.partBytes === null ? "" : `-${String(results.length).padStart(6, "0")}`
+      const key = `${folder}${job.key}${part}${extension}`
+      // Where the file is there already, of the same rows, they are run through and counted all the same.
+      yield* store.write(key, result.part(results.length))
+      results.push(key)
+    } while (yield* result.more)
+    const report: JobReport = {
+      version: 1,
+      runId: run.id,
+      job: job.key,
+      status: job.status,
+      format: settings.format,
+      records: job.records,
+      ...(yield* result.tally),
+      results
+    }
+    const { value } = yield* jobReports.createOrRead(store, reportKey, report)
+    yield* Progress.emit({ _tag: "Collected", runId: run.id, job: job.key, records: job.records })
+    return value
+  },
+  Effect.scoped
+)
+
+/** Collects one ended job. @internal */
+export const collectOne = (
+  workers: JoinWorkers,
+  run: Handle<object>,
+  job: EndedJob,
+  settings: CollectSettings
+) => collectInto(workers, run, job, generationOf(settings, job.attempt, []), settings)
+
+/** Collects all jobs and stores the run's report. @internal */
+export const collectAll = Effect.fnUntraced(
+  function*(workers: JoinWorkers, run: Handle<object>, jobs: ReadonlyArray<Settled>, settings: CollectSettings) {
+    const store = yield* ObjectStore
+    const refused = jobs.filter((job) => job.status === "Refused").map((job) => job.key)
+    const generation = generationOf(settings, jobs[0]?.attempt ?? 1, refused)
+    const folder = Layout.results(run.id, generation)
+    const collected = yield* Effect.forEach(
+      jobs,
+      (job) => collectInto(workers, run, job, generation, settings),
+      { concurrency: settings.parallelism }
+    )
+    const sum = (of: (report: JobReport) => number): number => collected.reduce((total, report) => total + of(report), 0)
+    const report: Report = {
+      version: 1,
+      runId: run.id,
+      format: settings.format,
+      records: sum((report) => report.records),
+      jobs: collected.length,
+      counts: collected.reduce((total, { counts }) => addCounts(total, counts), noCounts),
+      duplicates: sum((report) => report.duplicates),
+      unknown: sum((report) => report.unknown),
+      malformed: sum((report) => report.malformed),
+      inputTokens: sum((report) => report.inputTokens),
+      outputTokens: sum((report) => report.outputTokens),
+      results: store.location(folder)
+    }
+    const { value } = yield* reports.createOrRead(store, `${folder}report.json`, report)
+    return { report: value, files: collected.flatMap(({ results }) => results.map((key) => store.location(key))) }
+  }
+)

@@ -1,0 +1,45 @@
+/**
+ * What collecting one job makes: result files, and what its rows came to.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { BatchError } from "../BatchError.ts"
+import type { EndedJob, RefusedJob } from "../Job.ts"
+import type { Handle } from "../RunManifest.ts"
+import { forFormat } from "../sink/Formats.ts"
+import type { Readable } from "./Outputs.ts"
+import type { CollectSettings } from "./CollectSettings.ts"
+import * as Join from "./Join.ts"
+import * as ResultColumns from "./ResultColumns.ts"
+import * as ResultParts from "./ResultParts.ts"
+
+/** @internal */
+export interface JobResult extends ResultParts.ResultParts<BatchError> {
+  /** What the rows came to; whole once the last part has been made. */
+  readonly tally: Effect.Effect<Join.Tally>
+}
+
+/** What is collected, and how. @internal */
+export interface Collecting {
+  readonly run: Pick<Handle<object>, "manifest" | "processor">
+  readonly job: EndedJob | RefusedJob
+  readonly settings: CollectSettings
+}
+
+/** Joins a job's answers to its rows and encodes them, in this thread. @internal */
+export const make = Effect.fnUntraced(
+  function*(store: Readable, { job, run, settings }: Collecting): Effect.fn.Return<JobResult, never, Scope.Scope> {
+    const tally = Join.emptyTally()
+    const { answer, columns, rename } = run.manifest
+    const sink = forFormat(settings.format)
+    const names = ResultColumns.all(columns, answer, rename)
+    const parts = yield* ResultParts.make(
+      Join.joined(store, run, job, settings.memoryBudget, tally),
+      (batches) => sink.encode(names, batches),
+      settings.partBytes
+    )
+    return { ...parts, tally: Effect.sync(() => tally) }
+  }
+)
