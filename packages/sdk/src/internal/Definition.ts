@@ -188,7 +188,7 @@ const askingOf = Effect.fnUntraced(function*(options: Options<unknown>, columns:
     )
   if (options.prompt !== undefined) {
     const compiled = Prompt.compile(options.prompt, available)
-    if (Result.isSuccess(compiled)) return { type: "chat" as const, render: compiled.success.render }
+    if (Result.isSuccess(compiled)) return { type: "chat" as const, render: compiled.success.render, templates: compiled.success.templates }
     return yield* missing(compiled.failure.missing, "the prompt names columns that the source does not have:")
   }
   const column = options.embed ?? "input_text"

@@ -30,7 +30,7 @@ const echo: Processor<object> = {
 
 const asking = (template: string, columns: ReadonlyArray<string>): Asking => ({
   type: "chat",
-  render: Result.getOrThrow(Prompt.compile(Prompt.make(template), columns)).render
+  ...Result.getOrThrow(Prompt.compile(Prompt.make(template), columns))
 })
 
 const encode = (asking: Asking, columns: ReadonlyArray<ReadonlyArray<unknown>>, firstRow = 0, processor = echo) =>
@@ -99,7 +99,7 @@ describe("RecordEncoder", () => {
     const render = () => {
       throw cause
     }
-    assert.deepStrictEqual(encode({ type: "chat", render }, [["a"]], 5), Result.fail({ row: 5, cause }))
+    assert.deepStrictEqual(encode({ type: "chat", templates: null, render }, [["a"]], 5), Result.fail({ row: 5, cause }))
   })
 
   it("makes no segment of no rows", () => {
@@ -132,6 +132,7 @@ describe("RecordEncoder", () => {
   /** Turns as a prompt function gives them: as many as there are, each in a role of its own. */
   const conversation: Asking = {
     type: "chat",
+    templates: null,
     render: ([texts], row) => {
       const [all, shape] = [String(texts![row]).split("|"), row % 3]
       const roles = shape === 0 ? ["system", "user"] as const : shape === 1 ? ["user"] as const : ["user", "assistant", "user"] as const
@@ -159,5 +160,34 @@ describe("RecordEncoder", () => {
       )
       assert.deepStrictEqual(lines[0], lines[1])
     }, { arbitrary: { runs: 200, size: 15 } })
+  }
+
+  const values = Arbitrary.array(
+    Arbitrary.all({
+      a: Arbitrary.schema(Schema.Union([
+        Schema.String,
+        Schema.Literals(["", "\",", "\\", "\\\"", "\",\"", "a\",\"b", "\\\",\\\"", "\ud83d", "\ude00", "é\n"])
+      ])),
+      b: Arbitrary.schema(Schema.NullOr(Schema.Union([Schema.String, Schema.Finite])))
+    }),
+    { maxLength: 12 }
+  )
+  const prompts = {
+    "values alone": Prompt.chat([{ role: "user", content: "{a}" }]),
+    "values side by side": Prompt.make("{a}{b}{a}", { system: "{b}" }),
+    "values within text": Prompt.make("\ud83d{a} \"and\" {b}\\", { system: "Be {a}" })
+  }
+  for (const [name, prompt] of Object.entries(prompts)) {
+    for (const family of [converse, anthropicMessages]) {
+      it.prop(`writes templates of ${name} as ${family.id} writes them by itself`, [values], ([rows]) => {
+        const columns = [rows.map(({ a }) => a), rows.map(({ b }) => b)]
+        const how: Asking = { type: "chat", ...Result.getOrThrow(Prompt.compile(prompt, ["a", "b"])) }
+        const [framed, alone] = [family, { ...family }].map((processor) =>
+          linesOf(Result.getOrThrow(new RecordEncoder(how, processor, {}).encode({ length: rows.length, columns }, 9_999_999_990)))
+        )
+        // Halves of a surrogate pair that stand on both sides of a border are escaped one by one.
+        assert.deepStrictEqual(framed!.map((line): unknown => JSON.parse(line)), alone!.map((line): unknown => JSON.parse(line)))
+      }, { arbitrary: { runs: 200, size: 12 } })
+    }
   }
 })
