@@ -183,7 +183,7 @@ describe("RecordEncoder", () => {
         const columns = [rows.map(({ a }) => a), rows.map(({ b }) => b)]
         const how: Asking = { type: "chat", ...Result.getOrThrow(Prompt.compile(prompt, ["a", "b"])) }
         const [framed, alone] = [family, { ...family }].map((processor) =>
-          linesOf(Result.getOrThrow(new RecordEncoder(how, processor, {}).encode({ length: rows.length, columns }, 9_999_999_990)))
+          linesOf(Result.getOrThrow(new RecordEncoder(how, processor, {}).encode({ length: rows.length, columns }, 9_876_543_210)))
         )
         // Halves of a surrogate pair that stand on both sides of a border are escaped one by one.
         assert.deepStrictEqual(framed!.map((line): unknown => JSON.parse(line)), alone!.map((line): unknown => JSON.parse(line)))
