@@ -31,8 +31,8 @@ Measures rows per second and peak memory, each case in processes of their own, i
 The usual cases: ${cases.filter((one) => one.usual).map((one) => one.name).join(", ")}.
 
 Files lie in the system's folder for temporary files (TMPDIR) and are removed. The outputs of jobs are generated while
-they are read. 1,000,000 rows take about 0.5 GB of disk and some minutes; 10,000,000 take about 4 GB and up to an hour
-a run (--runs 1). "job of 5 GB" takes some minutes, too.
+they are read. 1,000,000 rows take about 0.3 GB of disk and some minutes; 10,000,000 take about 3 GB, and with --runs 1
+a quarter of an hour or more. "job of 5 GB" takes about 2 GB, and some minutes.
 `
 
 const usage = (message: string): never => {
@@ -192,7 +192,9 @@ for (const one of footprints) {
     )
   }
 }
-if (values.json !== undefined) fs.writeFileSync(values.json, `${JSON.stringify([...measured, ...footprints], null, 2)}\n`)
+if (values.json !== undefined) {
+  fs.writeFileSync(values.json, `${JSON.stringify([...measured, ...footprints], null, 2)}\n`)
+}
 
 const broken = footprints.filter((one) => "milliseconds" in one ? one.loaded.length > 0 : one.bytes > one.limitBytes)
 for (const { name } of broken) {

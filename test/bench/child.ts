@@ -8,7 +8,13 @@ import { type Answer, type Output, Outputs } from "./outputs.ts"
 export type Side = "ours" | "ceiling"
 
 export type Step =
-  | { readonly step: "file"; readonly format: Format; readonly path: string; readonly rows: number; readonly groupRows: number }
+  | {
+    readonly step: "file"
+    readonly format: Format
+    readonly path: string
+    readonly rows: number
+    readonly groupRows: number
+  }
   | {
     readonly step: "jobs"
     readonly answer: Answer

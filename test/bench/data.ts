@@ -26,11 +26,12 @@ export const random = (seed: number): () => number => {
 }
 
 const words = (
-  "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which one " +
-  "you were all her she there would their we him been has when who will no more if out so up said what its about than " +
-  "into them can only other time new some could these two may first then do any like my now over such our man me even " +
-  "most made after also did many off before must well back through years much where your way down should because long " +
-  "each just state those people too mr how little good world make very year still see own work men day get here old life"
+  "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they " +
+  "which one you were all her she there would their we him been has when who will no more if out so up said " +
+  "what its about than into them can only other time new some could these two may first then do any like my now " +
+  "over such our man me even most made after also did many off before must well back through years much where " +
+  "your way down should because long each just state those people too mr how little good world make very year " +
+  "still see own work men day get here old life"
 ).split(" ")
 
 /** Words that a careless writer breaks: quotes, commas, and characters of two to four bytes. */
@@ -111,7 +112,9 @@ const writeParquet = async (path: string, rows: number, groupRows: number): Prom
     codec: "SNAPPY",
     schema: [
       { name: "schema", num_children: columns.length },
-      ...columns.map((name) => ({ name, type: "BYTE_ARRAY", repetition_type: "OPTIONAL", converted_type: "UTF8" }) as const)
+      ...columns.map((name) =>
+        ({ name, type: "BYTE_ARRAY", repetition_type: "OPTIONAL", converted_type: "UTF8" }) as const
+      )
     ]
   })
   for (let from = 0; from < rows; from += groupRows) {

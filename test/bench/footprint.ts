@@ -43,7 +43,7 @@ export const measureImport = async ({ log, runs }: Settings): Promise<Imported> 
   const program = (text: string) => node(["--input-type=module", "--eval", text], here)
   log("import: which files are loaded")
   const urls: ReadonlyArray<string> = JSON.parse(await program(watched))
-  if (!urls.some((url) => url.endsWith("/sdk/dist/index.js"))) throw new Error("import: the sdk was not among what was loaded")
+  if (!urls.some((url) => url.endsWith("/sdk/dist/index.js"))) throw new Error("the sdk was not among what was loaded")
   const loaded = heavy.filter((name) => urls.some((url) => url.includes(`/node_modules/${name}/`)))
   const measured: Array<readonly [milliseconds: number, megabytes: number]> = []
   const times = Math.max(5, runs)
@@ -123,10 +123,10 @@ export const measureBundle = (_: Settings): Promise<Bundled> =>
       ],
       { cwd: here, input: bundled, stdio: ["pipe", "inherit", "inherit"] }
     )
-    if (status !== 0) throw new Error("bundle: esbuild failed", { cause: error })
+    if (status !== 0) throw new Error("esbuild failed", { cause: error })
     const { outputs }: Metafile = JSON.parse(fs.readFileSync(metafile, "utf8"))
     const [entry] = Object.entries(outputs).find(([, output]) => output.entryPoint === "program.ts") ?? []
-    if (entry === undefined) throw new Error("bundle: the program is not among what was bundled")
+    if (entry === undefined) throw new Error("the program is not among what was bundled")
     const first = closure(outputs, entry)
     const sum = (files: ReadonlyArray<string>) => files.reduce((bytes, file) => bytes + outputs[file]!.bytes, 0)
     const bytes = sum([...first])

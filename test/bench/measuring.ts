@@ -52,7 +52,8 @@ export const node = (args: ReadonlyArray<string>, cwd: string): Promise<string> 
 
 const run = async (step: Step, profile: string | null): Promise<Came> => {
   const flags = profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]
-  const output = await node([...flags, join(import.meta.dirname, "child.ts"), JSON.stringify(step)], import.meta.dirname)
+  const here = import.meta.dirname
+  const output = await node([...flags, join(here, "child.ts"), JSON.stringify(step)], here)
   const came: Came = JSON.parse(output.trim().split("\n").at(-1)!)
   return came
 }

@@ -46,7 +46,8 @@ const checkPrepared = (run: Run.Run<object>, rows: number): void => {
   assert.equal(run.manifest.records, rows, "the run has another number of records than the file has rows")
   assert.equal(run.jobs.reduce((sum, job) => sum + job.records, 0), rows, "the jobs have other records than the run")
   for (const job of run.jobs) {
-    assert.ok(job.bytes > job.records * 100 && job.rows.size > job.records * 100, `files of job ${job.key} are too small`)
+    const least = job.records * 100
+    assert.ok(job.bytes > least && job.rows.size > least, `the files of job ${job.key} are too small`)
   }
 }
 
@@ -146,7 +147,7 @@ const checkResult = async (answer: Answer, path: string, job: Job.Job): Promise<
   }
 }
 
-/** Collects the prepared run. The results are written; all but those of the first job are removed as soon as they are. */
+/** Collects the prepared run. Results are written, and removed as soon as they are, but for those of the first job. */
 export const collect = async (
   answer: Answer,
   rows: number,
@@ -174,7 +175,8 @@ export const collect = async (
   return async () => {
     const { report } = collected
     assert.equal(collected.files.length, run.jobs.length, "result files are missing")
-    assert.equal(Object.values(report.counts).reduce((sum, count) => sum + count, 0), rows, "the counts are not the rows")
+    const counted = Object.values(report.counts).reduce((sum, count) => sum + count, 0)
+    assert.equal(counted, rows, "the counts do not sum to the rows")
     assert.equal(report.counts.succeeded, rows, "records without an answer")
     assert.deepEqual([report.duplicates, report.unknown, report.malformed], [0, 0, 0])
     const tokens = [...outputs.values()].map((output) => generator.tokens(output))

@@ -23,6 +23,9 @@ const unreadable = (cause: unknown) =>
     reason: new BatchError.Damaged({ key: "outputs", message: "the generated output cannot be read", cause })
   })
 
+const byKey = (a: ObjectStore.ObjectInfo, b: ObjectStore.ObjectInfo): number =>
+  Buffer.compare(Buffer.from(a.key), Buffer.from(b.key))
+
 export const layer = (
   { directory, discards, generator, outputs }: Options
 ): Layer.Layer<ObjectStore.ObjectStore, BatchError.BatchError> =>
@@ -42,11 +45,10 @@ export const layer = (
           return info === null ? store.head(location) : Effect.succeed(info)
         }),
         list: (prefix) =>
-          Effect.map(store.list(prefix), ({ at, objects }) => ({
-            at,
-            objects: [...objects, ...[...outputs.keys()].filter((key) => key.startsWith(prefix)).map((key) => infoOf(key)!)]
-              .sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)))
-          })),
+          Effect.map(store.list(prefix), ({ at, objects }) => {
+            const generated = [...outputs.keys()].filter((key) => key.startsWith(prefix)).map((key) => infoOf(key)!)
+            return { at, objects: generated.length === 0 ? objects : [...objects, ...generated].sort(byKey) }
+          }),
         read: (location, range) =>
           Stream.suspend(() => {
             const output = outputs.get(location)
