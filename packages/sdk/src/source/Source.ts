@@ -12,6 +12,7 @@ import type { Column } from "../Column.ts"
 import type { Batch } from "../internal/Batch.ts"
 import type { ObjectStore } from "../store/ObjectStore.ts"
 export { csv, type CsvOptions, type TypedCsvOptions } from "./Csv.ts"
+export type { FileLocations } from "./internal/SourceFiles.ts"
 export { rows, type RowsOptions } from "./Rows.ts"
 export type { Selection } from "./Selection.ts"
 

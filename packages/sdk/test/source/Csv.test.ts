@@ -93,11 +93,20 @@ describe("Source.csv", () => {
         const opened = yield* csv(path, { delimiter: "\t", nullValues: ["NA"] }).open
         assert.deepStrictEqual(opened.description, {
           type: "csv",
-          uri: pathToFileURL(path).href,
-          sha256: "327f915112efcf2778291a93d4017c9b18f1874e0df7993d1ba4d01451602e58",
-          size: 8,
+          files: [{
+            uri: pathToFileURL(path).href,
+            sha256: "327f915112efcf2778291a93d4017c9b18f1874e0df7993d1ba4d01451602e58",
+            size: 8
+          }],
           delimiter: "\t",
-          nullValues: ["NA"]
+          quote: "\"",
+          escape: "\"",
+          comment: null,
+          skipLines: 0,
+          names: null,
+          nullValues: ["NA"],
+          select: null,
+          limit: null
         })
       })
     ))
@@ -264,7 +273,7 @@ describe("Source.csv", () => {
     inFolder((file) =>
       Effect.gen(function*() {
         const there = yield* file("a.csv", "a\n1\n")
-        const files = [`${there}.not`, `${there}/b`, join(there, ".."), "store://no/such.csv"]
+        const files = [`${there}.not`, `${there}/b`, "/dev/null", "store://no/such.csv"]
         const problems = yield* Effect.forEach(
           [...files, "http://x/y.csv", "s3://bucket", "store://", ""],
           (location) =>

@@ -1,11 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Cells, CsvFault, CsvParser } from "../../src/source/internal/CsvParser.ts"
+import { CsvFault, CsvParser } from "../../src/source/internal/CsvParser.ts"
+import type { Cells, CsvDialect } from "../../src/source/internal/CsvText.ts"
 import { csvCases } from "./csvCases.ts"
 
 interface Read {
   readonly rows: ReadonlyArray<ReadonlyArray<string>>
   readonly fault: string | null
 }
+
+const commas: CsvDialect = { delimiter: ",", quote: "\"", escape: "\"", comment: null }
 
 const describeFault = (fault: CsvFault): string => {
   const place = [
@@ -20,7 +23,7 @@ const parse = (
   pieceSize: number,
   options: { parseAt?: number; maxRowLength?: number } = {}
 ): Read => {
-  const parser = new CsvParser({ delimiter: ",", parseAt: 1, ...options })
+  const parser = new CsvParser({ ...commas, parseAt: 1, ...options })
   const rows: Array<Cells> = []
   try {
     for (let at = 0; at < bytes.length; at += pieceSize) rows.push(...parser.push(bytes.subarray(at, at + pieceSize)))

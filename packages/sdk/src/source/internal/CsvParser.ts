@@ -6,7 +6,7 @@
  * @internal
  */
 import { isUtf8 } from "node:buffer"
-import Papa from "papaparse"
+import { type Cells, type CsvDialect, endOfLine, type LineEnd, lineEndOf, rowEnds, rowsOf, strayLineEnd } from "./CsvText.ts"
 
 /**
  * What is wrong with a CSV, and where. `row` is the data row, from 1; null in the header.
@@ -26,21 +26,15 @@ export class CsvFault {
 }
 
 /** @internal */
-export type Cells = Array<string>
-
-/** @internal */
-export interface CsvParserOptions {
-  readonly delimiter: string
+export interface CsvParserOptions extends CsvDialect {
+  /** The names of the columns of a file that has no header line; null where it has one. */
+  readonly names?: ReadonlyArray<string> | null
+  /** Lines before the header, whatever they hold. */
+  readonly skipLines?: number
   /** How much text is parsed at once, in characters. */
   readonly parseAt?: number
   /** The longest row, in characters: a quote that is never closed must not take in the whole file. */
   readonly maxRowLength?: number
-}
-
-interface Parsed {
-  readonly data: Array<Cells>
-  readonly errors: ReadonlyArray<{ readonly type: string; readonly code: string; readonly row: number }>
-  readonly meta: { readonly cursor: number }
 }
 
 /** How many bytes at the end begin a character that does not end there. */
@@ -67,85 +61,31 @@ const validLength = (bytes: Buffer): number => {
   return whole(low)
 }
 
-type LineEnd = "\n" | "\r\n" | "\r"
-
-/** The first line end outside quotes, or null while there is none. */
-const lineEndOf = (text: string, delimiter: string, last: boolean): LineEnd | null => {
-  let quoted = false
-  let fieldStart = true
-  for (let i = 0; i < text.length; i++) {
-    const char = text[i]!
-    if (quoted) {
-      if (char !== "\"") continue
-      if (text[i + 1] === "\"") i++
-      else quoted = false
-    } else if (char === "\"" && fieldStart) {
-      quoted = true
-      fieldStart = false
-    } else if (char === "\n") {
-      return "\n"
-    } else if (char === "\r") {
-      if (i + 1 < text.length) return text[i + 1] === "\n" ? "\r\n" : "\r"
-      return last ? "\r" : null
-    } else {
-      fieldStart = char === delimiter
-    }
-  }
-  return last ? "\n" : null
-}
-
-/** Line ends that are not the file's own; a file of bare line feeds may have a carriage return before them. */
-const foreignTo: { readonly [K in LineEnd]: RegExp } = {
-  "\n": /\r(?!\n)/,
-  "\r\n": /\r(?!\n)|(?<!\r)\n/,
-  "\r": /\n/
-}
-
-/** Where the first line end outside quotes is that is not the file's own; -1 where there is none. */
-const strayLineEnd = (text: string, delimiter: string, newline: LineEnd): number => {
-  if (!foreignTo[newline].test(text)) return -1
-  let quoted = false
-  let fieldStart = true
-  for (let i = 0; i < text.length; i++) {
-    const char = text[i]!
-    if (quoted) {
-      if (char !== "\"") continue
-      if (text[i + 1] === "\"") i++
-      else quoted = false
-    } else if (char === "\"" && fieldStart) {
-      quoted = true
-      fieldStart = false
-    } else if (char === "\n" || char === "\r") {
-      const length = char === "\r" && text[i + 1] === "\n" ? 2 : 1
-      const end = text.slice(i, i + length)
-      const own = end === newline || (newline === "\n" && (length === 2 || i + 1 === text.length))
-      if (!own) return i
-      i += length - 1
-      fieldStart = true
-    } else {
-      fieldStart = char === delimiter
-    }
-  }
-  return -1
-}
-
 /** @internal */
 export class CsvParser {
-  /** The column names, as soon as the first line has ended. */
-  header: ReadonlyArray<string> | null = null
-  private readonly delimiter: string
+  /** The column names, as soon as they are known. */
+  header: ReadonlyArray<string> | null
+  /** How much text the rows that were given last were part of. */
+  parsedLength = 0
+  private readonly dialect: CsvDialect
+  private readonly headerless: boolean
   private readonly parseAt: number
   private readonly maxRowLength: number
   /** The beginning of a character whose end has not come yet. */
   private tail: Buffer = Buffer.alloc(0)
   private text = ""
   private started = false
+  private linesToSkip: number
   private threshold: number
   private newline: LineEnd | null = null
   private rows = 0
 
   constructor(options: CsvParserOptions) {
-    this.delimiter = options.delimiter
+    const { comment, delimiter, escape, names, quote } = options
+    this.dialect = { delimiter, quote, escape, comment }
+    this.header = names ?? null
+    this.headerless = this.header !== null
+    this.linesToSkip = options.skipLines ?? 0
     this.parseAt = options.parseAt ?? 256 * 1024
     this.maxRowLength = options.maxRowLength ?? 64 * 1024 * 1024
     this.threshold = this.parseAt
@@ -180,12 +120,27 @@ export class CsvParser {
     if (text === "") return
     this.text += !this.started && text.charCodeAt(0) === 0xfeff ? text.slice(1) : text
     this.started = true
+    while (this.linesToSkip > 0 && this.skipLine());
+  }
+
+  /** Drops the text up to the end of a line that is left out; false where it does not end yet. */
+  private skipLine(): boolean {
+    const end = /\r\n|\n|\r(?=[^])/.exec(this.text)
+    if (end === null) {
+      this.text = this.text.endsWith("\r") ? "\r" : ""
+      return false
+    }
+    this.text = this.text.slice(end.index + end[0].length)
+    this.linesToSkip--
+    return true
   }
 
   /** The text up to the bad byte says in which row and column it is. */
   private notUtf8(): CsvFault {
     this.parse(false)
-    const begun = this.header === null ? undefined : this.run(this.text, false).data[0]
+    const begun = this.header === null || this.newline === null
+      ? undefined
+      : rowsOf(this.text, this.dialect, this.newline, true).rows[0]
     return new CsvFault(
       "the text is not UTF-8; convert the file to UTF-8",
       this.header === null ? null : this.rows + 1,
@@ -193,39 +148,30 @@ export class CsvParser {
     )
   }
 
-  private run(text: string, ignoreLastRow: boolean): Parsed {
-    const parser = new Papa.Parser({ delimiter: this.delimiter, newline: this.newline ?? "\n", quoteChar: "\"" })
-    return parser.parse(text, 0, ignoreLastRow)
-  }
-
-  /** Where each row of a text ends: slower, and needed only where the cells alone leave a doubt. */
-  private rowEnds(text: string, ignoreLastRow: boolean): ReadonlyArray<number> {
-    const ends: Array<number> = []
-    const parser = new Papa.Parser({
-      delimiter: this.delimiter,
-      newline: this.newline ?? "\n",
-      quoteChar: "\"",
-      step: (result) => {
-        ends.push(result.meta.cursor)
-      }
-    })
-    parser.parse(text, 0, ignoreLastRow)
-    return ends
-  }
-
   private parse(last: boolean): Array<Cells> {
-    this.newline ??= lineEndOf(this.text, this.delimiter, last)
-    const { data, errors, meta } = this.newline === null
-      ? { data: [], errors: [], meta: { cursor: 0 } }
-      : this.run(this.text, !last)
-    const text = this.text
-    const rows = this.accept(data, new Set(errors.map((error) => error.row)), () => this.rowEnds(text, !last))
-    this.text = last ? "" : text.slice(meta.cursor)
+    const { text } = this
+    const rows = this.isOneRow(text, last) ? [] : this.parseRows(text, last)
     // A row much longer than a piece is not parsed from its start for every piece.
     this.threshold = Math.max(this.parseAt, Math.min(this.text.length * 2, this.maxRowLength + 1))
     if (this.text.length > this.maxRowLength) {
       throw this.fault(`the row is longer than ${this.maxRowLength} characters; is a quote left open in it?`)
     }
+    return rows
+  }
+
+  /** Whether a long text is the beginning of one row: its cells would be made in vain. */
+  private isOneRow(text: string, last: boolean): boolean {
+    return !last && text.length > 4 * this.parseAt && endOfLine(text, 0, this.dialect) < 0
+  }
+
+  private parseRows(text: string, last: boolean): Array<Cells> {
+    this.newline ??= lineEndOf(text, this.dialect, last)
+    const { newline } = this
+    if (newline === null) return []
+    const parsed = rowsOf(text, this.dialect, newline, last)
+    const rows = this.accept(parsed.rows, parsed.misquoted, newline, last)
+    this.parsedLength = parsed.end
+    this.text = last ? "" : text.slice(parsed.end)
     return rows
   }
 
@@ -235,41 +181,25 @@ export class CsvParser {
       : new CsvFault(message, this.rows + 1, column)
   }
 
-  private accept(
-    data: Array<Cells>,
-    misquoted: ReadonlySet<number>,
-    findEnds: () => ReadonlyArray<number>
-  ): Array<Cells> {
+  private accept(data: Array<Cells>, misquoted: ReadonlySet<number>, newline: LineEnd, last: boolean): Array<Cells> {
+    const { dialect, text } = this
     const rows: Array<Cells> = []
-    let found: ReadonlyArray<number> | null = null
-    const text = this.text
-    const emptyQuotes = text.includes("\"\"")
-    const raw = (i: number): string => {
-      found ??= findEnds()
-      return text.slice(i === 0 ? 0 : found[i - 1], found[i])
-    }
-    const stray = this.newline === null ? -1 : strayLineEnd(text, this.delimiter, this.newline)
-    const isStray = (i: number): boolean => stray >= 0 && (found ??= findEnds())[i]! > stray
+    let ends: ReadonlyArray<number> | null = null
+    const endOf = (i: number): number => (ends ??= rowEnds(text, dialect, newline, last))[i]!
+    const raw = (i: number): string => text.slice(i === 0 ? 0 : endOf(i - 1), endOf(i))
+    const emptyQuotes = dialect.quote !== null && text.includes(dialect.quote + dialect.quote)
+    const stray = strayLineEnd(text, dialect, newline)
     for (let i = 0; i < data.length; i++) {
       const cells = data[i]!
-      if (misquoted.has(i)) {
-        throw this.fault(
-          "a quoted field is not closed, or text follows its closing quote; write a quote inside a field twice"
-        )
-      }
-      if (isStray(i)) {
-        throw this.fault(
-          "a line ends otherwise than the first line of the file does; give all lines the same end, and quote fields that " +
-            "contain line ends"
-        )
-      }
+      if (misquoted.size > 0 && misquoted.has(i)) throw this.misquoted()
+      if (stray >= 0 && endOf(i) > stray) throw this.strayEnd()
       // In a file of bare line feeds, a row that ends with both characters has a stray carriage return, unless quoted.
       const lastCell = cells[cells.length - 1]!
-      if (this.newline === "\n" && lastCell.endsWith("\r") && /\r\n?$/.test(raw(i))) {
+      if (newline === "\n" && lastCell.endsWith("\r") && /\r\n?$/.test(raw(i))) {
         cells[cells.length - 1] = lastCell.slice(0, -1)
       }
       // A blank line is no row; a line that is an empty quoted field is one.
-      if (cells.length === 1 && cells[0] === "" && !(emptyQuotes && raw(i).includes("\""))) continue
+      if (cells.length === 1 && cells[0] === "" && !(emptyQuotes && this.endsQuoted(raw(i)))) continue
       if (this.header === null) {
         this.header = this.checkHeader(cells)
         continue
@@ -278,7 +208,30 @@ export class CsvParser {
       this.rows++
       rows.push(cells)
     }
+    if (misquoted.has(data.length)) throw this.misquoted()
+    // In a comment that the end of the file follows.
+    if (last && stray >= 0) throw this.strayEnd()
     return rows
+  }
+
+  /** Whether the last line of a text, blank lines and comments before it left out, is an empty quoted field. */
+  private endsQuoted(raw: string): boolean {
+    const { quote } = this.dialect
+    const line = raw.trimEnd()
+    return quote !== null && line.slice(Math.max(line.lastIndexOf("\n"), line.lastIndexOf("\r")) + 1) === quote + quote
+  }
+
+  private misquoted(): CsvFault {
+    return this.fault(
+      "a quoted field is not closed, or text follows its closing quote; write a quote inside a field twice"
+    )
+  }
+
+  private strayEnd(): CsvFault {
+    return this.fault(
+      "a line ends otherwise than the first line of the file does; give all lines the same end, and quote fields that " +
+        "contain line ends"
+    )
   }
 
   private checkHeader(names: Cells): ReadonlyArray<string> {
@@ -304,6 +257,7 @@ export class CsvParser {
   }
 
   private checkWidth(cells: Cells, header: ReadonlyArray<string>): void {
+    const declared = this.headerless ? "`names`" : "the header"
     if (cells.length < header.length) {
       const column = header[cells.length]!
       throw this.fault(
@@ -313,7 +267,7 @@ export class CsvParser {
     }
     if (cells.length > header.length) {
       throw this.fault(
-        `the row has ${cells.length} fields, the header ${header.length}; quote fields that contain the delimiter`,
+        `the row has ${cells.length} fields, ${declared} ${header.length}; quote fields that contain the delimiter`,
         `extra field ${header.length + 1}`
       )
     }
