@@ -5,7 +5,7 @@
  */
 import { checkMore, checkNames, checkRaw } from "./internal/Body.ts"
 import { array, count, given, member, string } from "./internal/Json.ts"
-import { EmbeddingAnswer, type Json, type ModelParameters, type Processor } from "./Processor.ts"
+import { EmbeddingAnswer, type ModelParameters, type Processor, type Reading, type VectorJson } from "./Processor.ts"
 
 /**
  * The lengths that Titan's embeddings can have.
@@ -54,7 +54,14 @@ const checkParameters = (options: Options, parameters: ModelParameters): string 
   return checkMore(parameters.more, own)
 }
 
-const vector = (numbers: ReadonlyArray<Json>): Float32Array | undefined => {
+type Numbers = Float32Array | ReadonlyArray<VectorJson>
+
+const numbersOf = (json: VectorJson | undefined): Numbers | undefined =>
+  json instanceof Float32Array ? json : array(json)
+
+/** The numbers as 32-bit floats, themselves where they are; undefined where one is not finite. */
+const vector = (numbers: Numbers): Float32Array | undefined => {
+  if (numbers instanceof Float32Array) return numbers
   const values = new Float32Array(numbers.length)
   for (let index = 0; index < numbers.length; index++) {
     const number = numbers[index]
@@ -63,6 +70,27 @@ const vector = (numbers: ReadonlyArray<Json>): Float32Array | undefined => {
     if (!Number.isFinite(values[index])) return undefined
   }
   return values
+}
+
+const read = (modelOutput: VectorJson, expected: ReadonlyArray<number>): Reading<EmbeddingAnswer> => {
+  const stopReason = null
+  const usage = { inputTokens: count(member(modelOutput, "inputTextTokenCount")), outputTokens: null }
+  const invalid = (message: string) => ({ status: "invalid", message, raw: null, stopReason, usage }) as const
+  const problem = member(modelOutput, "message")
+  if (problem !== undefined) {
+    const message = string(problem) ?? "the model reports an error without a text"
+    return { status: "failed", message, raw: null, stopReason, usage }
+  }
+  const numbers = numbersOf(member(modelOutput, "embedding")) ??
+    numbersOf(member(member(modelOutput, "embeddingsByType"), "float"))
+  if (numbers === undefined) return invalid("the output has no embedding")
+  if (!expected.includes(numbers.length)) {
+    return invalid(`the embedding has ${numbers.length} dimensions, not ${expected.join(", ")}`)
+  }
+  const embedding = vector(numbers)
+  return embedding === undefined
+    ? invalid("the embedding has values that are not finite numbers")
+    : { status: "succeeded", answer: { embedding }, stopReason, usage }
 }
 
 /**
@@ -89,6 +117,7 @@ export const titanTextEmbeddings = (options: Options = {}): Processor<EmbeddingA
     options.dimensions === undefined ? [] : [`dimensions=${options.dimensions}`],
     options.normalize === undefined ? [] : [`normalize=${options.normalize}`]
   ].flat().join("&")
+  const expected = options.dimensions === undefined ? lengths : [options.dimensions]
   return {
     id: `titan-text-embeddings/1${variant === "" ? "" : `?${variant}`}`,
     invocationType: "InvokeModel",
@@ -106,26 +135,7 @@ export const titanTextEmbeddings = (options: Options = {}): Processor<EmbeddingA
       const inputText = request.type === "embed" ? request.text : request.turns.map((turn) => turn.content).join("\n\n")
       return { ...more, ...given({ inputText, dimensions, normalize }) }
     },
-    decode: (modelOutput) => {
-      const stopReason = null
-      const usage = { inputTokens: count(member(modelOutput, "inputTextTokenCount")), outputTokens: null }
-      const invalid = (message: string) => ({ status: "invalid", message, raw: null, stopReason, usage }) as const
-      const problem = member(modelOutput, "message")
-      if (problem !== undefined) {
-        const message = string(problem) ?? "the model reports an error without a text"
-        return { status: "failed", message, raw: null, stopReason, usage }
-      }
-      const numbers = array(member(modelOutput, "embedding")) ??
-        array(member(member(modelOutput, "embeddingsByType"), "float"))
-      if (numbers === undefined) return invalid("the output has no embedding")
-      const expected = options.dimensions === undefined ? lengths : [options.dimensions]
-      if (!expected.includes(numbers.length)) {
-        return invalid(`the embedding has ${numbers.length} dimensions, not ${expected.join(", ")}`)
-      }
-      const embedding = vector(numbers)
-      return embedding === undefined
-        ? invalid("the embedding has values that are not finite numbers")
-        : { status: "succeeded", answer: { embedding }, stopReason, usage }
-    }
+    decode: (modelOutput) => read(modelOutput, expected),
+    decodeVectors: (modelOutput) => read(modelOutput, expected)
   }
 }

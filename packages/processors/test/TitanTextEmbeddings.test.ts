@@ -14,6 +14,24 @@ const short = titanTextEmbeddings({ dimensions: 256 })
 const numbers = (length: number): Array<number> => Array.from({ length }, (_, index) => index / length)
 const usage = { inputTokens: 3, outputTokens: null }
 
+const output = nearly({
+  embedding: Arbitrary.schema(Schema.Literals([255, 256])).pipe(Arbitrary.map(numbers)),
+  embeddingsByType: nearly({ float: Arbitrary.Constant(numbers(256)) }),
+  inputTextTokenCount: Arbitrary.schema(Schema.Natural),
+  message: Arbitrary.Constant(null)
+})
+
+const isFinite32 = (value: unknown): value is number => typeof value === "number" && Number.isFinite(Math.fround(value))
+
+/** The JSON with a vector for every array of numbers that has one. */
+const withVectors = (json: Processor.Json): Processor.VectorJson => {
+  if (typeof json !== "object" || json === null) return json
+  if (!Array.isArray(json)) {
+    return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, withVectors(value)]))
+  }
+  return json.length > 0 && json.every(isFinite32) ? Float32Array.from(json) : json.map(withVectors)
+}
+
 describe("id", () => {
   it("differs wherever the requests or the readings do", () => {
     const unscaled = titanTextEmbeddings({ normalize: false })
@@ -131,12 +149,60 @@ describe("decode", () => {
     assert.deepInclude(short.decode({ ...output, message: null }), { status: "succeeded" })
   })
 
-  it.prop("never throws, whatever JSON it reads", [
-    nearly({
-      embedding: Arbitrary.schema(Schema.Literals([255, 256])).pipe(Arbitrary.map(numbers)),
-      embeddingsByType: nearly({ float: Arbitrary.Constant(numbers(256)) }),
-      inputTextTokenCount: Arbitrary.schema(Schema.Natural),
-      message: Arbitrary.Constant(null)
+  it.prop("never throws, whatever JSON it reads", [output], ([json]) => assertReading(short, json), {
+    arbitrary: { runs: 300 }
+  })
+})
+
+describe("decodeVectors", () => {
+  const decodeVectors = short.decodeVectors!
+  const embedding = Float32Array.from(numbers(256))
+
+  it("gives the vector itself for an answer", () => {
+    for (const read of [{ embedding }, { embedding: null, embeddingsByType: { binary: [1], float: embedding } }]) {
+      const reading = decodeVectors({ ...read, inputTextTokenCount: 3 })
+      assert.deepStrictEqual(reading, { status: "succeeded", answer: { embedding }, stopReason: null, usage })
+      assert.strictEqual("answer" in reading ? reading.answer.embedding : undefined, embedding)
+    }
+  })
+
+  it("looks at one vector only", () => {
+    const reading = decodeVectors({
+      embedding,
+      get embeddingsByType(): Processor.VectorJson {
+        throw new Error("looked at")
+      }
     })
-  ], ([json]) => assertReading(short, json), { arbitrary: { runs: 300 } })
+    assert.strictEqual(reading.status, "succeeded")
+  })
+
+  it.each<[name: string, output: Processor.VectorJson, problem: string]>([
+    ["another length than asked for", { embedding: new Float32Array(512) }, "has 512 dimensions, not 256"],
+    ["no numbers", { embedding: new Float32Array(0) }, "has 0 dimensions"],
+    ["a number too large for 32 bits", { embedding: [...numbers(255), 1e39] }, "not finite numbers"],
+    ["a vector among the numbers", { embedding: [...numbers(255), embedding] }, "not finite numbers"],
+    ["binary numbers only", { embeddingsByType: { binary: embedding } }, "no embedding"],
+    ["a vector for an object", { embeddingsByType: embedding }, "no embedding"],
+    ["a vector", embedding, "no embedding"]
+  ])("%s is invalid", (_, json, problem) => {
+    const reading = decodeVectors(json)
+    assert.deepInclude(reading, { status: "invalid", raw: null, stopReason: null })
+    assert.include("message" in reading ? reading.message : "", problem)
+  })
+
+  it("takes no vector for a count or a text", () => {
+    assert.deepInclude(decodeVectors({ embedding, inputTextTokenCount: embedding }), {
+      status: "succeeded",
+      usage: { inputTokens: null, outputTokens: null }
+    })
+    assert.deepInclude(decodeVectors({ embedding, message: embedding }), {
+      status: "failed",
+      message: "the model reports an error without a text"
+    })
+  })
+
+  it.prop("reads as decode does, whatever JSON it reads", [output], ([json]) => {
+    assert.deepStrictEqual(decodeVectors(json), short.decode(json))
+    assert.deepStrictEqual(decodeVectors(withVectors(json)), short.decode(json))
+  }, { arbitrary: { runs: 300 } })
 })

@@ -4,42 +4,43 @@
  *
  * @internal
  */
-import type { Json } from "../Processor.ts"
+import type { Json, VectorJson } from "../Processor.ts"
 
-type JsonObject = { readonly [key: string]: Json }
+type JsonObject = { readonly [key: string]: VectorJson }
 
 /** @internal */
-export const isObject = (json: Json | undefined): json is JsonObject =>
-  typeof json === "object" && json !== null && !Array.isArray(json)
+export const isObject = (json: VectorJson | undefined): json is JsonObject =>
+  typeof json === "object" && json !== null && !Array.isArray(json) && !(json instanceof Float32Array)
 
 /**
  * The member `key`, where `json` is an object that has it as its own and it is not null.
  *
  * @internal
  */
-export const member = (json: Json | undefined, key: string): Json | undefined =>
+export const member = (json: VectorJson | undefined, key: string): VectorJson | undefined =>
   isObject(json) && Object.hasOwn(json, key) ? json[key] ?? undefined : undefined
 
-const isArray: (json: Json | undefined) => json is ReadonlyArray<Json> = Array.isArray
+const isArray: (json: VectorJson | undefined) => json is ReadonlyArray<VectorJson> = Array.isArray
 
 /** @internal */
-export const array = (json: Json | undefined): ReadonlyArray<Json> | undefined => isArray(json) ? json : undefined
+export const array = (json: VectorJson | undefined): ReadonlyArray<VectorJson> | undefined =>
+  isArray(json) ? json : undefined
 
 /** @internal */
-export const string = (json: Json | undefined): string | undefined => typeof json === "string" ? json : undefined
+export const string = (json: VectorJson | undefined): string | undefined => typeof json === "string" ? json : undefined
 
 /**
  * The sum of counts; null where the first is no count. The others may be absent.
  *
  * @internal
  */
-export const count = (json: Json | undefined, ...more: ReadonlyArray<Json | undefined>): number | null => {
+export const count = (json: VectorJson | undefined, ...more: ReadonlyArray<VectorJson | undefined>): number | null => {
   if (!isCount(json)) return null
   const sum = more.reduce<number>((total, other) => isCount(other) ? total + other : total, json)
   return Number.isSafeInteger(sum) ? sum : null
 }
 
-const isCount = (json: Json | undefined): json is number =>
+const isCount = (json: VectorJson | undefined): json is number =>
   typeof json === "number" && Number.isSafeInteger(json) && json >= 0
 
 /**
@@ -47,7 +48,7 @@ const isCount = (json: Json | undefined): json is number =>
  *
  * @internal
  */
-export const given = (fields: { readonly [key: string]: Json | undefined }): JsonObject => {
+export const given = (fields: { readonly [key: string]: Json | undefined }): { readonly [key: string]: Json } => {
   const present: { [key: string]: Json } = {}
   for (const [key, value] of Object.entries(fields)) if (value !== undefined) present[key] = value
   return present
