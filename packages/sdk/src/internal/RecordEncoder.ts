@@ -33,8 +33,8 @@ export interface EncodeFailure {
 /** Segments are cut at about so many bytes. */
 const segmentBytes = 4_000_000
 
-/** The texts of a row, as many as there are slots, put at a place of each slot; false where it has another shape. */
-type Reader = (columns: Batch["columns"], row: number, slots: ReadonlyArray<Array<string>>, at: number) => boolean
+/** Puts the texts of a row into `texts`; false where its request has another shape. */
+type Reader = (columns: Batch["columns"], row: number, texts: Array<string>) => boolean
 
 /**
  * Requests of one shape: constant bytes, and slots between them for texts. The first piece begins the line, with room
@@ -42,8 +42,6 @@ type Reader = (columns: Batch["columns"], row: number, slots: ReadonlyArray<Arra
  */
 interface Frame {
   readonly pieces: ReadonlyArray<Buffer>
-  /** Bytes of all pieces. */
-  readonly constant: number
   /** Which text stands after each piece but the last. */
   readonly order: ReadonlyArray<number>
   readonly read: Reader
@@ -65,12 +63,7 @@ const frameOf = (processor: Processor<object>, request: ModelRequest, marks: Rea
     from = at + marks[text]!.length
   }
   pieces.push(Buffer.from(line.slice(from)))
-  return {
-    pieces,
-    constant: pieces.reduce((sum, piece) => sum + piece.length, 0),
-    order: places.map(({ text }) => text),
-    read
-  }
+  return { pieces, order: places.map(({ text }) => text), read }
 }
 
 const marksFor = (count: number): ReadonlyArray<string> =>
@@ -97,9 +90,9 @@ const templatesFrame = (
     if (turn.literals.every((literal) => literal === "")) bare.push(own)
     first += own.length
   }
-  return frameOf(processor, { type: "chat", turns, parameters }, marks, (values, row, slots, at) => {
-    for (let i = 0; i < columns.length; i++) slots[i]![at] = renderValue(values[columns[i]!]![row])
-    return bare.every((own) => own.some((i) => slots[i]![at] !== ""))
+  return frameOf(processor, { type: "chat", turns, parameters }, marks, (values, row, texts) => {
+    for (let i = 0; i < columns.length; i++) texts[i] = renderValue(values[columns[i]!]![row])
+    return bare.length === 0 || bare.every((own) => own.some((i) => texts[i] !== ""))
   })
 }
 
@@ -112,13 +105,13 @@ const turnsFrame = (
 ): Frame | null => {
   const marks = marksFor(first.length)
   const turns = first.map(({ role }, i) => ({ role, content: marks[i]! }))
-  return frameOf(processor, { type: "chat", turns, parameters }, marks, (columns, row, slots, at) => {
+  return frameOf(processor, { type: "chat", turns, parameters }, marks, (columns, row, texts) => {
     const rendered = render(columns, row)
     if (rendered.length !== first.length) return false
     for (let i = 0; i < rendered.length; i++) {
       const { content, role } = rendered[i]!
       if (content === "" || role !== first[i]!.role) return false
-      slots[i]![at] = content
+      texts[i] = content
     }
     return true
   })
@@ -126,64 +119,60 @@ const turnsFrame = (
 
 const embedFrame = (processor: Processor<object>, parameters: ModelParameters, column: number): Frame | null => {
   const marks = marksFor(1)
-  return frameOf(processor, { type: "embed", text: marks[0]!, parameters }, marks, (columns, row, slots, at) => {
-    const text = renderValue(columns[column]![row])
-    slots[0]![at] = text
-    return text !== ""
+  return frameOf(processor, { type: "embed", text: marks[0]!, parameters }, marks, (columns, row, texts) => {
+    texts[0] = renderValue(columns[column]![row])
+    return texts[0] !== ""
   })
 }
 
-const quote = 0x22
-const backslash = 0x5c
-/** What stands between two texts of an array of texts as JSON. */
-const between = Buffer.from("\",\"")
-
-/** Whether the quote at a place of a JSON text is escaped: an odd number of backslashes stands before it. */
-const isEscaped = (bytes: Uint8Array, at: number): boolean => {
-  let before = at
-  while (bytes[before - 1] === backslash) before--
-  return (at - before) % 2 === 1
-}
-
-/** Many texts with JSON's escapes, without their quotes, side by side. */
-class Escaped {
-  bytes: Buffer = Buffer.allocUnsafe(1 << 16)
-  /** Where text `i` begins: `starts[i]`. */
-  starts = new Uint32Array(0)
-  /** Where text `i` ends: `ends[i]`. */
-  ends = new Uint32Array(0)
-
-  /** One call for all of them: a call for each costs more than the work. */
-  set(texts: ReadonlyArray<string>): void {
-    if (this.starts.length < texts.length) {
-      this.starts = new Uint32Array(texts.length)
-      this.ends = new Uint32Array(texts.length)
-    }
-    const json = JSON.stringify(texts)
-    if (json.length * 3 > this.bytes.length) this.bytes = Buffer.allocUnsafe(json.length * 3)
-    const { bytes } = this
-    const length = bytes.write(json)
-    let plain = 1
-    for (const text of texts) plain += text.length + 3
-    let at = 2
-    if (plain === length) {
-      for (let i = 0; i < texts.length; i++) {
-        this.starts[i] = at
-        at += texts[i]!.length
-        this.ends[i] = at
-        at += 3
-      }
-      return
-    }
-    for (let i = 0; i < texts.length; i++) {
-      this.starts[i] = at
-      let end = i === texts.length - 1 ? length - 2 : bytes.indexOf(between, at)
-      while (bytes[end] === quote && isEscaped(bytes, end)) end = bytes.indexOf(between, end + 1)
-      this.ends[i] = end
-      at = end + 3
+/** Bytes that are added to a buffer which grows. */
+class Output {
+  length = 0
+  #buffer: Buffer
+  constructor(capacity: number) {
+    this.#buffer = Buffer.allocUnsafeSlow(capacity)
+  }
+  bytes(piece: Buffer): void {
+    this.#room(piece.length)
+    this.#buffer.set(piece, this.length)
+    this.length += piece.length
+  }
+  text(text: string): void {
+    if (this.length + text.length * 3 > this.#buffer.length) this.#room(Buffer.byteLength(text))
+    this.length += this.#buffer.write(text, this.length)
+  }
+  /** A text as JSON without its quotes; something stands before it, and something follows. */
+  escaped(text: string): void {
+    const before = this.length - 1
+    const kept = this.#buffer[before]!
+    this.length = before
+    this.text(JSON.stringify(text))
+    this.#buffer[before] = kept
+    this.length--
+  }
+  /** The ten digits of a row number, so many bytes before the end. */
+  digits(row: number, back: number): void {
+    const buffer = this.#buffer
+    const first = this.length - back
+    for (let place = first + 9, rest = row; place >= first; place--) {
+      const next = Math.floor(rest / 10)
+      buffer[place] = 48 + rest - next * 10
+      rest = next
     }
   }
+  get view(): Uint8Array {
+    return this.#buffer.subarray(0, this.length)
+  }
+  #room(bytes: number): void {
+    if (this.length + bytes <= this.#buffer.length) return
+    const larger = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.length + bytes))
+    this.#buffer.copy(larger, 0, 0, this.length)
+    this.#buffer = larger
+  }
 }
+
+/** Where the digits of the record id begin in a line. */
+const digitsAt = lineStart.length + 1
 
 /** @internal */
 export class RecordEncoder {
@@ -192,7 +181,8 @@ export class RecordEncoder {
   readonly #parameters: ModelParameters
   /** Undefined before the first request; null where every request is encoded by itself. */
   #frame: Frame | null | undefined = undefined
-  readonly #escaped: Array<Escaped> = []
+  /** Bytes that the next segment will probably take. */
+  #expected = 1 << 18
 
   constructor(asking: Asking, processor: Processor<object>, parameters: ModelParameters) {
     this.#asking = asking
@@ -210,54 +200,47 @@ export class RecordEncoder {
   /** Encodes a batch whose first row is row `firstRow` of the run. */
   encode(batch: Batch, firstRow: number): Result.Result<ReadonlyArray<Segment>, EncodeFailure> {
     const segments: Array<Segment> = []
-    for (let from = 0; from < batch.length;) {
-      const segment = this.#segment(batch, from, firstRow)
-      if (Result.isFailure(segment)) return Result.fail(segment.failure)
-      segments.push(segment.success)
-      from += segment.success.ends.length
+    let output = new Output(this.#expected)
+    let from = 0
+    let ends: Array<number> = []
+    let row = 0
+    const texts: Array<string> = []
+    const cut = () => {
+      segments.push({ batch: slice(batch, from, row), bytes: output.view, ends })
+      this.#expected = Math.ceil(output.length * 1.1) + 1024
+      from = row
+      ends = []
+      if (row < batch.length) output = new Output(this.#expected)
     }
-    return Result.succeed(segments)
-  }
-
-  /** Encodes the rows from `from` on, up to about the size of a segment. */
-  #segment(batch: Batch, from: number, firstRow: number): Result.Result<Segment, EncodeFailure> {
-    let row = from
     try {
-      const frame = this.#frame === undefined ? this.#frameFor(batch, from) : this.#frame
-      const slots = frame?.order.map((): Array<string> => []) ?? []
-      /** The lines of rows that do not fit the frame, by their place. */
-      const odd = new Map<number, Buffer>()
-      let bytes = 0
-      for (; row < batch.length && bytes < segmentBytes; row++) {
-        const at = row - from
-        if (frame !== null && frame.read(batch.columns, row, slots, at)) {
-          bytes += frame.constant
-          for (const texts of slots) bytes += texts[at]!.length
+      while (row < batch.length) {
+        const frame = this.#frame === undefined ? this.#frameFor(batch, row) : this.#frame
+        if (frame !== null && frame.read(batch.columns, row, texts)) {
+          const { order, pieces } = frame
+          output.bytes(pieces[0]!)
+          output.digits(firstRow + row, pieces[0]!.length - digitsAt)
+          for (let i = 0; i < order.length; i++) {
+            output.escaped(texts[order[i]!]!)
+            output.bytes(pieces[i + 1]!)
+          }
         } else {
-          for (const texts of slots) texts[at] = ""
-          const line = this.#line(batch, row, firstRow)
-          odd.set(at, line)
-          bytes += line.length
+          output.text(this.#line(batch, row, firstRow))
         }
+        ends.push(output.length)
+        row++
+        if (output.length >= segmentBytes) cut()
       }
-      const ends = new Array<number>(row - from)
-      const encoded = frame === null
-        ? Buffer.concat([...odd.values()])
-        : this.#fill(frame, slots, odd, ends, firstRow + from)
-      if (frame === null) {
-        let end = 0
-        for (let i = 0; i < ends.length; i++) ends[i] = end += odd.get(i)!.length
-      }
-      return Result.succeed({ batch: slice(batch, from, row), bytes: encoded, ends })
     } catch (cause) {
       return Result.fail({ row: firstRow + row, cause })
     }
+    if (ends.length > 0) cut()
+    return Result.succeed(segments)
   }
 
   /** A line made by itself. */
-  #line(batch: Batch, row: number, firstRow: number): Buffer {
+  #line(batch: Batch, row: number, firstRow: number): string {
     const input = JSON.stringify(this.#processor.encode(this.request(batch, row)))
-    return Buffer.from(lineStart + Layout.recordId(firstRow + row) + lineMiddle + input + lineEnd)
+    return lineStart + Layout.recordId(firstRow + row) + lineMiddle + input + lineEnd
   }
 
   /**
@@ -273,57 +256,6 @@ export class RecordEncoder {
       : asking.templates !== null
       ? templatesFrame(processor, parameters, asking.templates)
       : turnsFrame(processor, parameters, asking.render(batch.columns, row), asking.render)
-    for (const _ of this.#frame?.order ?? []) this.#escaped.push(new Escaped())
     return this.#frame
-  }
-
-  /** Puts the texts into the frame, row by row; odd rows are copied. */
-  #fill(
-    frame: Frame,
-    slots: ReadonlyArray<ReadonlyArray<string>>,
-    odd: ReadonlyMap<number, Buffer>,
-    ends: Array<number>,
-    firstRow: number
-  ): Buffer {
-    const { constant, order, pieces } = frame
-    const escaped = this.#escaped
-    let size = 0
-    for (let k = 0; k < slots.length; k++) {
-      escaped[k]!.set(slots[k]!)
-      for (let i = 0; i < ends.length; i++) size += escaped[k]!.ends[i]! - escaped[k]!.starts[i]!
-    }
-    size += constant * (ends.length - odd.size)
-    for (const line of odd.values()) size += line.length
-    const target = Buffer.allocUnsafeSlow(size)
-    const last = pieces.length - 1
-    let at = 0
-    for (let i = 0; i < ends.length; i++) {
-      const line = odd.size === 0 ? undefined : odd.get(i)
-      if (line !== undefined) {
-        target.set(line, at)
-        at += line.length
-      } else {
-        target.set(pieces[0]!, at)
-        writeRow(target, at + lineStart.length + 1, firstRow + i)
-        at += pieces[0]!.length
-        for (let k = 0; k < last; k++) {
-          const { bytes, ends: to, starts } = escaped[order[k]!]!
-          at += bytes.copy(target, at, starts[i]!, to[i]!)
-          target.set(pieces[k + 1]!, at)
-          at += pieces[k + 1]!.length
-        }
-      }
-      ends[i] = at
-    }
-    return target
-  }
-}
-
-/** Writes the ten digits of a row number. */
-const writeRow = (target: Uint8Array, at: number, row: number): void => {
-  for (let place = at + 9, rest = row; place >= at; place--) {
-    const next = Math.floor(rest / 10)
-    target[place] = 48 + rest - next * 10
-    rest = next
   }
 }
