@@ -13,6 +13,7 @@ import type { Batch } from "../internal/Batch.ts"
 import type { ObjectStore } from "../store/ObjectStore.ts"
 export { csv, type CsvOptions, type TypedCsvOptions } from "./Csv.ts"
 export type { FileLocations } from "./internal/SourceFiles.ts"
+export { parquet, type ParquetOptions, type TypedParquetOptions } from "./Parquet.ts"
 export { rows, type RowsOptions } from "./Rows.ts"
 export type { Selection } from "./Selection.ts"
 

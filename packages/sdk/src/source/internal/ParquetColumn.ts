@@ -1,0 +1,380 @@
+/**
+ * Reads a column chunk page by page: the levels and values of so many rows at a time.
+ *
+ * @internal
+ */
+import type { Encoding, PageHeader } from "hyparquet"
+import { crc32 } from "node:zlib"
+import type { Decompress } from "./ParquetCodecs.ts"
+import type { Convert } from "./ParquetConvert.ts"
+import { faultAt, type FaultPlace, ParquetFault, ValueFault } from "./ParquetFault.ts"
+import type { Chunk } from "./ParquetFooter.ts"
+import {
+  blockValues,
+  type Dictionary,
+  makeValues,
+  readDictionary,
+  type Scratch,
+  type Values
+} from "./ParquetPage.ts"
+import { Runs } from "./ParquetRuns.ts"
+import type { Leaf } from "./ParquetTree.ts"
+
+/**
+ * A column of values as it is to be read.
+ *
+ * @internal
+ */
+export interface LeafPlan {
+  readonly leaf: Leaf
+  readonly convert: Convert
+  /** Whether the values are the elements of vectors. */
+  readonly floats: boolean
+  /** Whether each value is that of a row: nulls are then among the values, and levels are not needed. */
+  readonly flat: boolean
+}
+
+/** Room for floats that is made beforehand. */
+const keptFloats = 2 * 1024 * 1024
+
+const damaged = (): never => {
+  throw new ParquetFault("the header of a page is damaged")
+}
+
+const countIn = (value: unknown): number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : damaged()
+
+/** Levels that a page of version 1 writes after their length. */
+interface Levels {
+  readonly runs: Runs
+  readonly end: number
+}
+
+const bitsFor = (most: number): number => 32 - Math.clz32(most)
+
+const levelsAt = (page: Buffer, at: number, most: number, encoding: unknown): Levels => {
+  if (encoding !== "RLE") throw new ParquetFault(`levels in the encoding ${String(encoding)} are not supported`)
+  const start = at + 4
+  if (start > page.length || page.readUInt32LE(at) > page.length - start) {
+    throw new ParquetFault("a page ends before its levels do")
+  }
+  const end = start + page.readUInt32LE(at)
+  return { runs: new Runs(page, start, end, bitsFor(most), most), end }
+}
+
+/** A data page that is being read. */
+interface Page {
+  readonly repetition: Runs | null
+  readonly definition: Runs | null
+  readonly bytes: Buffer
+  readonly encoding: Encoding | undefined
+  /** Made when the first value is needed: where all are null there may be no bytes to make it from. */
+  values: Values | null
+}
+
+const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+const grown = <A extends Uint8Array | Float32Array>(array: A, needed: number, make: (length: number) => A): A => {
+  if (needed <= array.length) return array
+  const larger = make(Math.max(needed, array.length * 2))
+  larger.set(array)
+  return larger
+}
+
+/**
+ * The reader of one column chunk. Entries are values or nulls, with their levels; a row of a list has several.
+ *
+ * @internal
+ */
+export class ColumnReader {
+  readonly plan: LeafPlan
+  /** Levels of the entries that wait, where they are needed. After them there is a repetition level of 0. */
+  definitions: Uint8Array = new Uint8Array(0)
+  repetitions: Uint8Array = new Uint8Array(0)
+  /** Values that wait: with nulls where the column is flat, without nulls otherwise. */
+  values: Array<unknown> = []
+  floats: Float32Array = new Float32Array(0)
+  floatCount = 0
+  entries = 0
+  /** Where the next row begins, for what assembles rows. */
+  entryAt = 0
+  valueAt = 0
+  /** About how many bytes the values that wait have. */
+  bytes = 0
+
+  private readonly chunk: Chunk
+  private readonly decompress: Decompress
+  private readonly place: FaultPlace & { readonly row: number }
+  private readonly scratch: Scratch
+  private dictionary: Dictionary | null = null
+  private page: Page | null = null
+  private pageLeft = 0
+  private chunkLeft: number
+  /** Rows that have begun in the entries that wait. */
+  private begun = 0
+  /** Rows that were taken. */
+  private taken = 0
+
+  /** `place.row` is the first row of the row group. */
+  constructor(
+    plan: LeafPlan,
+    chunk: Chunk,
+    { decompress, scratch }: { readonly decompress: Decompress; readonly scratch: Scratch },
+    place: FaultPlace & { readonly row: number }
+  ) {
+    this.plan = plan
+    this.chunk = chunk
+    this.decompress = decompress
+    this.place = { ...place, column: plan.leaf.path[0] }
+    this.scratch = scratch
+    this.chunkLeft = chunk.values
+  }
+
+  /** Whether all entries were read from their pages. */
+  get ended(): boolean {
+    return this.pageLeft === 0 && this.chunkLeft === 0
+  }
+
+  /** Rows that can be taken: of those with lists, the last is whole only when the next has begun. */
+  get rows(): number {
+    return this.plan.leaf.repetition === 0 || this.ended ? this.begun : Math.max(0, this.begun - 1)
+  }
+
+  /**
+   * Reads until there are `rows` rows, or about `budget` bytes in at least one. False where a page is needed first.
+   */
+  fill(rows: number, budget: number): boolean {
+    while (this.rows < rows && (this.rows === 0 || this.bytes < budget)) {
+      if (this.ended) return true
+      if (this.pageLeft === 0) return false
+      const most = this.plan.leaf.repetition === 0 ? rows - this.begun : blockValues
+      this.readEntries(Math.min(most, blockValues, this.pageLeft), Math.max(1, budget - this.bytes))
+    }
+    return true
+  }
+
+  /** Takes up the next page of the chunk. */
+  accept(header: PageHeader, body: Buffer): void {
+    try {
+      if (header.crc !== undefined && crc32(body) !== header.crc >>> 0) {
+        throw new ParquetFault("the checksum of a page is not that of its bytes: the file is damaged")
+      }
+      this.acceptKind(header, body)
+    } catch (error) {
+      throw this.fault(error)
+    }
+  }
+
+  /** What went wrong, where it did: at the first row that has not been read. */
+  fault(error: unknown): ParquetFault {
+    return faultAt(error, { ...this.place, row: this.place.row + this.taken + this.begun })
+  }
+
+  /** What went wrong in one of the rows that wait. */
+  faultInRow(error: unknown, index: number): ParquetFault {
+    return faultAt(error, { ...this.place, row: this.place.row + this.taken + index })
+  }
+
+  /** Takes the values of `rows` rows of a flat column. */
+  takeFlat(rows: number): ReadonlyArray<unknown> {
+    const { values } = this
+    this.taken += rows
+    this.begun -= rows
+    if (values.length === rows) {
+      this.values = []
+      this.bytes = 0
+      return values
+    }
+    this.values = values.slice(rows)
+    this.bytes *= this.values.length / values.length
+    values.length = rows
+    return values
+  }
+
+  /** Drops what `rows` rows were made of, up to `entryAt` and `valueAt`. */
+  drop(rows: number): void {
+    const { entries, entryAt, valueAt } = this
+    this.taken += rows
+    this.begun -= rows
+    this.definitions.copyWithin(0, entryAt, entries)
+    this.repetitions.copyWithin(0, entryAt, entries + 1)
+    this.bytes = entries === 0 ? 0 : this.bytes * ((entries - entryAt) / entries)
+    this.entries = entries - entryAt
+    this.entryAt = 0
+    if (this.plan.floats) {
+      // The vectors that were made are views of the old array.
+      const floats = new Float32Array(Math.max(this.floatCount - valueAt, Math.min(this.floats.length, keptFloats)))
+      floats.set(this.floats.subarray(valueAt, this.floatCount))
+      this.floats = floats
+      this.floatCount -= valueAt
+    } else {
+      this.values = this.values.slice(valueAt)
+    }
+    this.valueAt = 0
+  }
+
+  private acceptKind(header: PageHeader, body: Buffer): void {
+    switch (header.type) {
+      case "DICTIONARY_PAGE":
+        return this.acceptDictionary(header, body)
+      case "DATA_PAGE":
+        return this.acceptData(header, body)
+      case "DATA_PAGE_V2":
+        return this.acceptDataV2(header, body)
+      case "INDEX_PAGE":
+        return
+      default:
+        throw new ParquetFault("a page has a type that is not known")
+    }
+  }
+
+  private acceptDictionary(header: PageHeader, body: Buffer): void {
+    const count = countIn(header.dictionary_page_header?.num_values)
+    const page = asBuffer(this.decompress(this.chunk.codec, body, countIn(header.uncompressed_page_size)))
+    this.dictionary = readDictionary(page, count, this.plan.leaf, this.plan.convert, this.scratch)
+  }
+
+  private begin(count: number, page: Page): void {
+    if (count > this.chunkLeft) throw new ParquetFault("a column has more values than the footer says")
+    this.chunkLeft -= count
+    this.pageLeft = count
+    this.page = page
+  }
+
+  private acceptData({ data_page_header: data, uncompressed_page_size: size }: PageHeader, body: Buffer): void {
+    const { definition, repetition } = this.plan.leaf
+    const count = countIn(data?.num_values)
+    if (data === undefined || count === 0) return
+    const page = asBuffer(this.decompress(this.chunk.codec, body, countIn(size)))
+    const repetitions = repetition === 0 ? null : levelsAt(page, 0, repetition, data.repetition_level_encoding)
+    const at = repetitions?.end ?? 0
+    const definitions = definition === 0 ? null : levelsAt(page, at, definition, data.definition_level_encoding)
+    this.begin(count, {
+      repetition: repetitions?.runs ?? null,
+      definition: definitions?.runs ?? null,
+      bytes: page.subarray(definitions?.end ?? at),
+      encoding: data.encoding,
+      values: null
+    })
+  }
+
+  private acceptDataV2({ data_page_header_v2: data, uncompressed_page_size: size }: PageHeader, body: Buffer): void {
+    const { definition, repetition } = this.plan.leaf
+    const count = countIn(data?.num_values)
+    if (data === undefined || count === 0) return
+    const repetitionEnd = countIn(data.repetition_levels_byte_length)
+    const levelsEnd = repetitionEnd + countIn(data.definition_levels_byte_length)
+    const valueBytes = countIn(size) - levelsEnd
+    if (levelsEnd > body.length || valueBytes < 0) throw new ParquetFault("a page ends before its levels do")
+    if (repetition === 0 && countIn(data.num_rows) !== count) {
+      throw new ParquetFault("a page has another number of rows than of values")
+    }
+    const codec = data.is_compressed === false ? "UNCOMPRESSED" : this.chunk.codec
+    const bytes = asBuffer(this.decompress(codec, body.subarray(levelsEnd), valueBytes))
+    this.begin(count, {
+      repetition: repetition === 0 ? null : new Runs(body, 0, repetitionEnd, bitsFor(repetition), repetition),
+      definition: definition === 0 ? null : new Runs(body, repetitionEnd, levelsEnd, bitsFor(definition), definition),
+      bytes,
+      encoding: data.encoding,
+      values: null
+    })
+  }
+
+  private readEntries(count: number, budget: number): void {
+    const page = this.page!
+    let fitting = count
+    try {
+      if (page.bytes.length > 0) fitting = this.valuesOf(page).fit(count, budget)
+      const rows = this.plan.flat ? this.readFlat(page, fitting) : this.readNested(page, fitting)
+      this.begun += rows
+      this.pageLeft -= fitting
+    } catch (error) {
+      if (!(error instanceof ValueFault)) throw this.fault(error)
+      const row = this.place.row + this.taken + this.begun + this.rowsBefore(error.index)
+      throw new ParquetFault(error.message, { ...this.place, row })
+    }
+  }
+
+  private valuesOf(page: Page): Values {
+    const { convert, leaf } = this.plan
+    page.values ??= makeValues(page.bytes, page.encoding, leaf, convert, this.dictionary, this.scratch)
+    return page.values
+  }
+
+  /** In which row of those that are being read the value is that has `index` others before it. */
+  private rowsBefore(index: number): number {
+    const { flat, leaf } = this.plan
+    let before = index
+    if (flat) {
+      if (leaf.definition === 0) return index
+      for (let i = 0;; i++) if (this.scratch.levels[i] === leaf.definition && before-- === 0) return i
+    }
+    let rows = -1
+    for (let i = this.entries;; i++) {
+      if (this.repetitions[i] === 0) rows++
+      if (this.definitions[i] === leaf.definition && before-- === 0) return rows
+    }
+  }
+
+  private readFlat(page: Page, count: number): number {
+    const { definition } = this.plan.leaf
+    const { scratch: { levels }, values } = this
+    const at = values.length
+    let present = count
+    if (page.definition !== null) {
+      page.definition.read(levels, 0, count)
+      present = 0
+      for (let i = 0; i < count; i++) if (levels[i] === definition) present++
+    }
+    if (present > 0) this.bytes += this.valuesOf(page).read(values, at, present)
+    if (present < count) {
+      values.length = at + count
+      for (let i = count - 1, from = at + present; i >= 0; i--) {
+        values[at + i] = levels[i] === definition ? values[--from] : null
+      }
+    }
+    return count
+  }
+
+  private readNested(page: Page, count: number): number {
+    const { definition } = this.plan.leaf
+    const { entries } = this
+    const end = entries + count
+    this.definitions = grown(this.definitions, end, (length) => new Uint8Array(length))
+    this.repetitions = grown(this.repetitions, end + 1, (length) => new Uint8Array(length))
+    const { definitions, repetitions } = this
+    if (page.definition === null) definitions.fill(definition, entries, end)
+    else page.definition.read(definitions, entries, count)
+    if (page.repetition === null) repetitions.fill(0, entries, end)
+    else page.repetition.read(repetitions, entries, count)
+    repetitions[end] = 0
+    if (entries === 0 && repetitions[0] !== 0) throw new ParquetFault("a column begins within a row")
+    let present = 0
+    let rows = 0
+    for (let i = entries; i < end; i++) {
+      if (definitions[i] === definition) present++
+      if (repetitions[i] === 0) rows++
+    }
+    if (present > 0) {
+      const values = this.valuesOf(page)
+      if (this.plan.floats) this.readFloats(values, present)
+      else this.bytes += values.read(this.values, this.values.length, present)
+    }
+    this.entries = end
+    return rows
+  }
+
+  private readFloats(values: Values, count: number): void {
+    const at = this.floatCount
+    this.floats = grown(this.floats, at + count, (length) => new Float32Array(length))
+    if (values.readFloats !== null) {
+      values.readFloats(this.floats, at, count)
+    } else {
+      const block = new Array<unknown>(count)
+      values.read(block, 0, count)
+      for (let i = 0; i < count; i++) this.floats[at + i] = Number(block[i])
+    }
+    this.floatCount += count
+    this.bytes += count * 4
+  }
+}

@@ -1,0 +1,517 @@
+/**
+ * Parquet files as a source: footers first, then the rows of one row group after another, page by page.
+ *
+ * @internal
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { BatchError } from "../../BatchError.ts"
+import type { Column, ColumnType } from "../../Column.ts"
+import type { Batch } from "../../internal/Batch.ts"
+import { type Field, fieldsOf } from "../../internal/ColumnsOf.ts"
+import type { OpenSource } from "../Source.ts"
+import { invalidOption, invalidSource, missingColumns } from "./Failures.ts"
+import { type ChunkBytes, type Fetching, GroupBytes, makeFetching } from "./ParquetBytes.ts"
+import { type Decompress, makeDecompress } from "./ParquetCodecs.ts"
+import { ColumnReader } from "./ParquetColumn.ts"
+import { ParquetFault } from "./ParquetFault.ts"
+import { type Footer, listKey, type ParseMetadata, parseFooter, readFooterBytes, type RowGroup } from "./ParquetFooter.ts"
+import { makeScratch, type Scratch } from "./ParquetPage.ts"
+import { type ColumnPlan, planColumn } from "./ParquetRows.ts"
+import { structEnd } from "./ParquetThrift.ts"
+import { type Node, typeOf } from "./ParquetTree.ts"
+import { declaredType, fits, isGuaranteed } from "./ParquetTypes.ts"
+import { selectionProblem } from "./Selected.ts"
+import type { SourceFile } from "./SourceFile.ts"
+import { commonUri, describeFiles, identityOf } from "./SourceFiles.ts"
+
+/** The options of `Source.parquet`, whichever of its forms they have. */
+export interface AnyParquetOptions {
+  readonly select?: ReadonlyArray<string> | undefined
+  readonly limit?: number | undefined
+  readonly columns?: Schema.Constraint | undefined
+}
+
+/** What is loaded when a first file is read. */
+interface Library {
+  readonly parseMetadata: ParseMetadata
+  readonly parseHeader: (typeof import("hyparquet/src/column.js"))["parquetHeader"]
+  readonly decompress: Decompress
+  readonly scratch: Scratch
+}
+
+const loadLibrary: Effect.Effect<Library> = Effect.promise(async () => {
+  const [hyparquet, column, { compressors }] = await Promise.all([
+    import("hyparquet"),
+    import("hyparquet/src/column.js"),
+    import("hyparquet-compressors")
+  ])
+  return {
+    parseMetadata: hyparquet.parquetMetadata,
+    parseHeader: column.parquetHeader,
+    decompress: makeDecompress(compressors),
+    scratch: makeScratch()
+  }
+})
+
+const batchRows = 5000
+const batchBytes = 4 * 1024 * 1024
+/** Bytes that a column may add to a batch that is full. */
+const leastBytes = 64 * 1024
+const footersAtOnce = 8
+const maxHeaderBytes = 16 * 1024 * 1024
+
+const attempt = (method: string, uri: string) => <A>(run: () => A): Effect.Effect<A, BatchError> =>
+  Effect.try({ try: run, catch: (error) => failure(method, uri, error) })
+
+const failure = (method: string, uri: string, error: unknown): BatchError => {
+  const fault = error instanceof ParquetFault
+    ? error
+    : new ParquetFault("the file is damaged and cannot be decoded", {}, error)
+  const { column, group, row } = fault.place
+  const message = group === undefined ? fault.message : `row group ${group}: ${fault.message}`
+  return invalidSource(method, "malformed", message, { uri, row, column, cause: fault.cause })
+}
+
+const jsonSchemaOf = (field: Field): Effect.Effect<Schema.Json> =>
+  Effect.try(() => {
+    const document = Schema.toJsonSchemaDocument(Schema.make<Schema.Constraint>(field.ast))
+    return JSON.parse(JSON.stringify(document)) as Schema.Json
+  }).pipe(Effect.orElseSucceed(() => null))
+
+const checkOptions = Effect.fnUntraced(function*(method: string, options: AnyParquetOptions) {
+  if (typeof options !== "object" || options === null) return yield* invalidOption(method, "options", "give an object")
+  const problem = selectionProblem(method, options)
+  if (problem !== null) return yield* problem
+  const { columns, select } = options
+  if (columns === undefined) return { fields: null, names: select ?? null, schemas: null }
+  if (select !== undefined) {
+    return yield* invalidOption(method, "select", "give `columns` or `select`: `columns` takes the columns it declares")
+  }
+  const fields = Schema.isSchema(columns) ? fieldsOf(columns) : null
+  if (fields === null || fields.length === 0) {
+    return yield* invalidOption(
+      method,
+      "columns",
+      "give a Schema.Struct with a property for each column, without checks or transformations of the whole row"
+    )
+  }
+  const schemas = yield* Effect.forEach(fields, jsonSchemaOf)
+  return {
+    fields,
+    names: fields.map(({ name }) => name),
+    schemas: fields.map(({ name, type }, j) => [name, type, schemas[j]!] as const)
+  }
+})
+
+/** A file with the columns that are read of it. */
+interface Table {
+  readonly file: SourceFile
+  readonly footer: Omit<Footer, "groups">
+  readonly nodes: ReadonlyArray<Node>
+  readonly groups: ReadonlyArray<RowGroup>
+}
+
+const loadFooter = Effect.fnUntraced(function*(method: string, file: SourceFile, { parseMetadata }: Library) {
+  const run = attempt(method, file.uri)
+  const read = Effect.gen(function*() {
+    const bytes = yield* readFooterBytes(file, run)
+    return yield* run(() => parseFooter(bytes, file.size, parseMetadata))
+  })
+  return yield* orChanged(file, read)
+})
+
+/** A file that was written to meanwhile is told from one that is damaged. */
+const orChanged = <A>(file: SourceFile, read: Effect.Effect<A, BatchError>): Effect.Effect<A, BatchError> =>
+  Effect.catch(read, (error) => Effect.andThen(file.unchanged, Effect.fail(error)))
+
+const tableOf = Effect.fnUntraced(function*(
+  method: string,
+  file: SourceFile,
+  { groups, ...footer }: Footer,
+  names: ReadonlyArray<string>
+) {
+  const byName = new Map(footer.tree.columns.map((node) => [node.name, node]))
+  const nodes = names.map((name) => byName.get(name)!)
+  const table: Table = { file, footer, nodes, groups: yield* attempt(method, file.uri)(() => groups(nodes)) }
+  return table
+})
+
+const namesIn = ({ tree }: Footer): ReadonlyArray<string> => tree.columns.map(({ name }) => name)
+
+const differs = (method: string, file: SourceFile, column: string, message: string): BatchError =>
+  invalidSource(method, "malformed", `${message}; the files of a source have the same columns`, {
+    uri: file.uri,
+    column
+  })
+
+/** The files with the chosen columns, or with all columns of the first file, in its order. */
+const readTables = Effect.fnUntraced(function*(
+  method: string,
+  files: ReadonlyArray<SourceFile>,
+  chosen: ReadonlyArray<string> | null,
+  option: string,
+  library: Library
+) {
+  const [first, ...others] = files
+  if (first === undefined) return yield* invalidSource(method, "empty", "there are no files", { uri: null })
+  const footer = yield* loadFooter(method, first, library)
+  const available = namesIn(footer)
+  const missing = chosen?.filter((name) => !available.includes(name)) ?? []
+  if (missing.length > 0) return yield* missingColumns(method, first.uri, missing, available, option)
+  const names = chosen ?? available
+  const head = yield* tableOf(method, first, footer, names)
+  const rest = yield* Effect.forEach(others, (file) =>
+    Effect.gen(function*() {
+      const footer = yield* loadFooter(method, file, library)
+      const has = new Set(namesIn(footer))
+      const lacking = names.find((name) => !has.has(name))
+      if (lacking !== undefined) {
+        return yield* differs(method, file, lacking, `the file lacks the column, which ${first.uri} has`)
+      }
+      for (const name of names) has.delete(name)
+      if (chosen === null && has.size > 0) {
+        return yield* differs(method, file, [...has][0]!, `${first.uri} has no such column`)
+      }
+      return yield* tableOf(method, file, footer, names)
+    }), { concurrency: footersAtOnce })
+  return [head, ...rest] as const
+})
+
+/** The types of a file's columns: as the file carries them, where it is one of ours, or as Parquet has them. */
+const typesOf = ({ footer, nodes }: Table, sparse: ReadonlySet<string>): ReadonlyArray<ColumnType> => {
+  const stored = new Map(footer.stored.map(({ name, type }) => [name, type]))
+  return nodes.map((node) => {
+    const found = typeOf(node, (place) => !sparse.has(listKey(node.name, place)))
+    const carried = stored.get(node.name)
+    return carried !== undefined && fits(carried, found) && planColumn(node, carried) !== null ? carried : found
+  })
+}
+
+const nameOf = (type: ColumnType): string => (typeof type === "string" ? type : JSON.stringify(type))
+
+/** The types that the columns have in all files. */
+const commonTypes = Effect.fnUntraced(function*(method: string, tables: readonly [Table, ...Array<Table>]) {
+  const sparse = new Set(tables.flatMap(({ footer }) => [...footer.sparse]))
+  const [first, ...others] = tables
+  const types = typesOf(first, sparse)
+  const texts = types.map(nameOf)
+  for (const table of others) {
+    const found = typesOf(table, sparse)
+    const j = found.findIndex((type, j) => nameOf(type) !== texts[j])
+    if (j < 0) continue
+    const message = `the column is ${nameOf(found[j]!)} here, and ${texts[j]!} in ${first.file.uri}`
+    return yield* differs(method, table.file, table.nodes[j]!.name, message)
+  }
+  return types
+})
+
+/** Checks the values of a declared column; gives the index of the first one that is wrong, and why. */
+type Check = (values: ReadonlyArray<unknown>) => readonly [index: number, fault: string] | null
+
+const checkOf = (field: Field, type: ColumnType): Check => {
+  const { nullable } = field
+  const isNull = "the value is missing, and the column's schema has no null"
+  if (isGuaranteed(field, type)) {
+    return nullable ? () => null : (values) => {
+      const index = values.indexOf(null)
+      return index < 0 ? null : [index, isNull]
+    }
+  }
+  const schema = Schema.toType(Schema.make<Schema.ConstraintDecoder<unknown>>(field.ast))
+  const accepts = Schema.is(schema)
+  const decode = Schema.decodeUnknownResult(schema)
+  return (values) => {
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i]
+      if (value === null) {
+        if (!nullable) return [i, isNull]
+      } else if (!accepts(value)) {
+        const read = decode(value)
+        return [i, Result.isFailure(read) ? read.failure.message : "the value is not one of the column's schema"]
+      }
+    }
+    return null
+  }
+}
+
+interface Declared {
+  readonly types: ReadonlyArray<ColumnType>
+  readonly checks: ReadonlyArray<Check>
+}
+
+const declare = Effect.fnUntraced(function*(
+  method: string,
+  uri: string | null,
+  fields: ReadonlyArray<Field> | null,
+  found: ReadonlyArray<ColumnType>,
+  nodes: ReadonlyArray<Node>
+) {
+  if (fields === null) return { types: found, checks: [] } satisfies Declared
+  const types: Array<ColumnType> = []
+  for (const [j, field] of fields.entries()) {
+    const type = declaredType(field, found[j]!)
+    if (type === null || planColumn(nodes[j]!, type) === null) {
+      return yield* invalidSource(
+        method,
+        "malformed",
+        `the column is ${nameOf(found[j]!)}, and \`columns\` declares other values; change its schema`,
+        { uri, column: field.name }
+      )
+    }
+    types.push(type)
+  }
+  return { types, checks: fields.map((field, j) => checkOf(field, types[j]!)) } satisfies Declared
+})
+
+/** A row group that is still to be read, and how many of its rows. */
+interface Work {
+  readonly table: Table
+  readonly plans: ReadonlyArray<ColumnPlan>
+  readonly group: RowGroup
+  /** From 1 in its file. */
+  readonly number: number
+  /** The first row in its file, from 1. */
+  readonly firstRow: number
+  readonly rows: number
+  /** Whether it is the last of its file that is read. */
+  readonly last: boolean
+}
+
+function* workOf(
+  tables: ReadonlyArray<Table>,
+  types: ReadonlyArray<ColumnType>,
+  limit: number
+): Generator<Work, void, void> {
+  let left = limit
+  for (const table of tables) {
+    const plans = table.nodes.map((node, j) => planColumn(node, types[j]!)!)
+    let firstRow = 1
+    for (const [i, group] of table.groups.entries()) {
+      const rows = Math.min(left, group.rows)
+      left -= rows
+      const last = left === 0 || i === table.groups.length - 1
+      if (rows > 0) yield { table, plans, group, number: i + 1, firstRow, rows, last }
+      if (left === 0) return
+      firstRow += group.rows
+    }
+  }
+}
+
+/** A row group that is being read. */
+class OpenGroup {
+  readonly work: Work
+  private readonly bytes: GroupBytes
+  private readonly library: Library
+  private readonly readers: ReadonlyArray<ColumnReader>
+  private readonly takes: ReadonlyArray<(rows: number) => ReadonlyArray<unknown>>
+  private readonly run: <A>(run: () => A) => Effect.Effect<A, BatchError>
+  private read = 0
+  /** Rows of the batch before: the next one will hardly have many more. */
+  private before = batchRows
+
+  constructor(method: string, work: Work, bytes: GroupBytes, library: Library) {
+    const { firstRow, group, number, plans, table } = work
+    this.work = work
+    this.bytes = bytes
+    this.library = library
+    this.run = attempt(method, table.file.uri)
+    this.readers = plans
+      .flatMap((plan) => plan.leaves)
+      .map((leaf, j) => new ColumnReader(leaf, group.chunks[j]!, library, { group: number, row: firstRow }))
+    let at = 0
+    this.takes = plans.map((plan) => plan.take(this.readers.slice(at, at += plan.leaves.length)))
+  }
+
+  get rowsLeft(): number {
+    return this.work.rows - this.read
+  }
+
+  /** The first row of the next batch, from 1 in the file. */
+  get firstRow(): number {
+    return this.work.firstRow + this.read
+  }
+
+  /** Starts to fetch what is to come; true when nothing of this row group is left to start. */
+  ahead(): Effect.Effect<boolean> {
+    return this.bytes.ahead()
+  }
+
+  next(): Effect.Effect<Batch, BatchError> {
+    return Effect.gen({ self: this }, function*() {
+      let rows = Math.min(batchRows, this.rowsLeft, this.before * 2)
+      let budget = batchBytes
+      for (const [j, reader] of this.readers.entries()) {
+        while (!(yield* this.run(() => reader.fill(rows, Math.max(budget, leastBytes))))) yield* this.nextPage(j)
+        const { bytes, rows: filled } = reader
+        if (filled === 0) {
+          return yield* this.run(() => {
+            throw reader.fault(new ParquetFault("the column has fewer rows than its row group"))
+          })
+        }
+        rows = Math.min(rows, filled)
+        budget -= (bytes * rows) / filled
+      }
+      const columns = yield* this.run(() => this.takes.map((take) => take(rows)))
+      this.read += rows
+      this.before = rows
+      return { length: rows, columns }
+    })
+  }
+
+  /** Fails where the group has more rows than it says; lets go of its bytes. */
+  close(): Effect.Effect<void, BatchError> {
+    return Effect.suspend(() => {
+      for (const chunk of this.bytes.chunks) chunk.close()
+      if (this.work.rows < this.work.group.rows) return Effect.void
+      return this.run(() => {
+        for (const reader of this.readers) {
+          if (reader.rows === 0 && reader.ended) continue
+          throw reader.fault(new ParquetFault("the column has more rows than its row group"))
+        }
+      })
+    })
+  }
+
+  private nextPage(j: number): Effect.Effect<void, BatchError> {
+    const bytes = this.bytes.chunks[j]!
+    const reader = this.readers[j]!
+    return Effect.gen({ self: this }, function*() {
+      const headerBytes = yield* this.headerOf(bytes, reader)
+      const header = yield* this.run(() => {
+        const view = new DataView(headerBytes.buffer, headerBytes.byteOffset, headerBytes.byteLength)
+        const header = this.library.parseHeader({ view, offset: 0 })
+        bytes.pass(headerBytes.length)
+        const size = header.compressed_page_size
+        if (!(Number.isSafeInteger(size) && size >= 0 && size <= bytes.end - bytes.at)) {
+          throw reader.fault(new ParquetFault("a page is longer than its column"))
+        }
+        return header
+      })
+      const size = header.compressed_page_size
+      const body = bytes.get(size) ?? (yield* bytes.load(size))
+      yield* this.run(() => {
+        reader.accept(header, body)
+        bytes.pass(size)
+      })
+    })
+  }
+
+  private headerOf(bytes: ChunkBytes, reader: ColumnReader): Effect.Effect<Buffer, BatchError> {
+    return Effect.gen({ self: this }, function*() {
+      const left = bytes.end - bytes.at
+      let some = bytes.peek()
+      for (;;) {
+        const end = yield* this.run(() => {
+          try {
+            const end = structEnd(some, 0)
+            if (end !== null) return end
+            if (some.length < left && some.length < maxHeaderBytes) return null
+            throw new ParquetFault(
+              left === 0 ? "the column ends before its last row" : "the column ends within the header of a page"
+            )
+          } catch (error) {
+            throw reader.fault(error)
+          }
+        })
+        if (end !== null) return some.subarray(0, end)
+        const wanted = Math.min(left, Math.max(some.length * 4, 4096))
+        some = bytes.get(wanted) ?? (yield* bytes.load(wanted))
+      }
+    })
+  }
+}
+
+const checkBatch = (
+  method: string,
+  { columns }: Batch,
+  checks: ReadonlyArray<Check>,
+  open: OpenGroup,
+  firstRow: number
+): Effect.Effect<void, BatchError> => {
+  for (const [j, check] of checks.entries()) {
+    const wrong = check(columns[j]!)
+    if (wrong === null) continue
+    const { table } = open.work
+    const [index, fault] = wrong
+    const place = { uri: table.file.uri, row: firstRow + index, column: table.nodes[j]!.name }
+    return Effect.fail(invalidSource(method, "malformed", fault, place))
+  }
+  return Effect.void
+}
+
+const batchesOf = (
+  method: string,
+  works: Iterator<Work>,
+  checks: ReadonlyArray<Check>,
+  library: Library,
+  fetching: Fetching
+): Stream.Stream<Batch, BatchError> => {
+  const next = () => {
+    const { done, value } = works.next()
+    if (done === true) return null
+    const { group, rows, table } = value
+    return { work: value, bytes: new GroupBytes(table.file, group.chunks, rows / group.rows, fetching) }
+  }
+  let following = next()
+  let open: OpenGroup | null = null
+  return Stream.fromPull(Effect.succeed(Effect.gen(function*() {
+    if (open === null) {
+      if (following === null) return yield* Cause.done()
+      open = new OpenGroup(method, following.work, following.bytes, library)
+      following = next()
+    }
+    const group: OpenGroup = open
+    const { last, table: { file } } = group.work
+    const read = Effect.gen(function*() {
+      if ((yield* group.ahead()) && following !== null) yield* following.bytes.ahead()
+      const { firstRow } = group
+      const batch = yield* group.next()
+      yield* checkBatch(method, batch, checks, group, firstRow)
+      if (group.rowsLeft > 0) return batch
+      yield* group.close()
+      open = null
+      return batch
+    })
+    const batch = yield* orChanged(file, read)
+    if (last && open === null) yield* file.unchanged
+    return [batch] as const
+  })))
+}
+
+/**
+ * Opens Parquet files as one source. `method` is the source that asks, for messages.
+ *
+ * @internal
+ */
+export const openParquet: (
+  method: string,
+  files: ReadonlyArray<SourceFile>,
+  options: AnyParquetOptions
+) => Effect.Effect<OpenSource, BatchError, Scope.Scope> = Effect.fnUntraced(
+  function*(method: string, files: ReadonlyArray<SourceFile>, options: AnyParquetOptions) {
+    const { fields, names, schemas } = yield* checkOptions(method, options)
+    const library = yield* loadLibrary
+    const tables = yield* readTables(method, files, names, fields === null ? "select" : "columns", library)
+    const found = yield* commonTypes(method, tables)
+    const { nodes } = tables[0]
+    const uri = commonUri(files)
+    const { checks, types } = yield* declare(method, uri, fields, found, nodes)
+    const limit = options.limit ?? Infinity
+    const rows = tables.reduce((sum, { footer }) => sum + footer.rows, 0)
+    const chosen = { select: names, limit: options.limit ?? null }
+    const opened: OpenSource = {
+      columns: nodes.map(({ name }, j): Column => ({ name, type: types[j]! })),
+      count: Math.min(rows, limit),
+      uri,
+      identity: JSON.stringify({ type: "parquet", files: identityOf(files), columns: schemas, ...chosen }),
+      description: { type: "parquet", files: describeFiles(files), ...chosen },
+      batches: batchesOf(method, workOf(tables, types, limit), checks, library, yield* makeFetching)
+    }
+    return opened
+  }
+)
