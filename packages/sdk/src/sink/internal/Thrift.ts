@@ -7,16 +7,19 @@
 /** @internal */
 export type ThriftValue =
   | { readonly type: "bool"; readonly value: boolean }
-  | { readonly type: "i32" | "i64"; readonly value: number }
+  | { readonly type: "i8" | "i32" | "i64"; readonly value: number }
   | { readonly type: "text"; readonly value: string }
   | { readonly type: "list"; readonly of: "i32" | "text" | "struct"; readonly items: ReadonlyArray<ThriftValue> }
   | { readonly type: "struct"; readonly fields: ThriftFields }
+  | { readonly type: "encoded"; readonly bytes: Uint8Array }
 
 /** The fields of a struct by their ids, in ascending order; undefined ones are left out. */
 export type ThriftFields = ReadonlyArray<readonly [id: number, value: ThriftValue | undefined]>
 
 /** @internal */
 export const bool = (value: boolean): ThriftValue => ({ type: "bool", value })
+/** A number from 0 to 127. @internal */
+export const i8 = (value: number): ThriftValue => ({ type: "i8", value })
 /** @internal */
 export const i32 = (value: number): ThriftValue => ({ type: "i32", value })
 /** @internal */
@@ -25,6 +28,8 @@ export const i64 = (value: number): ThriftValue => ({ type: "i64", value })
 export const text = (value: string): ThriftValue => ({ type: "text", value })
 /** @internal */
 export const struct = (fields: ThriftFields): ThriftValue => ({ type: "struct", fields })
+/** A struct that `encodeStruct` has made bytes of; it takes less memory than its description. @internal */
+export const encoded = (bytes: Uint8Array): ThriftValue => ({ type: "encoded", bytes })
 /** @internal */
 export const list = (of: "i32" | "text" | "struct", items: ReadonlyArray<ThriftValue>): ThriftValue => ({
   type: "list",
@@ -32,7 +37,7 @@ export const list = (of: "i32" | "text" | "struct", items: ReadonlyArray<ThriftV
   items
 })
 
-const typeIds = { i32: 5, i64: 6, text: 8, list: 9, struct: 12 }
+const typeIds = { i8: 3, i32: 5, i64: 6, text: 8, list: 9, struct: 12, encoded: 12 }
 const boolIds = { true: 1, false: 2 }
 
 const typeId = (value: ThriftValue): number =>
@@ -50,6 +55,10 @@ export const pushVarint = (out: Array<number>, value: number): void => {
     rest = Math.floor(rest / 128)
   }
   out.push(rest)
+}
+
+const pushBytes = (out: Array<number>, bytes: Uint8Array): void => {
+  for (const byte of bytes) out.push(byte)
 }
 
 const pushZigzag = (out: Array<number>, value: number): void =>
@@ -76,15 +85,19 @@ const pushValue = (out: Array<number>, value: ThriftValue): void => {
   switch (value.type) {
     case "bool":
       return
+    case "i8":
+      out.push(value.value)
+      return
     case "i32":
     case "i64":
       return pushZigzag(out, value.value)
     case "text": {
       const bytes = Buffer.from(value.value)
       pushVarint(out, bytes.length)
-      for (const byte of bytes) out.push(byte)
-      return
+      return pushBytes(out, bytes)
     }
+    case "encoded":
+      return pushBytes(out, value.bytes)
     case "list": {
       const { items, of } = value
       if (items.length < 15) {
