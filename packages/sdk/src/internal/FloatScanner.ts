@@ -160,8 +160,8 @@ const readNumber = (bytes: Buffer, start: number): number => {
 
 /**
  * Reads the array of numbers in `bytes`, from its `[` at `start` to before `end`, into `out`, and gives how many there
- * are: -1 where it is anything but numbers as JSON writes them that are finite as float32. `out` must have room for half
- * as many numbers as the array has bytes; what it has after a -1 means nothing.
+ * are: -1 where it is anything but numbers as JSON writes them that are finite as float32. `out` must have room for
+ * half as many numbers as the array has bytes; what it has after a -1 means nothing.
  *
  * @internal
  */
@@ -251,7 +251,7 @@ export const scanFloats = (bytes: Buffer, start: number, end: number, out: Float
   }
 }
 
-/** Arrays of at most twice as many bytes are read into one scratch array; longer ones have their numbers counted first. */
+/** Where arrays are read of which it holds the most numbers that they can have; of others they are counted first. */
 const scratch = new Float32Array(65_536)
 
 const countCommas = (bytes: Buffer, start: number, end: number): number => {
