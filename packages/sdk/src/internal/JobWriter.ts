@@ -4,6 +4,7 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { BatchError } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
@@ -37,11 +38,12 @@ interface OpenJob {
 
 /** @internal */
 export interface JobWriter {
-  /** Writes the segments of one step; gives the job that the step closes, else null. */
-  readonly write: (
-    step: Step,
-    segments: ReadonlyArray<Segment>
-  ) => Effect.Effect<Job | null, BatchError, Scope.Scope>
+  /** Writes the segments of one step. A job that the step closes is stored while the next one is written. */
+  readonly write: (step: Step, segments: ReadonlyArray<Segment>) => Effect.Effect<void, BatchError, Scope.Scope>
+  /** Jobs that were closed so far. */
+  readonly closed: () => number
+  /** All jobs, as soon as they are stored. */
+  readonly jobs: Effect.Effect<ReadonlyArray<Job>, BatchError>
 }
 
 const fileOf = (key: string, written: Written, records: number): JobFile => ({
@@ -56,6 +58,18 @@ const fileOf = (key: string, written: Written, records: number): JobFile => ({
 export const make = (store: ObjectStore["Service"], common: Common): JobWriter => {
   let open: OpenJob | null = null
   let nextRow = 0
+  const stored: Array<Job> = []
+  let storing: Fiber.Fiber<Job, BatchError> | null = null
+  let closed = 0
+
+  /** Waits for the job before: at most one is stored while another is written. */
+  const settle = Effect.suspend(() => {
+    if (storing === null) return Effect.void
+    return Effect.map(Fiber.join(storing), (job) => {
+      stored.push(job)
+      storing = null
+    })
+  })
 
   const openJob = Effect.fnUntraced(function*(index: number) {
     const key = Layout.jobKey(common.attempt, index)
@@ -121,9 +135,13 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       if (job.file !== null) job.file.records += step.records
       job.records += step.records
       nextRow += step.records
-      if (!step.closes) return null
+      if (!step.closes) return
       open = null
-      return yield* closeJob(job)
-    })
+      closed++
+      yield* settle
+      storing = yield* Effect.forkScoped(closeJob(job))
+    }),
+    closed: () => closed,
+    jobs: Effect.as(settle, stored)
   }
 }

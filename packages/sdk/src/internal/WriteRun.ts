@@ -9,7 +9,6 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { BatchError, InvalidOption, InvalidSource, Refused, RunConflict } from "../BatchError.ts"
-import type { Job } from "../Job.ts"
 import { type Impossible, Planner } from "../Planner.ts"
 import * as Progress from "../Progress.ts"
 import type { Fingerprint, Plan, RunManifest } from "../RunManifest.ts"
@@ -141,7 +140,6 @@ const begin = Effect.fnUntraced(function*(store: Store, definition: Definition, 
 const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definition, prepareId: string) {
   const { encoder, processor, source } = definition
   const held = yield* HeldBack.make(heldBackBytes)
-  const jobs: Array<Job> = []
   const state: { begun: Effect.Success<ReturnType<typeof begin>> | null } = { begun: null }
   let rows = 0
 
@@ -149,8 +147,7 @@ const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definiti
 
   const write = Effect.fnUntraced(function*(planner: Planner, writer: JobWriter.JobWriter) {
     for (const step of planner.takeSteps()) {
-      const job = yield* writer.write(step, yield* keep(() => held.take(step.records)))
-      if (job !== null) jobs.push(job)
+      yield* writer.write(step, yield* keep(() => held.take(step.records)))
     }
   })
 
@@ -186,7 +183,7 @@ const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definiti
       rows += taken
       yield* write(planner, writer)
     }
-    yield* Progress.emit({ _tag: "Prepared", runId: definition.runId, records: rows, jobs: jobs.length, done: false })
+    yield* Progress.emit({ _tag: "Prepared", runId: definition.runId, records: rows, jobs: writer.closed(), done: false })
     return planner.ended
   })
 
@@ -202,7 +199,7 @@ const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definiti
   const ended = planner.end()
   if (Result.isFailure(ended)) return yield* impossible(definition, ended.failure)
   yield* write(planner, writer)
-  return { jobs, plan }
+  return { jobs: yield* writer.jobs, plan }
 })
 
 const unkept = (definition: Definition, cause: unknown): BatchError =>

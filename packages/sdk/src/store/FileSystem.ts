@@ -14,7 +14,7 @@ import { randomUUID } from "node:crypto"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { BatchError, Damaged, InvalidOption, Refused } from "../BatchError.ts"
-import { checkRange, digest, join, Tally } from "../internal/Blocks.ts"
+import { checkRange, digest, Tally } from "../internal/Blocks.ts"
 import {
   absent,
   attempt,
@@ -33,6 +33,9 @@ const module = "FileSystem"
 
 /** Bytes of one chunk of a read. */
 const chunkBytes = 512 * 1024
+
+/** Bytes that are written at once. */
+const writeBytes = 1024 * 1024
 
 /** Largest object that `create` takes, as on S3. */
 const createBytes = 8 * 1024 * 1024
@@ -238,14 +241,26 @@ export const make = Effect.fnUntraced(function*(
     const before = yield* occupant("write", key, file)
     if (before !== null) return { created: false, info: before, sha256: yield* digest(bytes) }
     const tally = new Tally()
-    const fill = (handle: fs.FileHandle) =>
-      Stream.runForEachArray(bytes, (chunks) =>
+    const fill = Effect.fnUntraced(function*(handle: fs.FileHandle) {
+      let waiting: Array<Uint8Array> = []
+      let size = 0
+      const flush = async () => {
+        const blocks = waiting
+        waiting = []
+        size = 0
+        await writeAll(handle, blocks)
+      }
+      yield* Stream.runForEachArray(bytes, (chunks) =>
         attempt(async () => {
-          for (const block of join(chunks)) {
-            tally.add(block)
-            await handle.writeFile(block)
+          for (const chunk of chunks) {
+            tally.add(chunk)
+            waiting.push(chunk)
+            size += chunk.byteLength
           }
+          if (size >= writeBytes) await flush()
         }))
+      yield* attempt(flush)
+    })
     const created = yield* store("write", key, file, fill)
     const info = yield* occupant("write", key, file)
     if (info === null || (created && info.size !== tally.size)) {
@@ -275,6 +290,21 @@ export const make = Effect.fnUntraced(function*(
 
   return { base, uri, location: (key) => path.join(root, key), head, list, get, read, create, write, remove }
 })
+
+/** Writes blocks behind each other with as few calls as it takes. */
+const writeAll = async (handle: fs.FileHandle, blocks: ReadonlyArray<Uint8Array>): Promise<void> => {
+  let rest = blocks.filter((block) => block.byteLength > 0)
+  while (rest.length > 0) {
+    const { bytesWritten } = await handle.writev(rest)
+    let written = bytesWritten
+    const left: Array<Uint8Array> = []
+    for (const block of rest) {
+      if (written < block.byteLength) left.push(block.subarray(written))
+      written = Math.max(0, written - block.byteLength)
+    }
+    rest = left
+  }
+}
 
 /** Removes folders that hold nothing any more, as S3 has none. */
 const prune = (root: string, from: string): Effect.Effect<void> =>
