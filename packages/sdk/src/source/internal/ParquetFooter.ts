@@ -131,7 +131,7 @@ const chunkOf = (
   leaf: Leaf,
   group: number,
   rows: number,
-  dataEnd: number
+  { dataEnd, slack }: { readonly dataEnd: number; readonly slack: number }
 ): Chunk => {
   const fail = (message: string): never => {
     throw new ParquetFault(message, { group, column: leaf.path[0] })
@@ -154,10 +154,15 @@ const chunkOf = (
   const data = countIn(meta.data_page_offset, "the place of a page")
   const dictionary = countIn(meta.dictionary_page_offset ?? 0, "the place of a page")
   const start = dictionary > 0 && dictionary < data ? dictionary : data
+  // Without rows some writers give no places.
+  if (values === 0) return { start: 4, end: 4, values, codec }
   const end = start + countIn(meta.total_compressed_size, "a size")
   if (start < 4 || end > dataEnd) return fail("the footer has the column outside of the file")
-  return { start, end, values, codec }
+  return { start, end: Math.min(dataEnd, end + slack), values, codec }
 }
+
+/** Writers that leave the header of the dictionary out of a column's size (PARQUET-816). */
+const dropsHeader = /^parquet-mr( version (1\.[01]\.|1\.2\.[0-8]\b)|$)/
 
 /** Whether the statistics of a row group say that no element of a list is null. */
 const isDense = (chunk: ColumnChunk | undefined, leaf: Leaf): boolean => {
@@ -188,7 +193,8 @@ export const parseFooter = (bytes: Buffer, size: number, parseMetadata: ParseMet
   const rows = countIn(metadata.num_rows, "the number of rows")
   const rowsOf = rowGroups.map((group) => countIn(group.num_rows, "the number of rows of a row group"))
   const sum = rowsOf.reduce((total, count) => total + count, 0)
-  if (sum !== rows) {
+  // Some writers leave the number out of the file and in the row groups.
+  if (sum !== rows && rows !== 0) {
     throw new ParquetFault(`the footer says that the file has ${rows} rows, and its row groups ${sum}`)
   }
   const sparse = new Set<string>()
@@ -200,10 +206,11 @@ export const parseFooter = (bytes: Buffer, size: number, parseMetadata: ParseMet
   }
   const stored = metadata.key_value_metadata?.find(({ key }) => key === columnsKey)?.value
   const columns = stored === undefined ? undefined : decodeColumns(stored)
-  const dataEnd = size - bytes.length
+  const slack = dropsHeader.test(metadata.created_by ?? "") ? 100 : 0
+  const file = { dataEnd: size - bytes.length, slack }
   return {
     tree,
-    rows,
+    rows: sum,
     stored: columns?._tag === "Some" ? columns.value : [],
     sparse,
     groups: (chosen) => {
@@ -215,7 +222,7 @@ export const parseFooter = (bytes: Buffer, size: number, parseMetadata: ParseMet
             { group: i + 1 }
           )
         }
-        const chunks = leaves.map((leaf) => chunkOf(group.columns[leaf.index], leaf, i + 1, rowsOf[i]!, dataEnd))
+        const chunks = leaves.map((leaf) => chunkOf(group.columns[leaf.index], leaf, i + 1, rowsOf[i]!, file))
         return { rows: rowsOf[i]!, chunks }
       })
     }

@@ -334,6 +334,8 @@ export interface Dictionary {
   readonly values: ReadonlyArray<unknown>
   readonly sizes: Float64Array
   readonly largest: number
+  /** Why values could not be converted: it matters where a row has them. */
+  readonly faults: ReadonlyMap<number, string>
 }
 
 class DictionaryValues implements Values {
@@ -343,9 +345,7 @@ class DictionaryValues implements Values {
   private readonly indices: Int32Array
 
   constructor(page: Buffer, dictionary: Dictionary, indices: Int32Array) {
-    const most = dictionary.values.length - 1
-    if (page.length === 0 || most < 0) tooShort()
-    this.runs = new Runs(page, 1, page.length, page[0]!, most)
+    this.runs = new Runs(page, 1, page.length, page[0] ?? 0, Math.max(0, dictionary.values.length - 1))
     this.dictionary = dictionary
     this.indices = indices
   }
@@ -356,13 +356,20 @@ class DictionaryValues implements Values {
   }
 
   read(out: Array<unknown>, at: number, count: number): number {
-    const { dictionary: { sizes, values }, indices } = this
+    const { dictionary: { faults, sizes, values }, indices } = this
+    if (values.length === 0) throw new ParquetFault("a page refers to a dictionary that is empty")
     this.runs.read(indices, 0, count)
     let size = 0
     for (let i = 0; i < count; i++) {
       const index = indices[i]!
       out[at + i] = values[index]
       size += sizes[index]!
+    }
+    if (faults.size > 0) {
+      for (let i = 0; i < count; i++) {
+        const fault = faults.get(indices[i]!)
+        if (fault !== undefined) throw new ValueFault(fault, i)
+      }
     }
     return size
   }
@@ -496,23 +503,42 @@ export const readDictionary = (
   if (count * Math.max(1, leaf.width === 0 ? 4 : leaf.width) > page.length) {
     throw new ParquetFault("a dictionary ends before its values do")
   }
-  const source = makeValues(page, "PLAIN", leaf, convert, null, scratch)
   const values = new Array<unknown>(count)
   const sizes = new Float64Array(count).fill(leaf.width)
-  let largest = leaf.width
-  for (let at = 0; at < count; at += blockValues) {
-    const taken = Math.min(blockValues, count - at)
-    try {
-      source.read(values, at, taken)
-    } catch (error) {
-      throw error instanceof ValueFault ? new ParquetFault(`${error.message} (in the dictionary)`) : error
-    }
-    if (leaf.width > 0) continue
-    for (let i = 0; i < taken; i++) {
-      const size = scratch.ends[i]! - scratch.starts[i]!
-      sizes[at + i] = size
-      largest = Math.max(largest, size)
+  const faults = new Map<number, string>()
+  const converted = (from: number, to: number, run: (skipped: number) => void): void => {
+    for (let next = from; next < to;) {
+      try {
+        run(next - from)
+        return
+      } catch (error) {
+        if (!(error instanceof ValueFault)) throw error
+        next += error.index
+        faults.set(next++, error.message)
+      }
     }
   }
-  return { values, sizes, largest }
+  const numbers = convert.from === "numbers" ? numbersOf(page, "PLAIN", leaf) : null
+  const slices = convert.from === "slices" ? slicesOf(page, "PLAIN", leaf) : null
+  const { ends, starts } = scratch
+  for (let at = 0; at < count; at += blockValues) {
+    const taken = Math.min(blockValues, count - at)
+    if (convert.from === "numbers") {
+      const raw = numbersIn(scratch, leaf)
+      numbers!(raw, 0, taken)
+      converted(at, at + taken, (skipped) =>
+        convert.run(raw.subarray(skipped), taken - skipped, values, at + skipped))
+    } else {
+      const bytes = slices!.read(starts, ends, taken)
+      for (let i = 0; i < taken; i++) sizes[at + i] = ends[i]! - starts[i]!
+      converted(at, at + taken, (skipped) =>
+        convert.run(
+          { bytes, starts: starts.subarray(skipped), ends: ends.subarray(skipped) },
+          taken - skipped,
+          values,
+          at + skipped
+        ))
+    }
+  }
+  return { values, sizes, largest: sizes.reduce((largest, size) => Math.max(largest, size), 1), faults }
 }
