@@ -166,8 +166,16 @@ describe("collect", () => {
           const name = `${here.run.id}/results/1-${format}/${key}.${format}`
           assert.deepStrictEqual(yield* there.store.get(name), yield* here.store.get(name))
         }
+        // One job, whose output is read by several threads.
+        const alone = yield* ended(1)
+        const [job] = alone.done
+        const options = { format, parallelism: 2, memoryBudget: 20 } as const
+        assert.deepStrictEqual((yield* alone.start()(collectJob(alone.run, job!, options))).counts, { ...noCounts, succeeded: 2 })
+        const [theirs, ours] = yield* Effect.forEach([here, alone], ({ run, store }) =>
+          store.get(`${run.id}/results/1-${format}/${job!.key}.${format}`))
+        assert.strictEqual(Buffer.from(ours ?? []).toString("latin1"), Buffer.from(theirs ?? []).toString("latin1"))
       }
-    }))
+    }), 30_000)
 
   it.effect("cuts the rows of a job into parts of a size, the same ones again after a death", () =>
     Effect.gen(function*() {

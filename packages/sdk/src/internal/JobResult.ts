@@ -9,7 +9,8 @@ import type { BatchError } from "../BatchError.ts"
 import type { EndedJob, RefusedJob } from "../Job.ts"
 import type { Handle } from "../RunManifest.ts"
 import { forFormat } from "../sink/Formats.ts"
-import type { Readable } from "./Outputs.ts"
+import type { SliceReaders } from "./Outputs.ts"
+import type { Readable } from "./OutputSlice.ts"
 import type { CollectSettings } from "./CollectSettings.ts"
 import * as Join from "./Join.ts"
 import * as ResultColumns from "./ResultColumns.ts"
@@ -28,15 +29,19 @@ export interface Collecting {
   readonly settings: CollectSettings
 }
 
-/** Joins a job's answers to its rows and encodes them, in this thread. @internal */
+/** Joins a job's answers to its rows and encodes them, in this thread; `readers` may help. @internal */
 export const make = Effect.fnUntraced(
-  function*(store: Readable, { job, run, settings }: Collecting): Effect.fn.Return<JobResult, never, Scope.Scope> {
+  function*(
+    store: Readable,
+    { job, run, settings }: Collecting,
+    readers: SliceReaders | null = null
+  ): Effect.fn.Return<JobResult, never, Scope.Scope> {
     const tally = Join.emptyTally()
     const { answer, columns, rename } = run.manifest
     const sink = forFormat(settings.format)
     const names = ResultColumns.all(columns, answer, rename)
     const parts = yield* ResultParts.make(
-      Join.joined(store, run, job, settings.memoryBudget, tally),
+      Join.joined(store, run, job, settings.memoryBudget, tally, readers),
       (batches) => sink.encode(names, batches),
       settings.partBytes
     )

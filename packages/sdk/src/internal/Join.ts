@@ -14,6 +14,7 @@ import type { Handle } from "../RunManifest.ts"
 import { type Answer, Answers, type Oddities } from "./Answers.ts"
 import { type Batch, slice } from "./Batch.ts"
 import * as Outputs from "./Outputs.ts"
+import type { Readable } from "./OutputSlice.ts"
 import * as RowsFile from "./RowsFile.ts"
 
 /** What the rows of one job came to; complete when its stream has ended. @internal */
@@ -63,18 +64,19 @@ const withoutLine = (job: EndedJob | RefusedJob): Answer => {
 
 /** The job's rows with the added columns, in batches; `tally` is that of the last run of the stream. @internal */
 export const joined = (
-  store: Outputs.Readable,
+  store: Readable,
   run: Pick<Handle<object>, "manifest" | "processor">,
   job: EndedJob | RefusedJob,
   memoryBudget: number,
-  tally: Tally
+  tally: Tally,
+  readers: Outputs.SliceReaders | null = null
 ): Stream.Stream<Batch, BatchError> =>
   Stream.unwrap(Effect.gen(function*() {
     const { answer } = run.manifest
     Object.assign(tally, emptyTally())
     const ranges = job.status === "Refused"
       ? []
-      : yield* Outputs.ranges(store, job, run.processor, answer, memoryBudget, tally)
+      : yield* Outputs.ranges(store, job, run.processor, answer, memoryBudget, tally, readers)
     const silent = withoutLine(job)
     let range = 0
     let answers: Answers | null = null

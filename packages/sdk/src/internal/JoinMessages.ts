@@ -9,8 +9,11 @@ import { BatchError } from "../BatchError.ts"
 import type { EndedJob, RefusedJob } from "../Job.ts"
 import type { RunManifest } from "../RunManifest.ts"
 import type { ByteRange, Listing } from "../store/ObjectStore.ts"
+import type { Oddities } from "./Answers.ts"
 import type { CollectSettings } from "./CollectSettings.ts"
 import type { Tally } from "./Join.ts"
+import type { OutputSlice } from "./OutputSlice.ts"
+import type { Spills } from "./Spills.ts"
 
 /** What goes wrong, as JSON. @internal */
 export interface EncodedError {
@@ -30,6 +33,16 @@ export type Request =
     readonly job: EndedJob | RefusedJob
     readonly settings: CollectSettings
   }
+  /** Read a slice of a job's output. */
+  | {
+    readonly type: "slice"
+    readonly manifest: RunManifest
+    /** Id of a built-in processor. */
+    readonly processor: string
+    readonly spills: Spills
+    readonly slice: OutputSlice
+    readonly number: number
+  }
   /** Make a part. `run` counts the parts that are asked for, so that late pieces of an abandoned one are known. */
   | { readonly type: "part"; readonly run: number; readonly index: number }
   /** Pieces of the part were taken. */
@@ -47,6 +60,8 @@ export type Reply =
   | { readonly type: "piece"; readonly run: number; readonly piece: Uint8Array }
   | { readonly type: "partEnd"; readonly run: number; readonly more: boolean; readonly tally: Tally }
   | { readonly type: "partFailed"; readonly run: number; readonly failure: EncodedError }
+  | { readonly type: "sliceEnd"; readonly oddities: Oddities }
+  | { readonly type: "sliceFailed"; readonly failure: EncodedError }
   | { readonly type: "list"; readonly call: number; readonly prefix: string }
   | { readonly type: "readStart"; readonly call: number; readonly location: string; readonly range: ByteRange | undefined }
   /** A piece of what is read was used up. */

@@ -16,13 +16,20 @@ import type { BatchError } from "../BatchError.ts"
 import type { Listing } from "../store/ObjectStore.ts"
 import { decodeError, encodeError, own, piecesAhead, type Reply, type Request } from "./JoinMessages.ts"
 import * as JobResult from "./JobResult.ts"
-import type { Readable } from "./Outputs.ts"
+import type { Readable } from "./OutputSlice.ts"
+import { spill } from "./Spills.ts"
 
 /** What waits for the main thread's answer to a call. */
 interface Waiting {
   readonly listed: (listing: Listing) => void
   readonly pieces: Queue.Queue<Uint8Array, BatchError | Cause.Done> | null
   readonly failed: (exit: Exit.Exit<never, BatchError>) => void
+}
+
+const processorOf = (id: string) => {
+  const processor = forId(id)
+  if (processor === undefined) throw new Error(`there is no processor ${id}`)
+  return processor
 }
 
 const serve = (port: MessagePort): void => {
@@ -77,8 +84,7 @@ const serve = (port: MessagePort): void => {
   const openJob = Effect.fnUntraced(function*(request: Extract<Request, { readonly type: "job" }>) {
     if (job !== null) yield* Scope.close(job.scope, Exit.void)
     const { manifest, settings } = request
-    const processor = forId(request.processor)
-    if (processor === undefined) return yield* Effect.die(new Error(`there is no processor ${request.processor}`))
+    const processor = processorOf(request.processor)
     const scope = yield* Scope.make()
     const result = yield* JobResult.make(store, { run: { manifest, processor }, job: request.job, settings }).pipe(
       Scope.provide(scope)
@@ -109,6 +115,14 @@ const serve = (port: MessagePort): void => {
       )
     )
 
+  const readSlice = Effect.fnUntraced(function*(request: Extract<Request, { readonly type: "slice" }>) {
+    const oddities = { duplicates: 0, unknown: 0, malformed: 0 }
+    const { manifest, number, slice, spills } = request
+    yield* spill(store, spills, slice, number, processorOf(request.processor), manifest.answer, oddities)
+    send({ type: "sliceEnd", oddities })
+  }, Effect.catchCause((cause) =>
+    Effect.sync(() => send({ type: "sliceFailed", failure: encodeError(Cause.squash(cause)) }))))
+
   /** Requests that follow each other: a job is opened, and a part given up, before the next is made. */
   let before: Promise<unknown> = Promise.resolve()
   const inTurn = (work: () => Promise<unknown>) => {
@@ -119,6 +133,8 @@ const serve = (port: MessagePort): void => {
     switch (request.type) {
       case "job":
         return inTurn(() => Effect.runPromise(openJob(request)))
+      case "slice":
+        return inTurn(() => Effect.runPromise(readSlice(request)))
       case "part":
         return inTurn(async () => {
           const credits = await Effect.runPromise(Queue.unbounded<void>())

@@ -18,11 +18,15 @@ import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import { BatchError, Refused } from "../BatchError.ts"
 import type { ByteRange, ObjectStore } from "../store/ObjectStore.ts"
+import type { Oddities } from "./Answers.ts"
 import * as Blocks from "./Blocks.ts"
 import type { CollectSettings } from "./CollectSettings.ts"
 import { emptyTally, type Tally } from "./Join.ts"
 import { decodeError, encodeError, piecesAhead, type Reply, type Request } from "./JoinMessages.ts"
 import * as JobResult from "./JobResult.ts"
+import type { SliceReaders } from "./Outputs.ts"
+import type { OutputSlice } from "./OutputSlice.ts"
+import { spill, type Spills } from "./Spills.ts"
 
 type Store = ObjectStore["Service"]
 
@@ -64,6 +68,7 @@ class Thread {
   #store: Store | null = null
   #context: Context.Context<never> | null = null
   #part: Part | null = null
+  #slice: ((exit: Effect.Effect<Oddities, BatchError>) => void) | null = null
   #runs = 0
   #more = true
   #tally: Tally = emptyTally()
@@ -99,6 +104,24 @@ class Thread {
       more: Effect.sync(() => this.#more),
       tally: Effect.sync(() => this.#tally)
     }
+  }
+
+  /** Reads a slice of a job's output into the job's temporary files. */
+  spill(
+    store: Store,
+    context: Context.Context<never>,
+    { run }: JobResult.Collecting,
+    spills: Spills,
+    slice: OutputSlice,
+    number: number
+  ): Effect.Effect<Oddities, BatchError> {
+    return Effect.callback((resume) => {
+      if (this.#dead !== null) return resume(Effect.fail(this.#dead))
+      this.#store = store
+      this.#context = context
+      this.#slice = resume
+      this.#send({ type: "slice", manifest: run.manifest, processor: run.processor.id, spills, slice, number })
+    })
   }
 
   terminate(): Promise<unknown> {
@@ -154,6 +177,10 @@ class Thread {
         this.#part = null
         return
       }
+      case "sliceEnd":
+        return this.#slice?.(Effect.succeed(reply.oddities))
+      case "sliceFailed":
+        return this.#slice?.(Effect.fail(decodeError(reply.failure) ?? lost(new Error(reply.failure.defect ?? "unknown"))))
       case "list":
         return this.#list(reply.call, reply.prefix)
       case "readStart":
@@ -214,6 +241,7 @@ class Thread {
     this.#start(false)
     if (this.#part !== null) Effect.runSync(Queue.fail(this.#part.pieces, this.#dead))
     this.#part = null
+    this.#slice?.(Effect.fail(this.#dead))
     for (const { fiber } of this.#reads.values()) Effect.runFork(Fiber.interrupt(fiber))
     this.#reads.clear()
   }
@@ -230,6 +258,19 @@ const lost = (cause: unknown) =>
     })
   })
 
+/** Where no thread can be started after all. */
+const spillHere = Effect.fnUntraced(function*(
+  store: Store,
+  { run }: JobResult.Collecting,
+  spills: Spills,
+  slice: OutputSlice,
+  number: number
+) {
+  const oddities = { duplicates: 0, unknown: 0, malformed: 0 }
+  yield* spill(store, spills, slice, number, run.processor, run.manifest.answer, oddities)
+  return oddities
+})
+
 /** Whether another thread has the same processor under its id. */
 const isBuiltIn = ({ run: { processor } }: JobResult.Collecting): boolean => forId(processor.id) === processor
 
@@ -244,7 +285,7 @@ export const make = Effect.fnUntraced(function*(
   jobs: ReadonlyArray<{ readonly records: number }>
 ): Effect.fn.Return<JoinWorkers, never, Scope.Scope> {
   const records = jobs.reduce((sum, job) => sum + job.records, 0)
-  let file = parallelism > 1 && jobs.length > 1 && records >= fewestRecords ? workerFile() : null
+  let file = parallelism > 1 && records >= fewestRecords ? workerFile() : null
   const permits = yield* Semaphore.make(parallelism)
   const here = yield* Semaphore.make(1)
   const threads = new Set<Thread>()
@@ -266,13 +307,26 @@ export const make = Effect.fnUntraced(function*(
       })
   )
 
+  /** Several threads for one job, where there are fewer jobs than threads. */
+  const readersFor = (store: Store, context: Context.Context<never>, collecting: JobResult.Collecting): SliceReaders | null =>
+    file === null || jobs.length >= parallelism || !isBuiltIn(collecting) ? null : {
+      count: parallelism,
+      spill: (spills, slice, number) =>
+        Effect.scoped(Effect.flatMap(thread, (taken) =>
+          taken === null
+            ? spillHere(store, collecting, spills, slice, number)
+            : taken.spill(store, context, collecting, spills, slice, number)))
+    }
+
   return {
     join: Effect.fnUntraced(function*(store, collecting) {
       yield* permits.takeScoped(1)
-      const taken = isBuiltIn(collecting) ? yield* thread : null
-      if (taken !== null) return taken.open(store, yield* Effect.context<never>(), collecting)
+      const context = yield* Effect.context<never>()
+      const readers = readersFor(store, context, collecting)
+      const taken = isBuiltIn(collecting) && readers === null ? yield* thread : null
+      if (taken !== null) return taken.open(store, context, collecting)
       yield* here.takeScoped(1)
-      return yield* JobResult.make(store, collecting)
+      return yield* JobResult.make(store, collecting, readers)
     })
   }
 })

@@ -1,0 +1,146 @@
+/**
+ * Answers that wait in temporary files until the rows that they belong to are written: a file for each range of records
+ * and each slice of the output.
+ *
+ * @internal
+ */
+import type { Processor } from "@bedrock-batch/processors/Processor"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as fs from "node:fs"
+import { readFile } from "node:fs/promises"
+import { join } from "node:path"
+import { deserialize, serialize } from "node:v8"
+import { BatchError, Refused } from "../BatchError.ts"
+import type { Column } from "../Column.ts"
+import { type Answer, answerAt, type AnswerColumns, AnswerReader, Answers, type Oddities, putAnswer } from "./Answers.ts"
+import { lines, type OutputSlice, type Readable } from "./OutputSlice.ts"
+
+/** Where the answers of a job wait. @internal */
+export interface Spills {
+  /** A folder that is removed with the job. */
+  readonly folder: string
+  /** The first record, as a row number in the run. */
+  readonly from: number
+  /** The record after the last one. */
+  readonly to: number
+  /** Records of a range; the last range may have fewer. */
+  readonly size: number
+  /** Ranges. */
+  readonly count: number
+}
+
+/** Answers that wait for their file come from so many bytes of lines, over all ranges of a slice. */
+const waitingBytes = 16_000_000
+
+/** @internal */
+export const localFailure = (cause: unknown) =>
+  new BatchError({
+    module: "collect",
+    method: "outputs",
+    reason: new Refused({ code: "TemporaryFile", message: "a temporary file of the join cannot be written or read", cause })
+  })
+
+/** Answers in the order in which they came, and the rows that they are of. */
+interface Block extends AnswerColumns {
+  readonly rows: Array<number>
+}
+
+const emptyBlock = (answers: number): Block => ({
+  rows: [],
+  ranks: [],
+  values: Array.from({ length: answers }, () => []),
+  stopReasons: [],
+  codes: [],
+  messages: [],
+  inputTokens: [],
+  outputTokens: []
+})
+
+const fileOf = (spills: Spills, range: number, slice: number): string => join(spills.folder, `${range}-${slice}`)
+
+/** The answers of one range on their way to a file, in blocks, each after its length. */
+class Spill {
+  readonly #path: string
+  readonly #answers: number
+  readonly #limit: number
+  #block: Block
+  #bytes = 0
+
+  constructor(path: string, answers: number, limit: number) {
+    this.#path = path
+    this.#answers = answers
+    this.#limit = limit
+    this.#block = emptyBlock(answers)
+  }
+
+  /** Takes an answer that was read from so many bytes. */
+  put(row: number, answer: Answer, bytes: number): void {
+    putAnswer(this.#block, this.#block.rows.length, answer)
+    this.#block.rows.push(row)
+    this.#bytes += bytes
+    if (this.#bytes >= this.#limit) this.flush()
+  }
+
+  flush(): void {
+    const bytes = serialize(this.#block)
+    const length = Buffer.alloc(8)
+    length.writeBigUInt64LE(BigInt(bytes.length))
+    fs.appendFileSync(this.#path, Buffer.concat([length, bytes]), { mode: 0o600 })
+    this.#block = emptyBlock(this.#answers)
+    this.#bytes = 0
+  }
+}
+
+/** Reads the lines of a slice, and puts their answers into the files of their ranges. @internal */
+export const spill = Effect.fnUntraced(function*(
+  store: Readable,
+  spills: Spills,
+  slice: OutputSlice,
+  number: number,
+  processor: Processor<object>,
+  columns: ReadonlyArray<Column>,
+  oddities: Oddities
+) {
+  const reader = new AnswerReader(processor, columns)
+  const { count, from, size, to } = spills
+  const files = Array.from({ length: count }, (_, range) =>
+    new Spill(fileOf(spills, range, number), columns.length, waitingBytes / count))
+  yield* Stream.runForEach(lines(store, slice), (group) =>
+    Effect.try({
+      try: () => {
+        for (const line of group) {
+          const answer = reader.read(line, from, to, oddities)
+          if (answer !== null) files[Math.floor((reader.row - from) / size)]!.put(reader.row, answer, line.length)
+        }
+      },
+      catch: localFailure
+    }))
+  yield* Effect.try({ try: () => files.forEach((file) => file.flush()), catch: localFailure })
+})
+
+/** The answers of a range, from the files of all slices. @internal */
+export const load = (
+  spills: Spills,
+  range: number,
+  slices: number,
+  answers: number,
+  oddities: Oddities
+): Effect.Effect<Answers, BatchError> =>
+  Effect.tryPromise({
+    try: async () => {
+      const first = spills.from + range * spills.size
+      const loaded = new Answers(first, Math.min(spills.to, first + spills.size), answers)
+      for (let slice = 0; slice < slices; slice++) {
+        const bytes = await readFile(fileOf(spills, range, slice))
+        for (let at = 0; at < bytes.length;) {
+          const end = at + 8 + Number(bytes.readBigUInt64LE(at))
+          const block: Block = deserialize(bytes.subarray(at + 8, end))
+          for (let i = 0; i < block.rows.length; i++) loaded.put(block.rows[i]!, answerAt(block, i)!, oddities)
+          at = end
+        }
+      }
+      return loaded
+    },
+    catch: localFailure
+  })
