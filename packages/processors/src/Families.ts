@@ -97,8 +97,7 @@ const builtIn: ReadonlyMap<string, BuiltIn> = new Map(
     anthropicMessages,
     ...([undefined, 256, 512, 1024] as const).flatMap((dimensions) =>
       [undefined, true, false].map((normalize) => titanTextEmbeddings({ dimensions, normalize }))
-    ),
-    titan
+    )
   ].map((processor) => [processor.id, processor])
 )
 

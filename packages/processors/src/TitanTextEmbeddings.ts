@@ -93,6 +93,9 @@ const read = (modelOutput: VectorJson, expected: ReadonlyArray<number>): Reading
     : { status: "succeeded", answer: { embedding }, stopReason, usage }
 }
 
+/** One processor for one id, so that a built-in one is known from a user's own by what it is. */
+const made = new Map<string, Processor<EmbeddingAnswer>>()
+
 /**
  * Makes the processor for Amazon Titan Text Embeddings V2: one text a record, one embedding back. The default for that
  * model, without options.
@@ -117,9 +120,12 @@ export const titanTextEmbeddings = (options: Options = {}): Processor<EmbeddingA
     options.dimensions === undefined ? [] : [`dimensions=${options.dimensions}`],
     options.normalize === undefined ? [] : [`normalize=${options.normalize}`]
   ].flat().join("&")
+  const id = `titan-text-embeddings/1${variant === "" ? "" : `?${variant}`}`
+  const there = made.get(id)
+  if (there !== undefined) return there
   const expected = options.dimensions === undefined ? lengths : [options.dimensions]
-  return {
-    id: `titan-text-embeddings/1${variant === "" ? "" : `?${variant}`}`,
+  const processor: Processor<EmbeddingAnswer> = {
+    id,
     invocationType: "InvokeModel",
     accepts: "embed",
     columns: EmbeddingAnswer,
@@ -138,4 +144,6 @@ export const titanTextEmbeddings = (options: Options = {}): Processor<EmbeddingA
     decode: (modelOutput) => read(modelOutput, expected),
     decodeVectors: (modelOutput) => read(modelOutput, expected)
   }
+  made.set(id, processor)
+  return processor
 }

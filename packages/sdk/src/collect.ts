@@ -18,7 +18,7 @@ import type { EndedJob, Job, RefusedJob } from "./Job.ts"
 import { Ledger } from "./Ledger.ts"
 import type { JobReport, Report } from "./Report.ts"
 import type { Handle, Run } from "./RunManifest.ts"
-import type { Format } from "./sink/Sink.ts"
+import type { Compression, Format } from "./sink/Sink.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
 
 export { JobReport, Report } from "./Report.ts"
@@ -46,6 +46,8 @@ export interface Collected<out Row extends object> {
 export interface CollectOptions {
   /** Format of the result files; default `parquet`. */
   readonly format?: Format | undefined
+  /** Compression of Parquet files; default `zstd`. */
+  readonly compression?: Compression | undefined
   /**
    * Bytes after which a job's rows go on in another result file: of values, before any compression, so that the same
    * rows are always cut at the same places. Default: one file a job.

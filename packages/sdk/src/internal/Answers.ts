@@ -3,11 +3,12 @@
  *
  * @internal
  */
-import type { Json, Processor, Reading } from "@bedrock-batch/processors/Processor"
+import type { Json, Processor, Reading, VectorJson } from "@bedrock-batch/processors/Processor"
 import type { Column } from "../Column.ts"
 import type { Counts, Outcome } from "../Outcome.ts"
 import { canonicalJson } from "./Digest.ts"
 import * as Layout from "./Layout.ts"
+import { type OutputLine, parseOutputLine } from "./OutputLine.ts"
 
 /** Best first: of two lines for one record, the one whose outcome comes first counts. */
 const outcomes: ReadonlyArray<Outcome> = [
@@ -41,26 +42,8 @@ export interface Oddities {
   malformed: number
 }
 
-interface OutputLine {
-  readonly recordId: string
-  readonly modelOutput?: Json | undefined
-  readonly error?: Json | undefined
-}
-
 const isObject = (value: unknown): value is { readonly [key: string]: Json } =>
   typeof value === "object" && value !== null && !Array.isArray(value)
-
-/** Reads a line as far as its record id; null for one that is not JSON or has none. @internal */
-export const parseLine = (line: Buffer): OutputLine | null => {
-  let value: unknown
-  try {
-    value = JSON.parse(line.toString("utf8"))
-  } catch {
-    return null
-  }
-  if (!isObject(value) || typeof value.recordId !== "string") return null
-  return { recordId: value.recordId, modelOutput: value.modelOutput, error: value.error }
-}
 
 const unanswered = (outcome: Outcome, code: string, message: string): Answer => ({
   outcome,
@@ -94,10 +77,10 @@ const toAnswer = (reading: Reading<object>, columns: ReadonlyArray<Column>): Ans
   const { stopReason } = reading
   const usage = { inputTokens: tokens(reading.usage.inputTokens), outputTokens: tokens(reading.usage.outputTokens) }
   if ("answer" in reading) {
-    const fields = new Map<string, unknown>(Object.entries(reading.answer))
+    const fields: { readonly [name: string]: unknown } = { ...reading.answer }
     return {
       outcome: reading.status,
-      values: columns.map(({ name }) => fields.get(name) ?? null),
+      values: columns.map(({ name }) => (Object.hasOwn(fields, name) ? fields[name] : null) ?? null),
       stopReason,
       code: null,
       message: null,
@@ -108,34 +91,56 @@ const toAnswer = (reading: Reading<object>, columns: ReadonlyArray<Column>): Ans
   return { outcome: status, values: null, stopReason, code: codes[status], message, ...usage }
 }
 
+/** Without `decodeVectors` the line was read as plain JSON. */
+const decode = (processor: Processor<object>, output: VectorJson): Reading<object> =>
+  processor.decodeVectors === undefined ? processor.decode(output as Json) : processor.decodeVectors(output)
+
 const readLine = (line: OutputLine, processor: Processor<object>, columns: ReadonlyArray<Column>): Answer => {
   if (line.error !== undefined && line.error !== null) return readError(line.error)
   if (line.modelOutput === undefined || line.modelOutput === null) {
     return unanswered("invalid", codes.invalid, "the output line has neither modelOutput nor error")
   }
   try {
-    return toAnswer(processor.decode(line.modelOutput), columns)
+    return toAnswer(decode(processor, line.modelOutput), columns)
   } catch (cause) {
     const what = cause instanceof Error ? cause.name : typeof cause
     return unanswered("invalid", codes.invalid, `the processor ${processor.id} threw ${what}`)
   }
 }
 
+/** Floats of a slab: 256 KB. */
+const slabLength = 65_536
+
 /** Reads the output lines of a run. @internal */
 export class AnswerReader {
   readonly #processor: Processor<object>
   readonly #columns: ReadonlyArray<Column>
+  readonly #vectors: boolean
+  #slab = new Float32Array(0)
+  #used = 0
   /** The row of the line that was read last. */
   row = 0
 
   constructor(processor: Processor<object>, columns: ReadonlyArray<Column>) {
     this.#processor = processor
     this.#columns = columns
+    this.#vectors = processor.decodeVectors !== undefined
+  }
+
+  /** Room for a vector beside others: a buffer for each costs more than to fill it. */
+  readonly #allocate = (length: number): Float32Array => {
+    if (this.#used + length > this.#slab.length) {
+      this.#slab = new Float32Array(Math.max(slabLength, length))
+      this.#used = 0
+    }
+    const from = this.#used
+    this.#used += length
+    return this.#slab.subarray(from, this.#used)
   }
 
   /** Reads one line for the records `from` to `to`, and sets `row`; null where it is nobody's, which is counted. */
   read(line: Buffer, from: number, to: number, oddities: Oddities): Answer | null {
-    const parsed = parseLine(line)
+    const parsed = parseOutputLine(line, this.#vectors, this.#allocate)
     if (parsed === null) {
       oddities.malformed++
       return null
@@ -145,7 +150,10 @@ export class AnswerReader {
       oddities.unknown++
       return null
     }
-    return readLine(parsed, this.#processor, this.#columns)
+    const answer = readLine(parsed, this.#processor, this.#columns)
+    if (!parsed.malformed) return answer
+    oddities.malformed++
+    return null
   }
 }
 

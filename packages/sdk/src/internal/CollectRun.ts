@@ -30,6 +30,7 @@ export type Settled = EndedJob | RefusedJob
 const generationOf = (settings: CollectSettings, attempt: number, refused: ReadonlyArray<string>): string =>
   [
     `${attempt}-${settings.format}`,
+    ...(settings.format !== "parquet" || settings.compression === "zstd" ? [] : [settings.compression]),
     ...(settings.partBytes === null ? [] : [`parts-${settings.partBytes}`]),
     ...(refused.length === 0 ? [] : [`without-${sha256(refused.join("\n")).slice(0, 8)}`])
   ].join("-")

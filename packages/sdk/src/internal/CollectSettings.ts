@@ -7,11 +7,13 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { BatchError, InvalidOption } from "../BatchError.ts"
 import { availableParallelism, totalmem } from "node:os"
-import { Format } from "../sink/Sink.ts"
+import { Compression, Format } from "../sink/Sink.ts"
 
 /** @internal */
 export interface CollectSettings {
   readonly format: Format
+  /** Of Parquet files. */
+  readonly compression: Compression
   readonly memoryBudget: number
   /** Null for one file a job. */
   readonly partBytes: number | null
@@ -23,6 +25,7 @@ export interface CollectSettings {
 /** The options that `collect`, `collectJob` and `finish` take. @internal */
 export interface Options {
   readonly format?: Format | undefined
+  readonly compression?: Compression | undefined
   readonly memoryBudget?: number | undefined
   readonly partBytes?: number | undefined
   readonly parallelism?: number | undefined
@@ -45,18 +48,22 @@ const defaultParallelism = (): number => {
 }
 
 const isFormat = Schema.is(Format)
+const isCompression = Schema.is(Compression)
 
 /** @internal */
 export const settingsOf = (
   method: string,
   options: Options | undefined
 ): Effect.Effect<CollectSettings, BatchError> => {
-  const { format = "parquet", memoryBudget = defaultMemoryBudget, partBytes } = options ?? {}
+  const { compression = "zstd", format = "parquet", memoryBudget = defaultMemoryBudget, partBytes } = options ?? {}
   const parallelism = options?.parallelism ?? defaultParallelism()
   const invalid = (path: string, message: string) =>
     Effect.fail(new BatchError({ module: "collect", method, reason: new InvalidOption({ path, message }) }))
   if (!isFormat(format)) {
     return invalid("format", `format ${JSON.stringify(format)} is not known: give ${Format.literals.join(", ")}`)
+  }
+  if (!isCompression(compression)) {
+    return invalid("compression", `compression ${JSON.stringify(compression)} is not known: give ${Compression.literals.join(", ")}`)
   }
   if (!(memoryBudget >= 1)) {
     return invalid("memoryBudget", `memoryBudget is ${memoryBudget}, and must be at least 1 byte`)
@@ -67,6 +74,7 @@ export const settingsOf = (
   return Number.isSafeInteger(parallelism) && parallelism >= 1
     ? Effect.succeed({
       format,
+      compression,
       memoryBudget,
       partBytes: partBytes ?? null,
       parallelism,

@@ -38,7 +38,7 @@ export const make = Effect.fnUntraced(
   ): Effect.fn.Return<JobResult, never, Scope.Scope> {
     const tally = Join.emptyTally()
     const { answer, columns, rename } = run.manifest
-    const sink = forFormat(settings.format)
+    const sink = forFormat(settings.format, { compression: settings.compression })
     const names = ResultColumns.all(columns, answer, rename)
     const parts = yield* ResultParts.make(
       Join.joined(store, run, job, settings.memoryBudget, tally, readers),
