@@ -14,6 +14,7 @@ import type { ObjectStore } from "../store/ObjectStore.ts"
 export { csv, type CsvOptions, type TypedCsvOptions } from "./Csv.ts"
 export type { FileLocations } from "./internal/SourceFiles.ts"
 export { parquet, type ParquetOptions, type TypedParquetOptions } from "./Parquet.ts"
+export { jsonl, type JsonlOptions, type TypedJsonlOptions } from "./Jsonl.ts"
 export { rows, type RowsOptions } from "./Rows.ts"
 export type { Selection } from "./Selection.ts"
 

@@ -17,8 +17,12 @@ export type CellReader = (cell: string) => Result.Result<unknown, string>
 
 const isNullish = (ast: SchemaAST.AST): boolean => SchemaAST.isNull(ast) || SchemaAST.isUndefined(ast)
 
-/** Nulls are named by `nullValues`, so that the text `null` stays a text. */
-const withoutNull = (ast: SchemaAST.AST): SchemaAST.AST => {
+/**
+ * What a schema admits besides null: in a CSV nulls are named by `nullValues`, so that the text `null` stays a text.
+ *
+ * @internal
+ */
+export const withoutNull = (ast: SchemaAST.AST): SchemaAST.AST => {
   if (!SchemaAST.isUnion(ast) || ast.encoding !== undefined || ast.checks !== undefined) return ast
   const members = ast.types.filter((member) => !isNullish(member))
   if (members.length === 0 || members.length === ast.types.length) return ast

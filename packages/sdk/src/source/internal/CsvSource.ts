@@ -7,18 +7,18 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { BatchError } from "../../BatchError.ts"
 import type { Column } from "../../Column.ts"
 import type { Batch } from "../../internal/Batch.ts"
-import { type Field, fieldsOf } from "../../internal/ColumnsOf.ts"
 import type { CsvOptions } from "../Csv.ts"
 import type { OpenSource } from "../Source.ts"
 import { type CellReader, makeReader } from "./CellReader.ts"
 import { CsvFault, CsvParser } from "./CsvParser.ts"
 import type { Cells, CsvDialect } from "./CsvText.ts"
+import { declaredFields, describeFields } from "./DeclaredColumns.ts"
 import { contentOf, withCompressed } from "./Decompress.ts"
 import { invalidOption, invalidSource, missingColumns } from "./Failures.ts"
 import { limitRows, selectedPositions, selectionProblem } from "./Selected.ts"
@@ -85,12 +85,6 @@ const transpose = (
   })
 })
 
-const jsonSchemaOf = (field: Field): Effect.Effect<Schema.Json> =>
-  Effect.try(() => {
-    const document = Schema.toJsonSchemaDocument(Schema.make<Schema.Constraint>(field.ast))
-    return JSON.parse(JSON.stringify(document)) as Schema.Json
-  }).pipe(Effect.orElseSucceed(() => null))
-
 const isTextList = (value: unknown): boolean => Array.isArray(value) && value.every((text) => typeof text === "string")
 
 const isCharacter = (value: unknown): value is string =>
@@ -140,14 +134,7 @@ export const checkCsvOptions = Effect.fnUntraced(function*(method: string, optio
   const selection = selectionProblem(method, options)
   if (selection !== null) return yield* selection
   const { columns, select } = options
-  const fields = columns === undefined ? [] : Schema.isSchema(columns) ? fieldsOf(columns) : null
-  if (fields === null) {
-    return yield* invalidOption(
-      method,
-      "columns",
-      "give a Schema.Struct with a property for each column, without checks or transformations of the whole row"
-    )
-  }
+  const fields = columns === undefined ? [] : yield* declaredFields(method, columns)
   const readers = new Map<string, CellReader>()
   for (const field of fields) {
     const reader = makeReader(field)
@@ -156,8 +143,7 @@ export const checkCsvOptions = Effect.fnUntraced(function*(method: string, optio
     }
     if (select === undefined || select.includes(field.name)) readers.set(field.name, reader)
   }
-  const schemas = yield* Effect.forEach(fields, jsonSchemaOf)
-  return { fields, readers, schemas: fields.map((field, j) => [field.name, field.type, schemas[j]!] as const) }
+  return { fields, readers }
 })
 
 /** Where nothing else is said, fields are separated as the file's name says. */
@@ -268,7 +254,7 @@ export const openCsv = Effect.fnUntraced(function*(
   files: ReadonlyArray<SourceFile>,
   options: AnyCsvOptions
 ): Effect.fn.Return<OpenSource, BatchError, Scope.Scope> {
-  const { fields, readers, schemas } = yield* checkCsvOptions(method, options)
+  const { fields, readers } = yield* checkCsvOptions(method, options)
   const [firstFile, ...laterFiles] = files
   if (firstFile === undefined) return yield* invalidOption(method, "location", "give at least one location")
   for (const file of files) {
@@ -342,7 +328,7 @@ export const openCsv = Effect.fnUntraced(function*(
     columns: columns.map(({ name, type }) => ({ name, type })),
     count: null,
     uri: commonUri(files),
-    identity: JSON.stringify({ type: "csv", files: identityOf(files), ...settings, columns: schemas }),
+    identity: JSON.stringify({ type: "csv", files: identityOf(files), ...settings, columns: yield* describeFields(fields) }),
     description: { type: "csv", files: describeFiles(files), ...settings },
     batches: limit === undefined
       ? all
