@@ -4,39 +4,51 @@
  * @since 0.1.0
  */
 import type { ColumnType } from "../Column.ts"
-import { jsonText, vectorText } from "../internal/JsonText.ts"
+import { base64Text, float32Text, valueJson } from "../internal/JsonText.ts"
 import { textFile } from "./internal/TextFile.ts"
 import type { Sink } from "./Sink.ts"
 
 const quoted = (text: string): string => (/[",\r\n]/.test(text) ? `"${text.replaceAll("\"", "\"\"")}"` : text)
 
+const bytesText = (value: unknown): string =>
+  value instanceof Uint8Array ? base64Text(value) || "\"\"" : ""
+
 const fieldText = (type: ColumnType, value: unknown): string => {
-  switch (type) {
-    case "string":
-      return value === "" ? "\"\"" : quoted(String(value))
-    case "number":
-    case "integer":
-      return Object.is(value, -0) ? "-0" : String(value)
-    case "date":
-      return value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString() : ""
-    case "binary":
-      return value instanceof Uint8Array
-        ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64") || "\"\""
-        : ""
-    case "vector":
-      return value instanceof Float32Array ? quoted(vectorText(value)) : ""
-    case "json":
-      return quoted(jsonText(value))
+  if (typeof type === "string") {
+    switch (type) {
+      case "string":
+        return value === "" ? "\"\"" : quoted(String(value))
+      case "date":
+        return value instanceof Date && !Number.isNaN(value.getTime()) ? value.toISOString() : ""
+      case "float32":
+        return typeof value === "number" && Number.isFinite(value) ? float32Text(value) : String(value)
+      case "binary":
+        return bytesText(value)
+      case "vector":
+      case "json":
+        return quoted(valueJson(type, value))
+      default:
+        return Object.is(value, -0) ? "-0" : String(value)
+    }
+  }
+  switch (type.type) {
+    case "fixed":
+      return bytesText(value)
+    case "list":
+    case "struct":
+    case "map":
+      return quoted(valueJson(type, value))
     default:
-      return String(value)
+      return quoted(String(value))
   }
 }
 
 /**
  * Writes CSV as in RFC 4180, in UTF-8, with `\n` line ends and always a header. Fields are quoted where needed. Null is
  * the empty field and the empty string is `""`, so the two differ (in a file of one column both are `""`, for a blank
- * line is no row). Numbers have the fewest digits that read back the same; dates are ISO 8601 in UTC, bytes base64,
- * vectors and JSON values JSON text (a vector's element that is not finite is `null`).
+ * line is no row). Numbers have the fewest digits that read back the same, integers all of theirs; dates are ISO 8601 in
+ * UTC, bytes base64. Vectors, lists, structs, maps (as arrays of `{"key": ..., "value": ...}`) and JSON values are JSON
+ * text, in which a number that is not finite is `null`.
  *
  * @since 0.1.0
  * @category sinks

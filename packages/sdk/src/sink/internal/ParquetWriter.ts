@@ -115,7 +115,10 @@ export class ParquetWriter {
     const sizes = new Float64Array(batch.length).fill((this.columns.length - this.variable.length) * 8)
     for (const j of this.variable) {
       const values = batch.columns[j]!
-      for (let i = 0; i < sizes.length; i++) sizes[i]! += sizeOf(values[i])
+      for (let i = 0; i < sizes.length; i++) {
+        const value = values[i]
+        sizes[i]! += typeof value === "string" ? 4 + value.length : sizeOf(value)
+      }
     }
     return sizes
   }
@@ -137,13 +140,13 @@ export class ParquetWriter {
     if (this.heldRows === 0) return []
     const columns: Array<MadeColumn> = []
     for (let j = 0; j < this.parts.length; j++) {
-      const batches = this.held.map((batch) => batch.columns[j]!)
+      const [first, ...rest] = this.held.map((batch) => batch.columns[j]!)
       const part = this.parts[j]!
       if (part instanceof LeafPart) {
-        const values = batches.length === 1 ? batches[0]! : batches.flat()
+        const values = rest.length === 0 ? first! : first!.concat(...rest)
         columns.push(this.encoder.encode(part, { values, definitions: null, repetitions: null }))
       } else {
-        for (const values of batches) {
+        for (const values of [first!, ...rest]) {
           for (let i = 0; i < values.length; i++) part.add(values[i], 0, 0)
         }
         for (const leaf of part.leaves) columns.push(this.encoder.encode(leaf, leaf.take()))
