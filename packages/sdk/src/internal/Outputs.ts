@@ -31,6 +31,9 @@ export interface SliceReaders {
   readonly spill: (spills: Spills.Spills, slice: OutputSlice, number: number) => Effect.Effect<Oddities, BatchError>
 }
 
+/** A vector takes at most this part of its line: four bytes for each number, of which a line has a dozen. */
+const vectorShare = 3
+
 /** More ranges than this are not made: each has answers that wait for its file. */
 const mostRanges = 64
 
@@ -52,7 +55,8 @@ export const ranges = Effect.fnUntraced(function*(
   const bytes = files.reduce((sum, file) => sum + file.size, 0)
   const [from, to] = [job.firstRow, job.firstRow + job.records]
 
-  const count = Math.min(mostRanges, Math.ceil(bytes / memoryBudget), job.records)
+  const answers = processor.decodeVectors === undefined ? bytes : bytes / vectorShare
+  const count = Math.min(mostRanges, Math.ceil(answers / memoryBudget), job.records)
   if (count <= 1) {
     const load = Effect.suspend(() => {
       const reader = new AnswerReader(processor, columns)

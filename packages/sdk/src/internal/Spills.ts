@@ -57,6 +57,40 @@ const emptyBlock = (answers: number): Block => ({
   outputTokens: []
 })
 
+/** A column of a block in a file: its vectors lie side by side, since each alone costs more than its elements. */
+interface Packed {
+  readonly floats: Float32Array
+  /** Elements of each vector; -1 where the value is no vector, but among `others`. */
+  readonly lengths: ReadonlyArray<number>
+  readonly others: ReadonlyArray<unknown>
+}
+
+interface PackedBlock extends Omit<Block, "values"> {
+  readonly values: ReadonlyArray<Packed>
+}
+
+const pack = (values: ReadonlyArray<unknown>): Packed => {
+  const lengths = values.map((value) => value instanceof Float32Array ? value.length : -1)
+  const floats = new Float32Array(lengths.reduce((sum, length) => sum + Math.max(0, length), 0))
+  const others: Array<unknown> = []
+  let at = 0
+  for (const value of values) {
+    if (value instanceof Float32Array) {
+      floats.set(value, at)
+      at += value.length
+    } else {
+      others.push(value)
+    }
+  }
+  return { floats, lengths, others }
+}
+
+const unpack = ({ floats, lengths, others }: Packed): Array<unknown> => {
+  let at = 0
+  let other = 0
+  return lengths.map((length) => length < 0 ? others[other++] : floats.subarray(at, at += length))
+}
+
 const fileOf = (spills: Spills, range: number, slice: number): string => join(spills.folder, `${range}-${slice}`)
 
 /** The answers of one range on their way to a file, in blocks, each after its length. */
@@ -83,7 +117,7 @@ class Spill {
   }
 
   flush(): void {
-    const bytes = serialize(this.#block)
+    const bytes = serialize({ ...this.#block, values: this.#block.values.map(pack) })
     const length = Buffer.alloc(8)
     length.writeBigUInt64LE(BigInt(bytes.length))
     fs.appendFileSync(this.#path, Buffer.concat([length, bytes]), { mode: 0o600 })
@@ -135,7 +169,8 @@ export const load = (
         const bytes = await readFile(fileOf(spills, range, slice))
         for (let at = 0; at < bytes.length;) {
           const end = at + 8 + Number(bytes.readBigUInt64LE(at))
-          const block: Block = deserialize(bytes.subarray(at + 8, end))
+          const packed: PackedBlock = deserialize(bytes.subarray(at + 8, end))
+          const block: Block = { ...packed, values: packed.values.map(unpack) }
           for (let i = 0; i < block.rows.length; i++) loaded.put(block.rows[i]!, answerAt(block, i)!, oddities)
           at = end
         }
