@@ -7,6 +7,7 @@ import {
   collect as collectRun,
   type Job,
   Ledger,
+  type ObjectStore,
   prepare as prepareRun,
   Prompt,
   Run,
@@ -28,13 +29,14 @@ const asked = {
   prompt: Prompt.make(question)
 } as const
 
-const sourceOf = (format: Format, path: string) => {
+const sourceOf = (format: Format, path: string): Source.Source<Source.UntypedRow, ObjectStore.ObjectStore> => {
   switch (format) {
     case "csv":
       return Source.csv(path)
     case "jsonl":
+      return Source.jsonl(path)
     case "parquet":
-      throw new Error(`there is no source for ${format} yet`)
+      return Source.parquet(path)
   }
 }
 
