@@ -6,16 +6,16 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { BatchError, RunConflict } from "./BatchError.ts"
-import { collectAll, collectOne, type Settled } from "./internal/CollectRun.ts"
+import { collectAll, collectOne } from "./internal/CollectRun.ts"
 import { type CollectSettings, settingsOf } from "./internal/CollectSettings.ts"
 import * as Join from "./internal/Join.ts"
 import * as JoinWorkers from "./internal/JoinWorkers.ts"
 import { readJobs } from "./internal/Manifest.ts"
-import { isFinal } from "./internal/Refusals.ts"
 import * as ResultColumns from "./internal/ResultColumns.ts"
 import { toRows } from "./internal/Rows.ts"
-import type { EndedJob, Job, RefusedJob } from "./Job.ts"
-import { Ledger } from "./Ledger.ts"
+import { type Settled, settledJobs } from "./internal/Settled.ts"
+import type { EndedJob, RefusedJob } from "./Job.ts"
+import type { Ledger } from "./Ledger.ts"
 import type { JobReport, Report } from "./Report.ts"
 import type { Handle, Run } from "./RunManifest.ts"
 import type { Compression, Format } from "./sink/Sink.ts"
@@ -128,20 +128,6 @@ const conflict = (runId: string, message: string) =>
     reason: new RunConflict({ runId, problem: "not-ended", differs: [], message })
   })
 
-/** What became of a job by the ledger: its end, or the refusal of its last claim; null while it may be open. */
-const settledOf = Effect.fnUntraced(function*(job: Job) {
-  const ledger = yield* Ledger
-  const ended = yield* ledger.ended(job)
-  if (ended !== null) return ended
-  const { entry } = yield* ledger.look(job)
-  const last = entry.claims.at(-1)
-  if (last === undefined || entry.accepted || entry.claims.some((claim) => !claim.refused)) return null
-  const refusal = yield* ledger.refusal(job, last.number)
-  if (refusal === null || !isFinal(refusal)) return null
-  const refused: RefusedJob = { ...job, status: "Refused", code: refusal.code, message: refusal.message }
-  return refused
-})
-
 /**
  * Finishes a run whose jobs have all ended, by the ledger: collects those that are not collected yet, sums the job
  * reports and stores `report.json`. Fails with `RunConflict` (`not-ended`) when a job has neither ended nor been
@@ -157,13 +143,7 @@ export const finish = Effect.fn("finish")(
   ): Effect.fn.Return<Collected<Row>, BatchError, ObjectStore | Ledger> {
     const settings = yield* settingsOf("finish", options)
     const jobs = yield* readJobs(yield* ObjectStore, run.manifest)
-    const settled: Array<Settled> = []
-    for (const job of jobs) {
-      const one = yield* settledOf(job)
-      if (one === null) return yield* conflict(run.id, `job ${job.key} of run ${run.id} has not ended: await it first`)
-      settled.push(one)
-    }
-    return yield* collectSettled(run, settled, settings)
+    return yield* collectSettled(run, yield* settledJobs(run.id, jobs), settings)
   }
 )
 
@@ -202,12 +182,6 @@ export const collect = Effect.fn("collect")(
       }
       given.set(job.key, job)
     }
-    const settled: Array<Settled> = []
-    for (const job of run.jobs) {
-      const one = given.get(job.key) ?? (yield* settledOf(job))
-      if (one === null) return yield* conflict(run.id, `job ${job.key} of run ${run.id} has not ended: await it first`)
-      settled.push(one)
-    }
-    return yield* collectSettled(run, settled, settings)
+    return yield* collectSettled(run, yield* settledJobs(run.id, run.jobs, given), settings)
   }
 )

@@ -4,7 +4,7 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
-import type { EndedJob, RefusedJob } from "../Job.ts"
+import type { EndedJob } from "../Job.ts"
 import { addCounts, noCounts } from "../Outcome.ts"
 import * as Progress from "../Progress.ts"
 import { JobReport, Report } from "../Report.ts"
@@ -15,13 +15,11 @@ import type { CollectSettings } from "./CollectSettings.ts"
 import { sha256 } from "./Digest.ts"
 import type { JoinWorkers } from "./JoinWorkers.ts"
 import * as Layout from "./Layout.ts"
+import type { Settled } from "./Settled.ts"
 import { stored } from "./Stored.ts"
 
 const jobReports = stored("collect", JobReport)
 const reports = stored("collect", Report)
-
-/** A job of which nothing more will come. @internal */
-export type Settled = EndedJob | RefusedJob
 
 /**
  * The generation of results that holds what `refused` jobs came to beside all others; other settings that shape the
