@@ -16,8 +16,10 @@ import type { Batch } from "../internal/Batch.ts"
 import { type Field, fieldsOf } from "../internal/ColumnsOf.ts"
 import { invalidOption, invalidSource } from "./internal/Failures.ts"
 import { ColumnFinder, RowFault, RowReader } from "./internal/RowReader.ts"
+import { selectedSource, selectionProblem } from "./internal/Selected.ts"
 import { sourceOf } from "./internal/SourceOf.ts"
 import { tagged } from "./internal/Values.ts"
+import type { Selection } from "./Selection.ts"
 import type { OpenSource, Source } from "./Source.ts"
 
 /**
@@ -26,7 +28,7 @@ import type { OpenSource, Source } from "./Source.ts"
  * @since 0.1.0
  * @category models
  */
-export interface RowsOptions<Row extends object> {
+export interface RowsOptions<Row extends object> extends Selection {
   /**
    * Stands for the content in the run's fingerprint. Default: the digest of an array's rows; an iterable or a stream
    * has no identity without it.
@@ -251,8 +253,15 @@ const open = <E, R>(
   rows: Iterable<unknown> | AsyncIterable<unknown> | Stream.Stream<unknown, E, R>,
   options: RowsOptions<object>
 ): Effect.Effect<OpenSource, BatchError, R | Scope.Scope> => {
-  const wrong = checkKinds(rows, options)
+  const wrong = checkKinds(rows, options) ?? selectionProblem("rows", options)
   if (wrong !== null) return Effect.fail(wrong)
+  return Effect.flatMap(openAll(rows, options), (source) => selectedSource("rows", source, options))
+}
+
+const openAll = <E, R>(
+  rows: Iterable<unknown> | AsyncIterable<unknown> | Stream.Stream<unknown, E, R>,
+  options: RowsOptions<object>
+): Effect.Effect<OpenSource, BatchError, R | Scope.Scope> => {
   if (Array.isArray(rows)) return openArray(rows, options)
   const next = Stream.isStream(rows)
     ? nextOfStream(rows)
@@ -298,6 +307,14 @@ const checkKinds = (rows: unknown, options: unknown): BatchError | null => {
  * const fromStream = Source.rows(Stream.range(1, 1000).pipe(Stream.map((n) => ({ n }))), { version: "2026-11" })
  * ```
  */
+export function rows<Row extends object, E, R, const Name extends keyof Row & string>(
+  rows: Stream.Stream<Row, E, R>,
+  options: RowsOptions<Row> & { readonly select: ReadonlyArray<Name> }
+): Source<Pick<Row, Name>, R>
+export function rows<Row extends object, const Name extends keyof Row & string>(
+  rows: Iterable<Row> | AsyncIterable<Row>,
+  options: RowsOptions<Row> & { readonly select: ReadonlyArray<Name> }
+): Source<Pick<Row, Name>>
 export function rows<Row extends object, E, R>(
   rows: Stream.Stream<Row, E, R>,
   options?: RowsOptions<Row>

@@ -314,4 +314,30 @@ describe("Source.rows", () => {
       yield* Deferred.await(waiting)
       yield* Fiber.interrupt(fiber)
     }))
+
+  it.effect("takes some columns and rows, and reads no further", () =>
+    Effect.gen(function*() {
+      let made = 0
+      function* endless() {
+        for (;;) yield { n: made++, text: `row ${made}`, more: true }
+      }
+      const opened = yield* open(rows(endless(), { select: ["text", "n"], limit: 2500, version: "1" }))
+      assert.deepStrictEqual(typesOf(opened), ["text: string", "n: number"])
+      const read = yield* rowsOf(opened)
+      assert.deepStrictEqual([read.length, Object.entries(read.at(-1)!)], [2500, [["text", "row 2500"], ["n", 2499]]])
+      assert.isAtMost(made, 3000)
+
+      const input = [{ a: 1, b: "x" }, { a: 2, b: "y" }]
+      assert.strictEqual((yield* open(rows(input, { limit: 5 }))).count, 2)
+      assert.strictEqual((yield* open(rows(input, { limit: 1 }))).count, 1)
+      const identities = yield* Effect.forEach(
+        [rows(input), rows(input, { limit: 1 }), rows(input, { limit: 2 }), rows(input, { select: ["a"] })],
+        identityOf
+      )
+      assert.strictEqual(new Set(identities).size, 4)
+      for (const limit of [0, -1, 1.5, NaN]) {
+        assert.deepStrictEqual((yield* faultOf(rows(input, { limit })))[0], "InvalidOption")
+      }
+      assert.match(String((yield* faultOf(rows(input, { select: ["c" as "a"] })))[3]), /"c" .*it has "a", "b"/)
+    }))
 })
