@@ -8,7 +8,7 @@
  */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import { join } from "node:path"
+import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import { cases } from "./cases.ts"
 import { type Bundled, type Imported, measureBundle, measureImport } from "./footprint.ts"
@@ -97,7 +97,7 @@ const chosen = cases.filter((one) =>
 if (chosen.length === 0) usage("no case is of that verb")
 const settings: Settings = {
   runs: numbers("runs", values.runs, 1)[0]!,
-  profile: values.profile ?? null,
+  profile: values.profile === undefined ? null : resolve(values.profile),
   log: (message) => console.error(message)
 }
 
