@@ -17,9 +17,9 @@ import type { Chunk } from "./ParquetFooter.ts"
 import type { SourceFile } from "./SourceFile.ts"
 
 /** Bytes that are fetched and not read yet, about: all files together. */
-const aheadBytes = 64 * 1024 * 1024
+const aheadBytes = 48 * 1024 * 1024
 /** A row group with more wanted bytes is read in rounds of this many. */
-const roundBytes = 24 * 1024 * 1024
+const roundBytes = 16 * 1024 * 1024
 const wholeBytes = 32 * 1024 * 1024
 const largestRead = 16 * 1024 * 1024
 const smallestWindow = 64 * 1024

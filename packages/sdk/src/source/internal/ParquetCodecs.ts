@@ -16,6 +16,15 @@ const damaged = (): never => {
   throw new ParquetFault("the compressed data of a page is damaged")
 }
 
+/**
+ * Throws a `ParquetFault` for what no page can have.
+ *
+ * @internal
+ */
+export const checkPageSize = (size: number): void => {
+  if (size > maxPageBytes) throw new ParquetFault(`a page of ${size} bytes is too large`)
+}
+
 /** The bytes that a Snappy block says it holds. */
 const snappyLength = (input: Uint8Array): number => {
   let length = 0
@@ -142,7 +151,7 @@ export const makeDecompress = (compressors: Compressors): Decompress => {
     }
   }
   return (codec, input, size) => {
-    if (size > maxPageBytes) throw new ParquetFault(`a page of ${size} bytes is too large`)
+    checkPageSize(size)
     if (size === 0) return new Uint8Array(0)
     if (size > input.length * (expansion[codec] ?? Infinity)) damaged()
     let output: Uint8Array

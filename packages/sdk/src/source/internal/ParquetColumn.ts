@@ -5,14 +5,17 @@
  */
 import type { Encoding, PageHeader } from "hyparquet"
 import { crc32 } from "node:zlib"
-import type { Decompress } from "./ParquetCodecs.ts"
+import { checkPageSize, type Decompress } from "./ParquetCodecs.ts"
 import type { Convert } from "./ParquetConvert.ts"
 import { faultAt, type FaultPlace, ParquetFault, ValueFault } from "./ParquetFault.ts"
 import type { Chunk } from "./ParquetFooter.ts"
+import { type Inflate, makeInflate } from "./ParquetInflate.ts"
 import {
   blockValues,
   type Dictionary,
+  isInOrder,
   makeValues,
+  PageBytes,
   readDictionary,
   type Scratch,
   type Values
@@ -37,6 +40,9 @@ export interface LeafPlan {
 /** Room for floats that is made beforehand. */
 const keptFloats = 2 * 1024 * 1024
 
+type DataPageHeader = NonNullable<PageHeader["data_page_header"]>
+type DataPageHeaderV2 = NonNullable<PageHeader["data_page_header_v2"]>
+
 const damaged = (): never => {
   throw new ParquetFault("the header of a page is damaged")
 }
@@ -44,33 +50,87 @@ const damaged = (): never => {
 const countIn = (value: unknown): number =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : damaged()
 
-/** Levels that a page of version 1 writes after their length. */
-interface Levels {
-  readonly runs: Runs
-  readonly end: number
-}
-
 const bitsFor = (most: number): number => 32 - Math.clz32(most)
 
-const levelsAt = (page: Buffer, at: number, most: number, encoding: unknown): Levels => {
-  if (encoding !== "RLE") throw new ParquetFault(`levels in the encoding ${String(encoding)} are not supported`)
-  const start = at + 4
-  if (start > page.length || page.readUInt32LE(at) > page.length - start) {
-    throw new ParquetFault("a page ends before its levels do")
+/** Where the levels end that a page of version 1 writes after their length; it may be after the bytes. */
+const levelsEnd = (page: Buffer, at: number): number =>
+  at + 4 > page.length ? Infinity : at + 4 + page.readUInt32LE(at)
+
+type LevelRuns = Pick<Page, "repetition" | "definition">
+
+/** The levels with which a page of version 1 begins, and where they end; null where they are not all there. */
+const levelsOf = (
+  page: Buffer,
+  { definition, repetition }: Leaf,
+  header: DataPageHeader
+): readonly [runs: LevelRuns, end: number] | null => {
+  const encodings = [
+    repetition === 0 ? "RLE" : header.repetition_level_encoding,
+    definition === 0 ? "RLE" : header.definition_level_encoding
+  ]
+  for (const encoding of encodings) {
+    if (encoding !== "RLE") throw new ParquetFault(`levels in the encoding ${String(encoding)} are not supported`)
   }
-  const end = start + page.readUInt32LE(at)
-  return { runs: new Runs(page, start, end, bitsFor(most), most), end }
+  const middle = repetition === 0 ? 0 : levelsEnd(page, 0)
+  const end = definition === 0 ? middle : levelsEnd(page, middle)
+  if (end > page.length) return null
+  return [{
+    repetition: repetition === 0 ? null : new Runs(page, 4, middle, bitsFor(repetition), repetition),
+    definition: definition === 0 ? null : new Runs(page, middle + 4, end, bitsFor(definition), definition)
+  }, end]
 }
+
+/** The levels before a page of version 2. */
+const levelsBefore = (bytes: Buffer, { definition, repetition }: Leaf, middle: number): LevelRuns => ({
+  repetition: repetition === 0 ? null : new Runs(bytes, 0, middle, bitsFor(repetition), repetition),
+  definition: definition === 0 ? null : new Runs(bytes, middle, bytes.length, bitsFor(definition), definition)
+})
+
+const wrongChecksum = (): ParquetFault =>
+  new ParquetFault("the checksum of a page is not that of its bytes: the file is damaged")
+
+/** How many bytes of levels come before the values of a page of version 2. */
+const levelBytes = (header: PageHeader, data: DataPageHeaderV2): number => {
+  const bytes = countIn(data.repetition_levels_byte_length) + countIn(data.definition_levels_byte_length)
+  if (bytes > header.compressed_page_size || bytes > countIn(header.uncompressed_page_size)) throw shortLevels()
+  return bytes
+}
+
+const shortLevels = (): ParquetFault => new ParquetFault("a page ends before its levels do")
 
 /** A data page that is being read. */
 interface Page {
   readonly repetition: Runs | null
   readonly definition: Runs | null
-  readonly bytes: Buffer
+  readonly bytes: PageBytes
   readonly encoding: Encoding | undefined
   /** Made when the first value is needed: where all are null there may be no bytes to make it from. */
   values: Values | null
 }
+
+/** A page that is decompressed piece by piece. */
+interface LargePage {
+  readonly header: PageHeader
+  readonly inflate: Inflate
+  readonly count: number
+  /** Bytes of values, with levels in version 1. */
+  readonly size: number
+  /** The bytes up to the end of the levels, while these are not read. */
+  head: Buffer
+  /** The bytes of the values; null while the levels are not read. */
+  bytes: PageBytes | null
+  compressedLeft: number
+  /** Whether all compressed bytes were given. */
+  closed: boolean
+  crc: number
+  taken: number
+}
+
+/** A page with more bytes is decompressed piece by piece. */
+const largePageBytes = 16 * 1024 * 1024
+
+/** So many compressed bytes at a time. */
+const pieceBytes = 256 * 1024
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
@@ -107,6 +167,7 @@ export class ColumnReader {
   private readonly place: FaultPlace & { readonly row: number }
   private readonly scratch: Scratch
   private dictionary: Dictionary | null = null
+  private large: LargePage | null = null
   private page: Page | null = null
   private pageLeft = 0
   private chunkLeft: number
@@ -148,17 +209,100 @@ export class ColumnReader {
       if (this.ended) return true
       if (this.pageLeft === 0) return false
       const most = this.plan.leaf.repetition === 0 ? rows - this.begun : blockValues
-      this.readEntries(Math.min(most, blockValues, this.pageLeft), Math.max(1, budget - this.bytes))
+      if (!this.readEntries(Math.min(most, blockValues, this.pageLeft), Math.max(1, budget - this.bytes))) return false
     }
     return true
+  }
+
+  /** Whether there are pieces of a page to come. */
+  get hasPieces(): boolean {
+    return this.large !== null
+  }
+
+  /** Whether a page is taken up in pieces; then how many bytes of levels come before them, and null otherwise. */
+  beginPieces(header: PageHeader): number | null {
+    const { data_page_header: data, data_page_header_v2: data2, uncompressed_page_size: size } = header
+    const encoding = (header.type === "DATA_PAGE" ? data : header.type === "DATA_PAGE_V2" ? data2 : undefined)?.encoding
+    const count = (data ?? data2)?.num_values
+    if (!(size > largePageBytes) || !isInOrder(encoding, this.plan.leaf) || count === undefined) return null
+    try {
+      checkPageSize(size)
+      const levels = data2 === undefined ? 0 : levelBytes(header, data2)
+      const codec = data2?.is_compressed === false ? "UNCOMPRESSED" : this.chunk.codec
+      const inflate = makeInflate(codec, size - levels)
+      if (inflate === null) return null
+      this.large = {
+        header,
+        inflate,
+        count: countIn(count),
+        size: size - levels,
+        head: Buffer.alloc(0),
+        bytes: null,
+        compressedLeft: header.compressed_page_size - levels,
+        closed: false,
+        crc: 0,
+        taken: 0
+      }
+      return levels
+    } catch (error) {
+      throw this.fault(error)
+    }
+  }
+
+  /** Takes up the levels that come before the pieces of a page. */
+  acceptLevels(levels: Buffer): void {
+    const large = this.large!
+    const { data_page_header_v2: data2 } = large.header
+    large.crc = crc32(levels)
+    if (data2 === undefined) return
+    try {
+      this.beginLarge(large, levelsBefore(levels, this.plan.leaf, data2.repetition_levels_byte_length))
+    } catch (error) {
+      throw this.fault(error)
+    }
+  }
+
+  /** Compressed bytes of the page that are to be given. */
+  get compressedLeft(): number {
+    return this.large?.compressedLeft ?? 0
+  }
+
+  /** Gives compressed bytes, of which `available` are at hand, to the page; gives how many it took. */
+  give(available: Buffer): number {
+    const large = this.large!
+    const piece = available.subarray(0, Math.min(pieceBytes, large.compressedLeft))
+    large.closed = large.compressedLeft === 0
+    large.compressedLeft -= piece.length
+    large.crc = crc32(piece, large.crc)
+    large.inflate.give(large.closed ? null : piece)
+    return piece.length
+  }
+
+  /** The next bytes of the page; null where compressed bytes are to be given first, or the page has ended. */
+  takePiece(): Buffer | null | Promise<Buffer | null> {
+    return this.large!.inflate.take()
+  }
+
+  /** Takes up the next bytes of the page, or its end; false where compressed bytes are to be given first. */
+  acceptPiece(piece: Buffer | null): boolean {
+    const large = this.large!
+    try {
+      if (piece !== null) {
+        this.addPiece(large, piece)
+        return true
+      }
+      if (!large.closed) return false
+      this.endPieces(large)
+      return true
+    } catch (error) {
+      throw this.fault(error)
+    }
   }
 
   /** Takes up the next page of the chunk. */
   accept(header: PageHeader, body: Buffer): void {
     try {
-      if (header.crc !== undefined && crc32(body) !== header.crc >>> 0) {
-        throw new ParquetFault("the checksum of a page is not that of its bytes: the file is damaged")
-      }
+      if (header.crc !== undefined && crc32(body) !== header.crc >>> 0) throw wrongChecksum()
       this.acceptKind(header, body)
     } catch (error) {
       throw this.fault(error)
@@ -242,52 +386,82 @@ export class ColumnReader {
   }
 
   private acceptData({ data_page_header: data, uncompressed_page_size: size }: PageHeader, body: Buffer): void {
-    const { definition, repetition } = this.plan.leaf
     const count = countIn(data?.num_values)
     if (data === undefined || count === 0) return
     const page = asBuffer(this.decompress(this.chunk.codec, body, countIn(size)))
-    const repetitions = repetition === 0 ? null : levelsAt(page, 0, repetition, data.repetition_level_encoding)
-    const at = repetitions?.end ?? 0
-    const definitions = definition === 0 ? null : levelsAt(page, at, definition, data.definition_level_encoding)
+    const levels = levelsOf(page, this.plan.leaf, data)
+    if (levels === null) throw shortLevels()
+    const [runs, end] = levels
     this.begin(count, {
-      repetition: repetitions?.runs ?? null,
-      definition: definitions?.runs ?? null,
-      bytes: page.subarray(definitions?.end ?? at),
+      ...runs,
+      bytes: new PageBytes(page.subarray(end), true),
       encoding: data.encoding,
       values: null
     })
   }
 
-  private acceptDataV2({ data_page_header_v2: data, uncompressed_page_size: size }: PageHeader, body: Buffer): void {
-    const { definition, repetition } = this.plan.leaf
+  private acceptDataV2(header: PageHeader, body: Buffer): void {
+    const { data_page_header_v2: data, uncompressed_page_size: size } = header
     const count = countIn(data?.num_values)
     if (data === undefined || count === 0) return
-    const repetitionEnd = countIn(data.repetition_levels_byte_length)
-    const levelsEnd = repetitionEnd + countIn(data.definition_levels_byte_length)
-    const valueBytes = countIn(size) - levelsEnd
-    if (levelsEnd > body.length || valueBytes < 0) throw new ParquetFault("a page ends before its levels do")
-    if (repetition === 0 && countIn(data.num_rows) !== count) {
+    const levels = levelBytes(header, data)
+    const { leaf } = this.plan
+    if (leaf.repetition === 0 && countIn(data.num_rows) !== count) {
       throw new ParquetFault("a page has another number of rows than of values")
     }
     const codec = data.is_compressed === false ? "UNCOMPRESSED" : this.chunk.codec
-    const bytes = asBuffer(this.decompress(codec, body.subarray(levelsEnd), valueBytes))
+    const bytes = asBuffer(this.decompress(codec, body.subarray(levels), size - levels))
     this.begin(count, {
-      repetition: repetition === 0 ? null : new Runs(body, 0, repetitionEnd, bitsFor(repetition), repetition),
-      definition: definition === 0 ? null : new Runs(body, repetitionEnd, levelsEnd, bitsFor(definition), definition),
-      bytes,
+      ...levelsBefore(body.subarray(0, levels), leaf, data.repetition_levels_byte_length),
+      bytes: new PageBytes(bytes, true),
       encoding: data.encoding,
       values: null
     })
   }
 
-  private readEntries(count: number, budget: number): void {
+  private beginLarge(large: LargePage, levels: LevelRuns): void {
+    const { count, header } = large
+    large.bytes = new PageBytes(Buffer.alloc(0), false)
+    const encoding = (header.data_page_header ?? header.data_page_header_v2)?.encoding
+    this.begin(count, { ...levels, bytes: large.bytes, encoding, values: null })
+  }
+
+  private addPiece(large: LargePage, piece: Buffer): void {
+    large.taken += piece.length
+    if (large.taken > large.size) throw new ParquetFault("a page has more bytes than its header says")
+    if (large.bytes !== null) {
+      if (this.pageLeft > 0) large.bytes.add(piece)
+      return
+    }
+    large.head = Buffer.concat([large.head, piece])
+    const levels = levelsOf(large.head, this.plan.leaf, large.header.data_page_header!)
+    if (levels === null) return
+    this.beginLarge(large, levels[0])
+    large.bytes!.add(large.head.subarray(levels[1]))
+  }
+
+  private endPieces(large: LargePage): void {
+    const { crc } = large.header
+    if (large.taken !== large.size) {
+      throw new ParquetFault(`a page has ${large.taken} bytes, where its header says ${large.size}`)
+    }
+    if (crc !== undefined && large.crc !== crc >>> 0) throw wrongChecksum()
+    if (large.bytes === null) throw shortLevels()
+    large.bytes.ended = true
+    this.large = null
+  }
+
+  /** False where the next bytes of the page are needed first. */
+  private readEntries(count: number, budget: number): boolean {
     const page = this.page!
     let fitting = count
     try {
-      if (page.bytes.length > 0) fitting = this.valuesOf(page).fit(count, budget)
+      if (page.bytes.bytes.length > 0 || !page.bytes.ended) fitting = this.valuesOf(page).fit(count, budget)
+      if (fitting === 0) return false
       const rows = this.plan.flat ? this.readFlat(page, fitting) : this.readNested(page, fitting)
       this.begun += rows
       this.pageLeft -= fitting
+      return true
     } catch (error) {
       if (!(error instanceof ValueFault)) throw this.fault(error)
       const row = this.place.row + this.taken + this.begun + this.rowsBefore(error.index)

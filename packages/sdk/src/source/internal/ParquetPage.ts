@@ -19,12 +19,43 @@ const tooShort = (): never => {
 }
 
 /**
+ * The bytes of a page's values. Of a large page they come in pieces.
+ *
+ * @internal
+ */
+export class PageBytes {
+  bytes: Buffer
+  /** Where the next value begins. */
+  at = 0
+  /** Whether these are the last ones. */
+  ended: boolean
+
+  constructor(bytes: Buffer, ended: boolean) {
+    this.bytes = bytes
+    this.ended = ended
+  }
+
+  add(piece: Buffer): void {
+    this.bytes = this.at === this.bytes.length ? piece : Buffer.concat([this.bytes.subarray(this.at), piece])
+    this.at = 0
+  }
+
+  /** How many of the next `count` values of `width` bytes are there. Nulls are counted too. */
+  whole(count: number, width: number): number {
+    return this.ended ? count : Math.min(count, Math.floor((this.bytes.length - this.at) / width))
+  }
+}
+
+/**
  * The values of a page that are not null.
  *
  * @internal
  */
 export interface Values {
-  /** How many of the next `count` values have together not more than about so many bytes; at least 1. */
+  /**
+   * How many of the next `count` values are there and have together not more than about so many bytes: at least 1, or 0
+   * where the next one is not there yet.
+   */
   readonly fit: (count: number, bytes: number) => number
   /** Puts the next `count` (at most `blockValues`) values into `out`, from `at` on; gives their bytes. */
   readonly read: (out: Array<unknown>, at: number, count: number) => number
@@ -32,54 +63,69 @@ export interface Values {
   readonly readFloats: ((out: Float32Array, at: number, count: number) => void) | null
 }
 
-/** Puts the next `count` numbers into `target`. */
-type ReadNumbers = (target: Numbers, from: number, count: number) => void
-
-const plainNumbers = (page: Buffer, width: number): ReadNumbers => {
-  let at = 0
-  return (target, from, count) => {
-    const end = at + count * width
-    if (end > page.length) tooShort()
-    new Uint8Array(target.buffer, target.byteOffset).set(page.subarray(at, end), from * width)
-    at = end
-  }
+interface ReadNumbers {
+  /** How many of the next `count` are there. */
+  readonly whole: (count: number) => number
+  /** Puts the next `count` numbers into `target`. */
+  readonly read: (target: Numbers, from: number, count: number) => void
 }
+
+const plainNumbers = (page: PageBytes, width: number): ReadNumbers => ({
+  whole: (count) => page.whole(count, width),
+  read: (target, from, count) => {
+    const end = page.at + count * width
+    if (end > page.bytes.length) tooShort()
+    new Uint8Array(target.buffer, target.byteOffset).set(page.bytes.subarray(page.at, end), from * width)
+    page.at = end
+  }
+})
+
+const all = (count: number): number => count
 
 const plainBooleans = (page: Buffer): ReadNumbers => {
   let at = 0
-  return (target, from, count) => {
-    if (at + count > page.length * 8) tooShort()
-    for (let i = from; i < from + count; i++, at++) target[i] = (page[at >> 3]! >> (at & 7)) & 1
+  return {
+    whole: all,
+    read: (target, from, count) => {
+      if (at + count > page.length * 8) tooShort()
+      for (let i = from; i < from + count; i++, at++) target[i] = (page[at >> 3]! >> (at & 7)) & 1
+    }
   }
 }
 
 const runBooleans = (page: Buffer): ReadNumbers => {
   if (page.length < 4 || page.readUInt32LE(0) > page.length - 4) tooShort()
   const runs = new Runs(page, 4, 4 + page.readUInt32LE(0), 1, 1)
-  return (target, from, count) => runs.read(target as Uint8Array, from, count)
+  return { whole: all, read: (target, from, count) => runs.read(target as Uint8Array, from, count) }
 }
 
 const splitNumbers = (page: Buffer, width: number): ReadNumbers => {
   const total = page.length / width
   if (!Number.isInteger(total)) throw new ParquetFault("a page of split bytes has a part of a value")
   let at = 0
-  return (target, from, count) => {
-    if (at + count > total) tooShort()
-    const bytes = new Uint8Array(target.buffer, target.byteOffset)
-    for (let b = 0; b < width; b++) {
-      const plane = b * total + at
-      for (let i = 0, to = from * width + b; i < count; i++, to += width) bytes[to] = page[plane + i]!
+  return {
+    whole: all,
+    read: (target, from, count) => {
+      if (at + count > total) tooShort()
+      const bytes = new Uint8Array(target.buffer, target.byteOffset)
+      for (let b = 0; b < width; b++) {
+        const plane = b * total + at
+        for (let i = 0, to = from * width + b; i < count; i++, to += width) bytes[to] = page[plane + i]!
+      }
+      at += count
     }
-    at += count
   }
 }
 
 const deltaNumbers = (page: Buffer): ReadNumbers => {
   const delta = new Delta(page, 0, page.length)
-  return (target, from, count) =>
-    target instanceof Int32Array
-      ? delta.readInts(target, from, count)
-      : delta.readLongs(new Int32Array(target.buffer, target.byteOffset), from, count)
+  return {
+    whole: all,
+    read: (target, from, count) =>
+      target instanceof Int32Array
+        ? delta.readInts(target, from, count)
+        : delta.readLongs(new Int32Array(target.buffer, target.byteOffset), from, count)
+  }
 }
 
 class NumberValues implements Values {
@@ -99,15 +145,15 @@ class NumberValues implements Values {
     this.scratch = scratch
     this.convert = convert
     this.width = width
-    this.readFloats = scratch instanceof Float32Array ? next : null
+    this.readFloats = scratch instanceof Float32Array ? next.read : null
   }
 
   fit(count: number, bytes: number): number {
-    return Math.max(1, Math.min(count, Math.floor(bytes / this.width)))
+    return this.next.whole(Math.max(1, Math.min(count, Math.floor(bytes / this.width))))
   }
 
   read(out: Array<unknown>, at: number, count: number): number {
-    this.next(this.scratch, 0, count)
+    this.next.read(this.scratch, 0, count)
     this.convert.run(this.scratch, count, out, at)
     return count * this.width
   }
@@ -120,52 +166,48 @@ interface ReadSlices {
   readonly read: (starts: Int32Array, ends: Int32Array, count: number) => Buffer
 }
 
-const plainSlices = (page: Buffer): ReadSlices => {
-  let at = 0
-  return {
-    fit: (count, bytes) => {
-      let end = at
-      for (let i = 0; i < count; i++) {
-        // Nulls are counted too: there may be fewer values than that.
-        if (end + 4 > page.length) return count
-        const length = page.readUInt32LE(end)
-        end += 4 + length
-        if (end - at > bytes) return Math.max(1, i)
-      }
-      return count
-    },
-    read: (starts, ends, count) => {
-      let start = at
-      for (let i = 0; i < count; i++) {
-        if (start + 4 > page.length) tooShort()
-        const end = start + 4 + (page[start]! | (page[start + 1]! << 8) | (page[start + 2]! << 16)) +
-          page[start + 3]! * 2 ** 24
-        if (end > page.length) tooShort()
-        starts[i] = start + 4
-        ends[i] = end
-        start = end
-      }
-      at = start
-      return page
+const plainSlices = (page: PageBytes): ReadSlices => ({
+  fit: (count, most) => {
+    const { at, bytes, ended } = page
+    let end = at
+    for (let i = 0; i < count; i++) {
+      // Nulls are counted too: there may be fewer values than that.
+      if (end + 4 > bytes.length) return ended ? count : i
+      end += 4 + bytes.readUInt32LE(end)
+      if (end > bytes.length && !ended) return i
+      if (end - at > most) return Math.max(1, i)
     }
+    return count
+  },
+  read: (starts, ends, count) => {
+    const { bytes } = page
+    let start = page.at
+    for (let i = 0; i < count; i++) {
+      if (start + 4 > bytes.length) tooShort()
+      const end = start + 4 + (bytes[start]! | (bytes[start + 1]! << 8) | (bytes[start + 2]! << 16)) +
+        bytes[start + 3]! * 2 ** 24
+      if (end > bytes.length) tooShort()
+      starts[i] = start + 4
+      ends[i] = end
+      start = end
+    }
+    page.at = start
+    return bytes
   }
-}
+})
 
-const fixedSlices = (page: Buffer, width: number): ReadSlices => {
-  let at = 0
-  return {
-    fit: (count, bytes) => Math.max(1, Math.min(count, Math.floor(bytes / width))),
-    read: (starts, ends, count) => {
-      if (at + count * width > page.length) tooShort()
-      for (let i = 0; i < count; i++) {
-        starts[i] = at
-        at += width
-        ends[i] = at
-      }
-      return page
+const fixedSlices = (page: PageBytes, width: number): ReadSlices => ({
+  fit: (count, most) => page.whole(Math.max(1, Math.min(count, Math.floor(most / width))), width),
+  read: (starts, ends, count) => {
+    if (page.at + count * width > page.bytes.length) tooShort()
+    for (let i = 0; i < count; i++) {
+      starts[i] = page.at
+      page.at += width
+      ends[i] = page.at
     }
+    return page.bytes
   }
-}
+})
 
 const splitSlices = (page: Buffer, width: number): ReadSlices => {
   const next = splitNumbers(page, width)
@@ -173,7 +215,7 @@ const splitSlices = (page: Buffer, width: number): ReadSlices => {
     fit: (count, bytes) => Math.max(1, Math.min(count, Math.floor(bytes / width))),
     read: (starts, ends, count) => {
       const bytes = Buffer.allocUnsafe(count * width)
-      next(bytes, 0, count)
+      next.read(bytes, 0, count)
       for (let i = 0; i < count; i++) {
         starts[i] = i * width
         ends[i] = (i + 1) * width
@@ -422,33 +464,42 @@ const unsupported = (encoding: Encoding | undefined, leaf: Leaf): never => {
   throw new ParquetFault(`the encoding ${encoding ?? "of a page"} is not supported for ${leaf.physical}`)
 }
 
-const numbersOf = (page: Buffer, encoding: Encoding | undefined, leaf: Leaf): ReadNumbers => {
+/**
+ * Whether the values of a page can be read from pieces of it.
+ *
+ * @internal
+ */
+export const isInOrder = (encoding: Encoding | undefined, { physical }: Leaf): boolean =>
+  encoding === "PLAIN" && physical !== "BOOLEAN"
+
+const numbersOf = (page: PageBytes, encoding: Encoding | undefined, leaf: Leaf): ReadNumbers => {
   const { physical, width } = leaf
   switch (encoding) {
     case "PLAIN":
-      return physical === "BOOLEAN" ? plainBooleans(page) : plainNumbers(page, width)
+      return physical === "BOOLEAN" ? plainBooleans(page.bytes) : plainNumbers(page, width)
     case "RLE":
-      return physical === "BOOLEAN" ? runBooleans(page) : unsupported(encoding, leaf)
+      return physical === "BOOLEAN" ? runBooleans(page.bytes) : unsupported(encoding, leaf)
     case "DELTA_BINARY_PACKED":
-      return physical === "INT32" || physical === "INT64" ? deltaNumbers(page) : unsupported(encoding, leaf)
+      return physical === "INT32" || physical === "INT64" ? deltaNumbers(page.bytes) : unsupported(encoding, leaf)
     case "BYTE_STREAM_SPLIT":
-      return physical === "BOOLEAN" ? unsupported(encoding, leaf) : splitNumbers(page, width)
+      return physical === "BOOLEAN" ? unsupported(encoding, leaf) : splitNumbers(page.bytes, width)
     default:
       return unsupported(encoding, leaf)
   }
 }
 
-const slicesOf = (page: Buffer, encoding: Encoding | undefined, leaf: Leaf): ReadSlices => {
+const slicesOf = (page: PageBytes, encoding: Encoding | undefined, leaf: Leaf): ReadSlices => {
   const { physical, width } = leaf
+  const { bytes } = page
   switch (encoding) {
     case "PLAIN":
       return width === 0 ? plainSlices(page) : fixedSlices(page, width)
     case "DELTA_LENGTH_BYTE_ARRAY":
-      return width === 0 ? deltaLengthSlices(page) : unsupported(encoding, leaf)
+      return width === 0 ? deltaLengthSlices(bytes) : unsupported(encoding, leaf)
     case "DELTA_BYTE_ARRAY":
-      return physical === "INT96" ? unsupported(encoding, leaf) : checkedWidth(deltaSlices(page), width)
+      return physical === "INT96" ? unsupported(encoding, leaf) : checkedWidth(deltaSlices(bytes), width)
     case "BYTE_STREAM_SPLIT":
-      return physical === "FIXED_LEN_BYTE_ARRAY" ? splitSlices(page, width) : unsupported(encoding, leaf)
+      return physical === "FIXED_LEN_BYTE_ARRAY" ? splitSlices(bytes, width) : unsupported(encoding, leaf)
     default:
       return unsupported(encoding, leaf)
   }
@@ -472,7 +523,7 @@ const checkedWidth = (slices: ReadSlices, width: number): ReadSlices =>
  * @internal
  */
 export const makeValues = (
-  page: Buffer,
+  page: PageBytes,
   encoding: Encoding | undefined,
   leaf: Leaf,
   convert: Convert,
@@ -481,7 +532,7 @@ export const makeValues = (
 ): Values => {
   if (encoding === "PLAIN_DICTIONARY" || encoding === "RLE_DICTIONARY") {
     if (dictionary === null) throw new ParquetFault("a page refers to a dictionary that is not there")
-    return new DictionaryValues(page, dictionary, scratch.ints)
+    return new DictionaryValues(page.bytes, dictionary, scratch.ints)
   }
   return convert.from === "numbers"
     ? new NumberValues(numbersOf(page, encoding, leaf), numbersIn(scratch, leaf), convert, leaf.width)
@@ -494,15 +545,16 @@ export const makeValues = (
  * @internal
  */
 export const readDictionary = (
-  page: Buffer,
+  bytes: Buffer,
   count: number,
   leaf: Leaf,
   convert: Convert,
   scratch: Scratch
 ): Dictionary => {
-  if (count * Math.max(1, leaf.width === 0 ? 4 : leaf.width) > page.length) {
+  if (count * Math.max(1, leaf.width === 0 ? 4 : leaf.width) > bytes.length) {
     throw new ParquetFault("a dictionary ends before its values do")
   }
+  const page = new PageBytes(bytes, true)
   const values = new Array<unknown>(count)
   const sizes = new Float64Array(count).fill(leaf.width)
   const faults = new Map<number, string>()
@@ -525,7 +577,7 @@ export const readDictionary = (
     const taken = Math.min(blockValues, count - at)
     if (convert.from === "numbers") {
       const raw = numbersIn(scratch, leaf)
-      numbers!(raw, 0, taken)
+      numbers!.read(raw, 0, taken)
       converted(at, at + taken, (skipped) =>
         convert.run(raw.subarray(skipped), taken - skipped, values, at + skipped))
     } else {

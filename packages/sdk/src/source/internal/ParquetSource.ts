@@ -305,6 +305,7 @@ function* workOf(
 /** A row group that is being read. */
 class OpenGroup {
   readonly work: Work
+  private readonly method: string
   private readonly bytes: GroupBytes
   private readonly library: Library
   private readonly readers: ReadonlyArray<ColumnReader>
@@ -316,6 +317,7 @@ class OpenGroup {
 
   constructor(method: string, work: Work, bytes: GroupBytes, library: Library) {
     const { firstRow, group, number, plans, table } = work
+    this.method = method
     this.work = work
     this.bytes = bytes
     this.library = library
@@ -365,21 +367,25 @@ class OpenGroup {
 
   /** Fails where the group has more rows than it says; lets go of its bytes. */
   close(): Effect.Effect<void, BatchError> {
-    return Effect.suspend(() => {
-      for (const chunk of this.bytes.chunks) chunk.close()
-      if (this.work.rows < this.work.group.rows) return Effect.void
-      return this.run(() => {
-        for (const reader of this.readers) {
-          if (reader.rows === 0 && reader.ended) continue
-          throw reader.fault(new ParquetFault("the column has more rows than its row group"))
+    return Effect.gen({ self: this }, function*() {
+      if (this.work.rows === this.work.group.rows) {
+        for (const [j, reader] of this.readers.entries()) {
+          while (reader.hasPieces) yield* this.nextPiece(j)
+          yield* this.run(() => {
+            if (reader.rows === 0 && reader.ended) return
+            throw reader.fault(new ParquetFault("the column has more rows than its row group"))
+          })
         }
-      })
+      }
+      for (const chunk of this.bytes.chunks) chunk.close()
     })
   }
 
+  /** Takes up a page, or a piece of a large one. */
   private nextPage(j: number): Effect.Effect<void, BatchError> {
     const bytes = this.bytes.chunks[j]!
     const reader = this.readers[j]!
+    if (reader.hasPieces) return this.nextPiece(j)
     return Effect.gen({ self: this }, function*() {
       const headerBytes = yield* this.headerOf(bytes, reader)
       const header = yield* this.run(() => {
@@ -392,13 +398,33 @@ class OpenGroup {
         }
         return header
       })
-      const size = header.compressed_page_size
+      const levels = yield* this.run(() => reader.beginPieces(header))
+      const size = levels ?? header.compressed_page_size
       const body = bytes.get(size) ?? (yield* bytes.load(size))
-      yield* this.run(() => {
-        reader.accept(header, body)
-        bytes.pass(size)
-      })
+      yield* this.run(() => (levels === null ? reader.accept(header, body) : reader.acceptLevels(body)))
+      bytes.pass(size)
     })
+  }
+
+  private nextPiece(j: number): Effect.Effect<void, BatchError> {
+    const bytes = this.bytes.chunks[j]!
+    const reader = this.readers[j]!
+    return Effect.gen({ self: this }, function*() {
+      for (;;) {
+        const taken = yield* this.run(() => reader.takePiece())
+        const piece = taken instanceof Promise
+          ? yield* Effect.tryPromise({ try: () => taken, catch: (error) => this.failure(reader.fault(error)) })
+          : taken
+        if (yield* this.run(() => reader.acceptPiece(piece))) return
+        const available = bytes.peek()
+        if (available.length === 0 && reader.compressedLeft > 0) yield* bytes.load(1)
+        else bytes.pass(reader.give(available))
+      }
+    })
+  }
+
+  private failure(error: unknown): BatchError {
+    return failure(this.method, this.work.table.file.uri, error)
   }
 
   private headerOf(bytes: ChunkBytes, reader: ColumnReader): Effect.Effect<Buffer, BatchError> {
