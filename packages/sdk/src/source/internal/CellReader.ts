@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import type { Field } from "../../internal/ColumnsOf.ts"
+import { misfit } from "./Values.ts"
 
 /**
  * Reads one cell; a failure says what was expected, never what the cell holds.
@@ -68,6 +69,21 @@ const vectorReader = (schema: Decodable): CellReader => {
 }
 
 /**
+ * A reader whose bigints fit the 64 bits that a column has for them.
+ *
+ * @internal
+ */
+export const fitting = <A>(
+  field: Field,
+  read: (value: A) => Result.Result<unknown, string>
+): (value: A) => Result.Result<unknown, string> =>
+  field.type !== "bigint" ? read : (value) =>
+    Result.flatMap(read(value), (taken) => {
+      const fault = taken === null || taken === undefined ? null : misfit("bigint", taken)
+      return fault === null ? Result.succeed(taken) : Result.fail(fault)
+    })
+
+/**
  * Makes the reader of a column. Texts, numbers, booleans, dates and bytes are read with the schema's string codec;
  * structured values and vectors are JSON text, as the CSV sink writes them. Null when text cannot hold its values:
  * those of a class without a codec.
@@ -84,5 +100,5 @@ export const makeReader = (field: Field): CellReader | null => {
     if (SchemaAST.isDeclaration(ast) && SchemaAST.isDeclaration(SchemaAST.toEncoded(json.ast))) return null
     if (isStructured(json.ast)) return decoder(Schema.fromJsonString(json))
   }
-  return decoder(Schema.toCodecStringTree(schema))
+  return fitting(field, decoder(Schema.toCodecStringTree(schema)))
 }

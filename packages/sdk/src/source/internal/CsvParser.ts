@@ -31,6 +31,8 @@ export interface CsvParserOptions extends CsvDialect {
   readonly names?: ReadonlyArray<string> | null
   /** Lines before the header, whatever they hold. */
   readonly skipLines?: number
+  /** Data rows to give; what comes after them is not looked at. */
+  readonly limit?: number
   /** How much text is parsed at once, in characters. */
   readonly parseAt?: number
   /** The longest row, in characters: a quote that is never closed must not take in the whole file. */
@@ -71,6 +73,7 @@ export class CsvParser {
   private readonly headerless: boolean
   private readonly parseAt: number
   private readonly maxRowLength: number
+  private readonly limit: number
   /** The beginning of a character whose end has not come yet. */
   private tail: Buffer = Buffer.alloc(0)
   private text = ""
@@ -88,7 +91,13 @@ export class CsvParser {
     this.linesToSkip = options.skipLines ?? 0
     this.parseAt = options.parseAt ?? 256 * 1024
     this.maxRowLength = options.maxRowLength ?? 64 * 1024 * 1024
+    this.limit = options.limit ?? Number.POSITIVE_INFINITY
     this.threshold = this.parseAt
+  }
+
+  /** Whether all rows up to the limit have been given. */
+  get full(): boolean {
+    return this.rows >= this.limit
   }
 
   /** The data rows that end in the text so far. Throws a `CsvFault`. */
@@ -153,7 +162,7 @@ export class CsvParser {
     const rows = this.isOneRow(text, last) ? [] : this.parseRows(text, last)
     // A row much longer than a piece is not parsed from its start for every piece.
     this.threshold = Math.max(this.parseAt, Math.min(this.text.length * 2, this.maxRowLength + 1))
-    if (this.text.length > this.maxRowLength) {
+    if (this.text.length > this.maxRowLength && !this.full) {
       throw this.fault(`the row is longer than ${this.maxRowLength} characters; is a quote left open in it?`)
     }
     return rows
@@ -189,7 +198,7 @@ export class CsvParser {
     const raw = (i: number): string => text.slice(i === 0 ? 0 : endOf(i - 1), endOf(i))
     const emptyQuotes = dialect.quote !== null && text.includes(dialect.quote + dialect.quote)
     const stray = strayLineEnd(text, dialect, newline)
-    for (let i = 0; i < data.length; i++) {
+    for (let i = 0; i < data.length && !this.full; i++) {
       const cells = data[i]!
       if (misquoted.size > 0 && misquoted.has(i)) throw this.misquoted()
       if (stray >= 0 && endOf(i) > stray) throw this.strayEnd()
@@ -208,6 +217,7 @@ export class CsvParser {
       this.rows++
       rows.push(cells)
     }
+    if (this.full) return rows
     if (misquoted.has(data.length)) throw this.misquoted()
     // In a comment that the end of the file follows.
     if (last && stray >= 0) throw this.strayEnd()

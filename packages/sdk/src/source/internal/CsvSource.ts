@@ -21,7 +21,7 @@ import type { Cells, CsvDialect } from "./CsvText.ts"
 import { declaredFields, describeFields } from "./DeclaredColumns.ts"
 import { contentOf, withCompressed } from "./Decompress.ts"
 import { invalidOption, invalidSource, missingColumns } from "./Failures.ts"
-import { limitRows, selectedPositions, selectionProblem } from "./Selected.ts"
+import { selectedPositions, selectionProblem } from "./Selected.ts"
 import type { SourceFile } from "./SourceFile.ts"
 import { commonUri, describeFiles, identityOf } from "./SourceFiles.ts"
 
@@ -178,7 +178,8 @@ interface OpenFile {
 const openFile = Effect.fnUntraced(function*(
   method: string,
   file: SourceFile,
-  options: AnyCsvOptions
+  options: AnyCsvOptions,
+  limit: number
 ): Effect.fn.Return<OpenFile, BatchError, Scope.Scope> {
   const { uri } = file
   const attempt = <A>(read: () => A): Effect.Effect<A, BatchError> =>
@@ -200,7 +201,8 @@ const openFile = Effect.fnUntraced(function*(
   const parser = new CsvParser({
     ...dialectOf(file, options),
     names: names ?? null,
-    skipLines: skipLines ?? 0
+    skipLines: skipLines ?? 0,
+    limit
   })
   const pieces = yield* Stream.toPull(contentOf(method, file))
   let ended = false
@@ -223,6 +225,11 @@ const openFile = Effect.fnUntraced(function*(
   const next = Effect.gen(function*() {
     while (rows.length === 0) {
       if (ended) return yield* Cause.done()
+      if (parser.full) {
+        // What is not read to its end may have changed all the same.
+        yield* file.unchanged
+        return yield* Cause.done()
+      }
       rows = yield* parse
     }
     const parsed = rows
@@ -261,7 +268,7 @@ export const openCsv = Effect.fnUntraced(function*(
     const clash = dialectProblem({ ...options, delimiter: delimiterOf(file, options) })
     if (clash !== null) return yield* invalidOption(method, ...clash)
   }
-  const first = yield* openFile(method, firstFile, options)
+  const first = yield* openFile(method, firstFile, options, options.limit ?? Number.POSITIVE_INFINITY)
   const missing = fields.map((field) => field.name).filter((name) => !first.header.includes(name))
   if (missing.length > 0) return yield* missingColumns(method, firstFile.uri, missing, first.header)
   const selected = yield* selectedPositions(method, firstFile.uri, first.header, options.select)
@@ -278,39 +285,34 @@ export const openCsv = Effect.fnUntraced(function*(
   })
   const nulls = new Set(options.nullValues)
 
-  /** The file that is being read, and may change. */
-  let reading: SourceFile | null = null
-  const batchesOf = (file: SourceFile, { attempt, header, next }: OpenFile): Stream.Stream<Batch, BatchError> => {
+  const { limit } = options
+  let left = limit ?? Number.POSITIVE_INFINITY
+  const batchesOf = ({ attempt, header, next }: OpenFile): Stream.Stream<Batch, BatchError> => {
     const positions = columns.map(({ name }) => header.indexOf(name))
     let rowsBefore = 0
-    return Stream.fromPull(Effect.sync(() => {
-      reading = file
-      return Effect.flatMap(next, ({ perBatch, rows }) =>
-        attempt(() => {
-          const cut = (from: number): Batch =>
-            transpose(rows, from, Math.min(rows.length, from + perBatch), rowsBefore, columns, positions, nulls)
-          const batches: [Batch, ...Array<Batch>] = [cut(0)]
-          for (let from = perBatch; from < rows.length; from += perBatch) batches.push(cut(from))
-          rowsBefore += rows.length
-          return batches
-        }))
-    })).pipe(Stream.concat(Stream.fromEffectDrain(Effect.sync(() => { reading = null }))))
-  }
-  const later = Stream.fromIterable(laterFiles, { chunkSize: 1 }).pipe(
-    Stream.flatMap((file) =>
-      Stream.unwrap(Effect.gen(function*() {
-        const opened = yield* openFile(method, file, options)
-        const differs = difference(first, opened)
-        if (differs !== null) {
-          const message = `the file ${differs}; all files must have the columns of ${firstFile.uri}`
-          return yield* invalidSource(method, "malformed", message, { uri: file.uri })
-        }
-        return batchesOf(file, opened)
+    const batches = Effect.flatMap(next, ({ perBatch, rows }) =>
+      attempt(() => {
+        const cut = (from: number): Batch =>
+          transpose(rows, from, Math.min(rows.length, from + perBatch), rowsBefore, columns, positions, nulls)
+        const batches: [Batch, ...Array<Batch>] = [cut(0)]
+        for (let from = perBatch; from < rows.length; from += perBatch) batches.push(cut(from))
+        rowsBefore += rows.length
+        left -= rows.length
+        return batches
       }))
-    )
+    return Stream.fromPull(Effect.succeed(batches))
+  }
+  const openLater = Effect.fnUntraced(function*(file: SourceFile) {
+    if (left === 0) return Stream.empty
+    const opened = yield* openFile(method, file, options, left)
+    const differs = difference(first, opened)
+    if (differs === null) return batchesOf(opened)
+    const message = `the file ${differs}; all files must have the columns of ${firstFile.uri}`
+    return yield* invalidSource(method, "malformed", message, { uri: file.uri })
+  })
+  const later = Stream.fromIterable(laterFiles, { chunkSize: 1 }).pipe(
+    Stream.flatMap((file) => Stream.unwrap(openLater(file)))
   )
-  const { limit } = options
-  const all = limitRows(Stream.concat(batchesOf(firstFile, first), later), limit)
   const delimiters = files.map((file) => delimiterOf(file, options))
   const { comment, escape, quote } = dialectOf(firstFile, options)
   const settings = {
@@ -330,8 +332,6 @@ export const openCsv = Effect.fnUntraced(function*(
     uri: commonUri(files),
     identity: JSON.stringify({ type: "csv", files: identityOf(files), ...settings, columns: yield* describeFields(fields) }),
     description: { type: "csv", files: describeFiles(files), ...settings },
-    batches: limit === undefined
-      ? all
-      : Stream.concat(all, Stream.fromEffectDrain(Effect.suspend(() => reading?.unchanged ?? Effect.void)))
+    batches: Stream.concat(batchesOf(first), later)
   }
 })

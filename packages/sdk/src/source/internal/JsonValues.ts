@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import type { Field } from "../../internal/ColumnsOf.ts"
-import { withoutNull } from "./CellReader.ts"
+import { fitting, withoutNull } from "./CellReader.ts"
 
 /**
  * What a JSON text holds that a JavaScript number does not.
@@ -165,11 +165,11 @@ const plain: ReadonlyMap<SchemaAST.AST, (value: unknown) => boolean> = new Map<
 export const makeJsonReader = (field: Field): JsonReader | null => {
   const ast = withoutNull(field.ast)
   const schema = Schema.make<Decodable>(ast)
-  if (SchemaAST.isBigInt(ast) && ast.encoding === undefined) return bigintReader(schema)
+  if (SchemaAST.isBigInt(ast) && ast.encoding === undefined) return fitting(field, bigintReader(schema))
   if (field.type === "vector") return vectorReader(schema)
   const json = Schema.toCodecJson(schema)
   if (SchemaAST.isDeclaration(ast) && SchemaAST.isDeclaration(SchemaAST.toEncoded(json.ast))) return null
-  const decode = codecReader(schema)
+  const decode = fitting(field, codecReader(schema))
   const accepts = plain.get(ast)
   return accepts === undefined ? decode : (value) => accepts(value) ? Result.succeed(value) : decode(value)
 }

@@ -21,7 +21,7 @@ import { invalidOption, invalidSource, missingColumns } from "./Failures.ts"
 import { type JsonColumn, JsonColumnFinder, JsonRowReader } from "./JsonRows.ts"
 import { makeJsonReader } from "./JsonValues.ts"
 import { RowFault } from "./RowReader.ts"
-import { limitRows, selectionProblem } from "./Selected.ts"
+import { selectionProblem } from "./Selected.ts"
 import type { SourceFile } from "./SourceFile.ts"
 import { commonUri, describeFiles, identityOf } from "./SourceFiles.ts"
 
@@ -275,17 +275,23 @@ export const openJsonl = Effect.fnUntraced(function*(
   ))
   const columns = declared ?? (yield* findColumns(method, uri, lines.look, options))
   const reader = new JsonRowReader(columns, othersOf(options))
-  /** The file that is being read, and may change. */
+  const { limit, select } = options
+  let left = limit ?? Number.POSITIVE_INFINITY
   let reading: SourceFile | null = null
   const next = Effect.gen(function*() {
+    if (left === 0) {
+      // What is not read to its end may have changed all the same.
+      if (reading !== null) yield* reading.unchanged
+      return yield* Cause.done()
+    }
     const read = yield* lines.next
     reading = read?.file ?? null
     if (read === null) return yield* Cause.done()
-    const [first, ...others] = yield* attempt(method, read.file, () => batchesOf(reader, read))
+    const taken = { ...read, lines: read.lines.slice(0, left) }
+    left -= taken.lines.length
+    const [first, ...others] = yield* attempt(method, read.file, () => batchesOf(reader, taken))
     return [first!, ...others] as const
   })
-  const { limit, select } = options
-  const all = limitRows(Stream.fromPull(Effect.succeed(next)), limit)
   const settings = { select: select ?? null, limit: limit ?? null }
   const fields = declared === null ? null : yield* describeFields(declared.map(({ field }) => field))
   return {
@@ -294,8 +300,6 @@ export const openJsonl = Effect.fnUntraced(function*(
     uri,
     identity: JSON.stringify({ type: "jsonl", files: identityOf(files), ...settings, columns: fields }),
     description: { type: "jsonl", files: describeFiles(files), ...settings },
-    batches: limit === undefined
-      ? all
-      : Stream.concat(all, Stream.fromEffectDrain(Effect.suspend(() => reading?.unchanged ?? Effect.void)))
+    batches: Stream.fromPull(Effect.succeed(next))
   }
 })
