@@ -22,7 +22,7 @@ import type { Oddities } from "./Answers.ts"
 import * as Blocks from "./Blocks.ts"
 import type { CollectSettings } from "./CollectSettings.ts"
 import { emptyTally, type Tally } from "./Join.ts"
-import { decodeError, encodeError, piecesAhead, type Reply, type Request } from "./JoinMessages.ts"
+import { decodeError, encodeError, own, piecesAhead, type Reply, type Request } from "./JoinMessages.ts"
 import * as JobResult from "./JobResult.ts"
 import type { SliceReaders } from "./Outputs.ts"
 import type { OutputSlice } from "./OutputSlice.ts"
@@ -219,8 +219,7 @@ class Thread {
       Stream.runForEachArray(bytes, (chunks) =>
         Effect.forEach(Blocks.join(chunks), (block) =>
           Effect.map(Queue.take(credits), () => {
-            // A copy: the store may go on using what it gave.
-            const piece = new Uint8Array(block)
+            const piece = own(block)
             this.#send({ type: "read", call, piece }, [piece.buffer])
           }), { discard: true })).pipe(
           Effect.matchCause({

@@ -379,7 +379,7 @@ const readFile = (
     let position = range?.start ?? 0
     const pull: Pull.Pull<Arr.NonEmptyReadonlyArray<Uint8Array>, BatchError> = Effect.gen(function*() {
       if (position >= end) return yield* Cause.done()
-      const chunk = new Uint8Array(Math.min(chunkBytes, end - position))
+      const chunk = Buffer.allocUnsafeSlow(Math.min(chunkBytes, end - position))
       const { bytesRead } = yield* Effect.mapError(attempt(() => handle.read(chunk, 0, chunk.length, position)), broken)
       if (bytesRead === 0) {
         return yield* failure("read", new Damaged({

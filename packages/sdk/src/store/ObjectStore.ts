@@ -102,7 +102,7 @@ export class ObjectStore extends Context.Service<ObjectStore, {
   /**
    * The bytes of an object, or of a range of it, as a stream that survives cut connections: it goes on where it was,
    * and fails with `Damaged` if the object was replaced meanwhile. Fails with `Refused` (code `NoSuchKey`) if there is
-   * none.
+   * none. Each piece is given away: the store keeps no view of its buffer, which may be handed to another thread.
    */
   readonly read: (location: string, range?: ByteRange) => Stream.Stream<Uint8Array, BatchError>
   /** Stores a small object (at most 8 MB) if its key is free. */

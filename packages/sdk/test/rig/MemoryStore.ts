@@ -44,7 +44,7 @@ export const memoryStore = (): ObjectStore["Service"] => {
         const held = objects.get(key)
         return held === undefined
           ? Stream.fail(none(key))
-          : Stream.succeed(held.bytes.subarray(range?.start ?? 0, range?.end))
+          : Stream.succeed(held.bytes.slice(range?.start ?? 0, range?.end))
       }),
     create: (key, bytes) => Effect.map(put(key, bytes), (created) => ({ created })),
     write: Effect.fnUntraced(function*<E, R>(key: string, stream: Stream.Stream<Uint8Array, E, R>) {
