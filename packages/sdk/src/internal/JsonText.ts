@@ -35,14 +35,22 @@ const floatLength = 24
 
 const zero = 48
 
+/** The digits of the numbers from 0 to 99. */
+const pairs = Uint8Array.from({ length: 200 }, (_, i) => zero + (i % 2 === 0 ? Math.floor(i / 20) : (i >> 1) % 10))
+
 /** Writes a whole number from 0 to 2^31 in so many digits. */
 const putDigits = (bytes: Uint8Array, at: number, digits: number, value: number): number => {
   let rest = value
-  for (let i = at + digits - 1; i >= at; i--) {
-    const tenth = (rest / 10) | 0
-    bytes[i] = zero + rest - tenth * 10
-    rest = tenth
+  let end = at + digits
+  while (end - at >= 2) {
+    const hundredth = (rest / 100) | 0
+    const pair = (rest - hundredth * 100) * 2
+    end -= 2
+    bytes[end] = pairs[pair]!
+    bytes[end + 1] = pairs[pair + 1]!
+    rest = hundredth
   }
+  if (end > at) bytes[at] = zero + rest
   return at + digits
 }
 

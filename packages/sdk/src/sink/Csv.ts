@@ -46,9 +46,9 @@ const fieldText = (type: ColumnType, value: unknown): string => {
 /**
  * Writes CSV as in RFC 4180, in UTF-8, with `\n` line ends and always a header. Fields are quoted where needed. Null is
  * the empty field and the empty string is `""`, so the two differ (in a file of one column both are `""`, for a blank
- * line is no row). Numbers have the fewest digits that read back the same, integers all of theirs; dates are ISO 8601 in
- * UTC, bytes base64. Vectors, lists, structs, maps (as arrays of `{"key": ..., "value": ...}`) and JSON values are JSON
- * text, in which a number that is not finite is `null`.
+ * line is no row). Numbers have the fewest digits that read back the same, integers all of theirs; dates are ISO 8601
+ * in UTC, bytes base64. Vectors, lists, structs, maps (as arrays of `{"key": ..., "value": ...}`) and JSON values are
+ * JSON text, in which a number that is not finite is `null`.
  *
  * @since 0.1.0
  * @category sinks

@@ -13,7 +13,7 @@ import type { Sink, SinkOptions } from "./Sink.ts"
  * Makes the sink that writes Parquet with the types of `Column.ts`, in row groups of at most 10,000 rows and about
  * 16 MB. Pages are compressed with Zstandard (or as `compression` says), but for vectors, which are lists of floats as
  * they lie in memory. Texts that occur again and again are written once a row group. Lists, structs and maps have the
- * standard shapes; a struct without fields, which Parquet has not, is JSON text. The footer's metadata holds the columns
+ * standard shapes; a struct without fields, which Parquet has not, is JSON text. The footer's metadata has the columns
  * as JSON under `bedrock-batch:columns`. Memory holds two row groups.
  *
  * @since 0.1.0

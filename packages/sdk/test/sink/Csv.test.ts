@@ -59,7 +59,8 @@ describe("Csv sink", () => {
           "\"\"v\"\":[1,2]}}\"," +
           "\"[{\"\"key\"\":\"\"a\"\",\"\"value\"\":1},{\"\"key\"\":\"\"b\"\",\"\"value\"\":null}," +
           "{\"\"key\"\":\"\"a\"\",\"\"value\"\":2}]\"," +
-          "\"[{\"\"key\"\":\"\"2026-11-23\"\",\"\"value\"\":[{\"\"uuid\"\":\"\"ffffffff-ffff-ffff-ffff-ffffffffffff\"\"}," +
+          "\"[{\"\"key\"\":\"\"2026-11-23\"\",\"\"value\"\":[" +
+          "{\"\"uuid\"\":\"\"ffffffff-ffff-ffff-ffff-ffffffffffff\"\"}," +
           "null,{\"\"uuid\"\":null}]}]\""
       )
       assert.strictEqual(lines[2], ",".repeat(everyType.length - 1))

@@ -34,7 +34,8 @@ describe("Jsonl sink", () => {
       assert.strictEqual(
         lines[0],
         "{\"text\":\"plain\",\"whole\":1,\"big\":1,\"number\":1.5,\"flag\":true,\"at\":\"1970-01-01T00:00:00.000Z\"," +
-          "\"bytes\":\"AQI=\",\"data.json\":{\"a\":[1,null]},\"embedding\":[0.1,-2],\"int8\":1,\"int16\":1,\"int32\":1," +
+          "\"bytes\":\"AQI=\",\"data.json\":{\"a\":[1,null]},\"embedding\":[0.1,-2]," +
+          "\"int8\":1,\"int16\":1,\"int32\":1," +
           "\"uint8\":1,\"uint16\":1,\"uint32\":1,\"uint64\":1,\"float32\":0.5,\"day\":\"1970-01-01\"," +
           "\"uuid\":\"01234567-89ab-cdef-0123-456789abcdef\",\"price\":\"1.50\",\"decimal 38\":\"1\"," +
           "\"decimal 76\":\"1.0000000000000000000000000000000000000001\",\"seconds\":\"2026-11-23T12:30:00\"," +

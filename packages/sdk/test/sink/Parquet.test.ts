@@ -266,7 +266,11 @@ describe("Parquet", () => {
         { name: "thousands", type: { type: "decimal", precision: 2, scale: -3 } },
         { name: "parts", type: { type: "decimal", precision: 2, scale: 5 } }
       ]
-      const rows = [[{}, new Uint8Array(0), "99000", "0.00099"], [null, null, null, null], [{}, null, "-1000", "-0.00001"]]
+      const rows = [
+        [{}, new Uint8Array(0), "99000", "0.00099"],
+        [null, null, null, null],
+        [{}, null, "-1000", "-0.00001"]
+      ]
       const file = yield* write(columns, [batchOf(columns, rows)])
       assert.deepStrictEqual(yield* Effect.promise(() => parquetReadObjects({ file, compressors })), [
         { nothing: {}, "no bytes": "", thousands: 99_000, parts: 0.00099 },
@@ -323,7 +327,10 @@ describe("Parquet", () => {
       const columns: ReadonlyArray<Column> = [{ name: "v", type: "vector" }, { name: "t", type: "string" }]
       const slab = new Float32Array(9000 * 256).map((_, i) => i)
       const before = slab.slice()
-      const rows = Array.from({ length: 9000 }, (_, i) => [slab.subarray(i * 256, (i + 1) * 256), `${"t".repeat(300)}${i}`])
+      const rows = Array.from(
+        { length: 9000 },
+        (_, i) => [slab.subarray(i * 256, (i + 1) * 256), `${"t".repeat(300)}${i}`]
+      )
       const batches = batchesOf({ columns, rows }, 2500)
       const copies: Array<Uint8Array> = []
       const pieces = yield* make().encode(columns, Stream.fromIterable(batches)).pipe(

@@ -77,7 +77,8 @@ export const difference = (type: ColumnType, value: any, read: any): string | nu
       return all(value, (item, readItem) =>
         difference(type.key, item.key, readItem?.key) ?? difference(type.value, item.value, readItem?.value))
     case "struct": {
-      if (JSON.stringify(Object.keys(read)) !== JSON.stringify(type.fields.map(({ name }) => name))) return wrong("fields")
+      const names = JSON.stringify(type.fields.map(({ name }) => name))
+      if (JSON.stringify(Object.keys(read)) !== names) return wrong("fields")
       const problems = type.fields.map((field) => difference(field.type, own(value, field.name), own(read, field.name)))
       return problems.find((problem) => problem !== null) ?? null
     }

@@ -9,8 +9,8 @@ const groupLength = 8
 const mostPacked = 63 * groupLength
 
 /**
- * Takes numbers of a given width, in order; eight or more equal ones become a run, others are packed in groups of eight.
- * `bytes` up to `length` is what they came to; it is written over by the next ones.
+ * Takes numbers of a given width, in order; eight or more equal ones become a run, others are packed in groups of
+ * eight. `bytes` up to `length` is what they came to; it is written over by the next ones.
  *
  * @internal
  */

@@ -1,9 +1,9 @@
 /**
  * Columns as a Parquet schema, and their values as the leaves of that schema.
  *
- * A leaf has an entry for each of its values and for each place where one is missing. The definition level says how much
- * of the path to the leaf is there (all of it where there is a value), the repetition level at which list of the path
- * the entry goes on; 0 begins a row. Everything is optional but the keys of maps.
+ * A leaf has an entry for each of its values and for each place where one is missing. The definition level says how
+ * much of the path to the leaf is there (all of it where there is a value), the repetition level which list of the path
+ * the entry continues; 0 begins a row. Everything is optional but the keys of maps.
  *
  * @internal
  */
@@ -19,7 +19,18 @@ const optional = 1
 const repeated = 2
 
 /** How values are written: what they are in JavaScript, and in the file. @internal */
-export type Form = "text" | "bytes" | "fixed" | "int" | "safe" | "long" | "float" | "double" | "boolean" | "date" | "vector"
+export type Form =
+  | "text"
+  | "bytes"
+  | "fixed"
+  | "int"
+  | "safe"
+  | "long"
+  | "float"
+  | "double"
+  | "boolean"
+  | "date"
+  | "vector"
 
 /** A type of leaves. @internal */
 export interface LeafType {
@@ -438,8 +449,10 @@ const partOf = (type: ColumnType, place: Place): Part => {
     switch (type.type) {
       case "struct":
         return new StructPart(place, type.fields)
-      case "list":
-        return new RepeatedPart(place, listGroups(place), partOf(type.element, below(place, ["list", "element"], levels)))
+      case "list": {
+        const element = partOf(type.element, below(place, ["list", "element"], levels))
+        return new RepeatedPart(place, listGroups(place), element)
+      }
       case "map": {
         const entry = new FieldsPart(["key", "value"], [
           partOf(type.key, below(place, ["key_value", "key"], levels, true)),
