@@ -49,6 +49,13 @@ let numberEnd = 0
 
 const isSpace = (c: number | undefined): boolean => c === space || c === 0x0a || c === 0x0d || c === 0x09
 
+/** Where what is no white space begins, from `p` on. */
+const skipSpace = (bytes: Buffer, p: number): number => {
+  let q = p
+  while (isSpace(bytes[q])) q++
+  return q
+}
+
 const isDigit = (c: number | undefined): boolean => c !== undefined && c >= zero && c <= 0x39
 
 const isE = (c: number | undefined): boolean => c === 0x65 || c === 0x45
@@ -158,6 +165,95 @@ const readNumber = (bytes: Buffer, start: number): number => {
   return readExactly(bytes, start, p)
 }
 
+/** How many numbers `readFast` has put into `out`, with those that were there. */
+let counted = 0
+
+/**
+ * Reads the numbers from `start` on into `out` from `count` on, as long as they have at most nine digits before the
+ * point, 23 behind it and two of the exponent, and begin before `last`. Gives where it met another number, or what is
+ * none; and where it met anything but a comma behind a number, the complement of that. It calls nothing, so that the
+ * compiler can keep all of its state in registers.
+ */
+const readFast = (
+  bytes: Buffer,
+  view: DataView,
+  start: number,
+  last: number,
+  out: Float32Array,
+  count: number
+): number => {
+  let p = start
+  let n = count
+  numbers: while (p < last) {
+    const negative = ((bytes[p]! ^ minus) - 1) >>> 31
+    let q = p + negative
+    let whole = bytes[q]! - zero
+    if (whole >>> 0 > 9) break
+    let next = bytes[++q]!
+    if (next !== point) {
+      const most = whole === 0 ? q : q + 8
+      for (; (next - zero) >>> 0 <= 9; next = bytes[++q]!) {
+        if (q === most) break numbers
+        whole = whole * 10 + (next - zero)
+      }
+    }
+    let mantissa = whole
+    let decimals = 0
+    if (next === point) {
+      q++
+      // Four bytes at a time, less "0": those before the lowest bit of `others` are digits.
+      let x = view.getInt32(q, true) ^ 0x30303030
+      let others = (x | (x + 0x76767676)) & 0x80808080
+      while (others === 0) {
+        x = (Math.imul(x, 10) + (x >>> 8)) & 0x00ff00ff
+        mantissa = mantissa * 10_000 + (Math.imul(x & 0xff, 100) + (x >>> 16))
+        decimals += 4
+        if (decimals === 24) break numbers
+        x = view.getInt32(q + decimals, true) ^ 0x30303030
+        others = (x | (x + 0x76767676)) & 0x80808080
+      }
+      const rest = (31 - Math.clz32(others & -others)) >>> 3
+      x = (x << 8) << ((3 - rest) << 3)
+      x = (Math.imul(x, 10) + (x >>> 8)) & 0x00ff00ff
+      mantissa = mantissa * powers[rest]! + (Math.imul(x & 0xff, 100) + (x >>> 16))
+      decimals += rest
+      if (decimals === 0) break
+      q += decimals
+      next = bytes[q]!
+    }
+    let value: number
+    if (isE(next)) {
+      const sign = bytes[++q]
+      if (sign === minus || sign === plus) q++
+      let exponent = bytes[q]! - zero
+      if (exponent >>> 0 > 9) break
+      const second = bytes[++q]! - zero
+      if (second >>> 0 <= 9) {
+        exponent = exponent * 10 + second
+        if ((bytes[++q]! - zero) >>> 0 <= 9) break
+      }
+      const scale = sign === minus ? -exponent - decimals : exponent - decimals
+      value = scale < 0 ? mantissa / powers[(negative << 7) - scale]! : mantissa * powers[(negative << 7) + scale]!
+      const size = Math.abs(value)
+      if (!(size >= smallest && size <= largest) || isDoubtful(value)) break
+    } else {
+      value = mantissa / powers[(negative << 7) + decimals]!
+      // Nine digits are exact in a double.
+      if (decimals !== 0 && isDoubtful(value)) break
+    }
+    out[n++] = value
+    while (bytes[q]! <= space && isSpace(bytes[q])) q++
+    if (bytes[q] !== comma) {
+      p = ~q
+      break
+    }
+    p = q + 1
+    while (bytes[p]! <= space && isSpace(bytes[p])) p++
+  }
+  counted = n
+  return p
+}
+
 /**
  * Reads the array of numbers in `bytes`, from its `[` at `start` to before `end`, into `out`, and gives how many there
  * are: -1 where it is anything but numbers as JSON writes them that are finite as float32. `out` must have room for
@@ -167,87 +263,21 @@ const readNumber = (bytes: Buffer, start: number): number => {
  */
 export const scanFloats = (bytes: Buffer, start: number, end: number, out: Float32Array): number => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  const lastFast = bytes.length - 48
+  const isEnd = (p: number): boolean => bytes[p] === bracket && p + 1 === end
   let count = 0
-  let p = start + 1
-  let c = bytes[p]
-  while (isSpace(c)) c = bytes[++p]
-  if (c === bracket) return p + 1 === end ? 0 : -1
+  let p = skipSpace(bytes, start + 1)
+  if (isEnd(p)) return 0
   for (;;) {
-    let value = 0
-    number: {
-      // At most nine digits before the point, 23 behind it, and two of the exponent.
-      fast: {
-        if (p > lastFast) break fast
-        const negative = ((c! ^ minus) - 1) >>> 31
-        let q = p + negative
-        let whole = bytes[q]! - zero
-        if (whole >>> 0 > 9) break fast
-        let next = bytes[++q]!
-        if (next !== point) {
-          const least = whole === 0 ? q : q + 8
-          for (; (next - zero) >>> 0 <= 9; next = bytes[++q]!) {
-            if (q === least) break fast
-            whole = whole * 10 + (next - zero)
-          }
-        }
-        let mantissa = whole
-        let decimals = 0
-        if (next === point) {
-          q++
-          // Four bytes at a time, less "0": those before the lowest bit of `others` are digits.
-          let x = view.getInt32(q, true) ^ 0x30303030
-          let others = (x | (x + 0x76767676)) & 0x80808080
-          while (others === 0) {
-            x = (Math.imul(x, 10) + (x >>> 8)) & 0x00ff00ff
-            mantissa = mantissa * 10_000 + (Math.imul(x & 0xff, 100) + (x >>> 16))
-            decimals += 4
-            if (decimals === 24) break fast
-            x = view.getInt32(q + decimals, true) ^ 0x30303030
-            others = (x | (x + 0x76767676)) & 0x80808080
-          }
-          const rest = (31 - Math.clz32(others & -others)) >>> 3
-          x = (x << 8) << ((3 - rest) << 3)
-          x = (Math.imul(x, 10) + (x >>> 8)) & 0x00ff00ff
-          mantissa = mantissa * powers[rest]! + (Math.imul(x & 0xff, 100) + (x >>> 16))
-          decimals += rest
-          if (decimals === 0) break fast
-          q += decimals
-          next = bytes[q]!
-        }
-        if (next === 0x65 || next === 0x45) {
-          const sign = bytes[++q]
-          if (sign === minus || sign === plus) q++
-          let exponent = bytes[q]! - zero
-          if (exponent >>> 0 > 9) break fast
-          const second = bytes[++q]! - zero
-          if (second >>> 0 <= 9) {
-            exponent = exponent * 10 + second
-            if ((bytes[++q]! - zero) >>> 0 <= 9) break fast
-          }
-          const scale = sign === minus ? -exponent - decimals : exponent - decimals
-          value = scale < 0 ? mantissa / powers[(negative << 7) - scale]! : mantissa * powers[(negative << 7) + scale]!
-          const size = Math.abs(value)
-          if (!(size >= smallest && size <= largest)) break fast
-        } else {
-          value = mantissa / powers[(negative << 7) + decimals]!
-        }
-        // Nine digits are exact in a double.
-        if (isDoubtful(value) && (decimals !== 0 || isE(next))) break fast
-        p = q
-        break number
-      }
-      value = readNumber(bytes, p)
-      if (Number.isNaN(value)) return -1
-      p = numberEnd
-    }
+    // No number that is read fast has 48 bytes.
+    p = readFast(bytes, view, p, bytes.length - 48, out, count)
+    count = counted
+    if (p < 0) return isEnd(~p) ? count : -1
+    const value = readNumber(bytes, p)
+    if (Number.isNaN(value)) return -1
     out[count++] = value
-    c = bytes[p]
-    while (isSpace(c)) c = bytes[++p]
-    if (c === bracket) return p + 1 === end ? count : -1
-    if (c !== comma) return -1
-    c = bytes[++p]
-    while (isSpace(c)) c = bytes[++p]
+    p = skipSpace(bytes, numberEnd)
+    if (bytes[p] !== comma) return isEnd(p) ? count : -1
+    p = skipSpace(bytes, p + 1)
   }
 }
 

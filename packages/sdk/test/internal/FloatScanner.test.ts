@@ -129,7 +129,12 @@ describe("scanFloats", () => {
       assertRounded(fractions.flatMap((fraction) => {
         const mantissa = BigInt(fraction + (exponent === 0 ? 0 : 2 ** 23))
         const place = Math.max(exponent, 1) - 150
-        return [...around(mantissa, place), ...around(2n * mantissa + 1n, place - 1)]
+        const between = (2 * Number(mantissa) + 1) * 2 ** (place - 1)
+        const short = [17, 18, 19, 20, 21, 22, 23, 24, 25].flatMap((digits) => [
+          between.toPrecision(digits),
+          between.toExponential(digits - 1)
+        ])
+        return [...around(mantissa, place), ...around(2n * mantissa + 1n, place - 1), ...short]
       }))
     }
   })
