@@ -446,7 +446,12 @@ class Encoders {
     return {
       type,
       encode: (values) =>
-        make(values, undefined, undefined, members.map((member, j) => member.encode(membersOf(values, fields[j]!.name))))
+        make(
+          values,
+          undefined,
+          undefined,
+          members.map((member, j) => member.encode(membersOf(values, fields[j]!.name)))
+        )
     }
   }
 

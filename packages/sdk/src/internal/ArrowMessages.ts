@@ -18,7 +18,10 @@ export class ArrowFault extends Error {
   /** The column's name, or null. */
   readonly column: string | null
 
-  constructor(message: string, place: { readonly row?: number; readonly column?: string; readonly cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    place: { readonly row?: number; readonly column?: string; readonly cause?: unknown } = {}
+  ) {
     super(message, place.cause === undefined ? {} : { cause: place.cause })
     this.row = place.row ?? null
     this.column = place.column ?? null
@@ -42,7 +45,8 @@ export type ArrowType =
   | { readonly id: "date"; readonly unit: "day" | "ms" }
   | { readonly id: "time"; readonly unit: TimeUnit; readonly bits: number }
   | { readonly id: "timestamp"; readonly unit: TimeUnit; readonly zone: string | null }
-  /** `buffers` are those of the field itself. */
+  /** `buffers` are those of the field itself; unions had one more for their validity before version 5. */
+  | { readonly id: "union"; readonly buffers: 1 | 2 }
   | { readonly id: "unsupported"; readonly name: string; readonly buffers: number }
 
 /**
@@ -98,6 +102,8 @@ export interface BufferPlace {
  * @internal
  */
 export interface RecordBatch {
+  /** Of the metadata, from 0. */
+  readonly version: number
   readonly length: number
   readonly nodes: ReadonlyArray<FieldNode>
   readonly buffers: ReadonlyArray<BufferPlace>
@@ -154,7 +160,7 @@ const intOf = (type: FlatTable | null): { readonly bits: number; readonly signed
   signed: type?.boolean(1) ?? true
 })
 
-const typeOf = (number: number, type: FlatTable | null, version: number): ArrowType => {
+const typeOf = (number: number, type: FlatTable | null): ArrowType => {
   switch (number) {
     case 1:
       return { id: "null" }
@@ -191,11 +197,8 @@ const typeOf = (number: number, type: FlatTable | null, version: number): ArrowT
       return { id: "list", width: 4 }
     case 13:
       return { id: "struct" }
-    case 14: {
-      const isDense = (type?.int16(0) ?? 0) === 1
-      // Unions had a validity bitmap before version 5.
-      return { id: "unsupported", name: "Union", buffers: (isDense ? 2 : 1) + (version < 4 ? 1 : 0) }
-    }
+    case 14:
+      return { id: "union", buffers: (type?.int16(0) ?? 0) === 1 ? 2 : 1 }
     case 15:
       return { id: "fixed", size: positive(type?.int32(0) ?? 0) }
     case 16:
@@ -229,10 +232,10 @@ const childCounts: { readonly [Id in ArrowType["id"]]?: number } = { list: 1, "f
 const metadataOf = (pairs: ReadonlyArray<FlatTable>): ReadonlyMap<string, string> =>
   new Map(pairs.map((pair) => [pair.text(0) ?? "", pair.text(1) ?? ""]))
 
-const fieldOf = (field: FlatTable, version: number, depth: number): ArrowField => {
+const fieldOf = (field: FlatTable, depth: number): ArrowField => {
   if (depth > 100) throw new FlatFault("the fields are nested too deeply")
-  const type = typeOf(field.uint8(2), field.table(3), version)
-  const children = field.tables(5).map((child) => fieldOf(child, version, depth + 1))
+  const type = typeOf(field.uint8(2), field.table(3))
+  const children = field.tables(5).map((child) => fieldOf(child, depth + 1))
   const wanted = childCounts[type.id]
   if (wanted !== undefined && children.length !== wanted) throw new FlatFault("a list has no element type")
   if (type.id === "map" && (children[0]!.type.id !== "struct" || children[0]!.children.length !== 2)) {
@@ -248,20 +251,21 @@ const fieldOf = (field: FlatTable, version: number, depth: number): ArrowField =
   }
 }
 
-const schemaOf = (schema: FlatTable | null, version: number): ArrowSchema => {
+const schemaOf = (schema: FlatTable | null): ArrowSchema => {
   if (schema === null) throw new FlatFault("there is no schema")
   if (schema.int16(0) !== 0) throw new FlatFault("the values are big-endian, which is not supported")
   return {
-    fields: schema.tables(1).map((field) => fieldOf(field, version, 0)),
+    fields: schema.tables(1).map((field) => fieldOf(field, 0)),
     metadata: metadataOf(schema.tables(2))
   }
 }
 
-const batchOf = (batch: FlatTable | null): RecordBatch => {
+const batchOf = (batch: FlatTable | null, version: number): RecordBatch => {
   if (batch === null) throw new FlatFault("there is no record batch")
   const { buffer } = batch
   const compression = batch.table(3)
   return {
+    version,
     length: batch.size(0),
     nodes: batch.elements(1, 16, (at) => ({ length: buffer.size(at), nullCount: buffer.size(at + 8) })),
     buffers: batch.elements(2, 16, (at) => ({ offset: buffer.size(at), length: buffer.size(at + 8) })),
@@ -302,14 +306,14 @@ export const messageOf = (bytes: Uint8Array): Message =>
     const bodyLength = message.size(3)
     switch (message.uint8(1)) {
       case 1:
-        return { header: "schema", schema: schemaOf(header, version), bodyLength }
+        return { header: "schema", schema: schemaOf(header), bodyLength }
       case 2: {
         if (header === null) throw new FlatFault("there is no dictionary")
-        const batch = batchOf(header.table(1))
+        const batch = batchOf(header.table(1), version)
         return { header: "dictionary", id: header.int64(0), isDelta: header.boolean(2), batch, bodyLength }
       }
       case 3:
-        return { header: "batch", batch: batchOf(header), bodyLength }
+        return { header: "batch", batch: batchOf(header, version), bodyLength }
       default:
         return { header: "other", bodyLength }
     }
@@ -323,7 +327,7 @@ export const messageOf = (bytes: Uint8Array): Message =>
 export const footerOf = (bytes: Uint8Array): Footer =>
   reading("the footer", () => {
     const footer = new FlatBytes(bytes).root()
-    const version = versionOf(footer.int16(0))
+    versionOf(footer.int16(0))
     const { buffer } = footer
     const block = (at: number): FileBlock => ({
       offset: buffer.size(at),
@@ -331,7 +335,7 @@ export const footerOf = (bytes: Uint8Array): Footer =>
       bodyLength: buffer.size(at + 16)
     })
     return {
-      schema: schemaOf(footer.table(1), version),
+      schema: schemaOf(footer.table(1)),
       dictionaries: footer.elements(2, 24, block),
       batches: footer.elements(3, 24, block)
     }
@@ -390,7 +394,16 @@ export class MessageCutter {
         this.skip(bytes, end)
       }
     }
+    if (this.ended) this.checkEnd()
     return messages
+  }
+
+  /** Nothing is passed over: after the end there may be padding, but no other stream. */
+  private checkEnd(): void {
+    if (this.pending < 8) return
+    if (this.joined().readInt32LE(0) === -1) throw new ArrowFault("another stream follows in the same file")
+    this.pieces = []
+    this.pending = 0
   }
 
   /** Reads what the message at the start of the bytes is, as far as they go. */
@@ -412,7 +425,7 @@ export class MessageCutter {
   }
 
   private want(bytes: number): void {
-    if (bytes > this.left) throw new ArrowFault("a message is longer than the rest of the file")
+    if (bytes > this.left) throw new ArrowFault("a message is longer than the rest of the file: it was cut off")
     this.wanted = bytes
   }
 

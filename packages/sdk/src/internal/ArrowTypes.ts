@@ -102,7 +102,9 @@ const typeAt = (field: ArrowField, path: Path, hasNulls: (path: Path) => boolean
     case "time":
       return { type: "time", unit: type.unit }
     case "timestamp":
-      return type.unit === "ms" && type.zone === "UTC" ? "date" : { type: "timestamp", unit: type.unit, zone: type.zone }
+      return type.unit === "ms" && type.zone === "UTC"
+        ? "date"
+        : { type: "timestamp", unit: type.unit, zone: type.zone }
     case "list":
     case "fixed-list":
       return isFloat32List(field) && !hasNulls(childPath(path, 0))
@@ -120,6 +122,8 @@ const typeAt = (field: ArrowField, path: Path, hasNulls: (path: Path) => boolean
       )
       return entry instanceof NoColumnType ? entry : { type: "map", key: entry[0]!.type, value: entry[1]!.type }
     }
+    case "union":
+      return new NoColumnType("values of Arrow's type Union are not supported")
     case "unsupported":
       return new NoColumnType(`values of Arrow's type ${type.name} are not supported`)
   }

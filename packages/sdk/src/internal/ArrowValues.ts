@@ -6,7 +6,7 @@
  */
 import { isAscii, isUtf8 } from "node:buffer"
 import { zstdDecompressSync } from "node:zlib"
-import type { ColumnType } from "../Column.ts"
+import type { ColumnType, TimeUnit } from "../Column.ts"
 import {
   type ArrowDictionary,
   ArrowFault,
@@ -20,11 +20,18 @@ import { decodeLz4Frame } from "./Lz4Frame.ts"
 import { dayText, decimalText, timestampText, timeText, TypedTextFault, uuidText } from "./TypedText.ts"
 
 /**
- * The values of the dictionaries so far, by id.
+ * The values of the dictionaries so far, by `dictionaryKey`.
  *
  * @internal
  */
-export type Dictionaries = ReadonlyMap<bigint, ReadonlyArray<unknown>>
+export type Dictionaries = ReadonlyMap<string, ReadonlyArray<unknown>>
+
+/**
+ * The values of one dictionary can be read as several types.
+ *
+ * @internal
+ */
+export const dictionaryKey = (id: bigint, type: ColumnType): string => `${id} ${JSON.stringify(type)}`
 
 /** Reads the values of one field. */
 interface Reader {
@@ -108,14 +115,15 @@ const halfOf = (bits: number): number => {
   return exponent === 0 ? sign * fraction * 2 ** -24 : sign * (1024 + fraction) * 2 ** (exponent - 25)
 }
 
-const halvesOf = (bytes: Uint8Array, count: number): Float32Array => Float32Array.from(typed.uint16(bytes, count), halfOf)
+const halvesOf = (bytes: Uint8Array, count: number): Float32Array =>
+  Float32Array.from(typed.uint16(bytes, count), halfOf)
 
 const word = 2 ** 32
 
 /** Integers of 64 bits as numbers, without a bigint each. */
-const longsOf = (bytes: Uint8Array, count: number): (i: number) => number => {
+const longsOf = (bytes: Uint8Array, count: number, signed = true): (i: number) => number => {
   const low = typed.uint32(bytes, count * 2)
-  const high = typed.int32(bytes, count * 2)
+  const high = signed ? typed.int32(bytes, count * 2) : low
   return (i) => high[i * 2 + 1]! * word + low[i * 2]!
 }
 
@@ -134,6 +142,10 @@ class Body {
     this.batch = batch
     this.bytesAt = bytesAt
     this.dictionaries = dictionaries
+  }
+
+  get version(): number {
+    return this.batch.version
   }
 
   nextNode(): FieldNode {
@@ -175,10 +187,9 @@ class Body {
     return (i) => ((bits[i >> 3]! >> (i & 7)) & 1) === 1
   }
 
-  dictionary(id: bigint): ReadonlyArray<unknown> {
-    const values = this.dictionaries.get(id)
-    if (values === undefined) throw new ArrowFault("the values of a dictionary have not come before it is used")
-    return values
+  /** Empty where it has not come: a batch may hold nothing of it. */
+  dictionary(id: bigint, type: ColumnType): ReadonlyArray<unknown> {
+    return this.dictionaries.get(dictionaryKey(id, type)) ?? []
   }
 }
 
@@ -265,11 +276,20 @@ const textsOf = (bytes: Buffer, offsets: Offsets, from: number, to: number, vali
   return out
 }
 
-/** The bytes of each value, whatever they are. */
+/** Whether so much of a buffer is read together that values may be views of it, and need no copy that is smaller. */
+const isMost = (length: number, start: number, end: number): boolean => (end - start) * 2 >= length
+
+/** Values of bytes, read as what they are or as texts. */
 interface Pieces {
-  readonly at: (i: number) => Uint8Array
-  readonly size: (from: number, to: number) => number
+  readonly bytes: (from: number, to: number) => Array<unknown>
   readonly texts: (from: number, to: number) => Array<unknown>
+  readonly size: (from: number, to: number) => number
+}
+
+/** The part of the bytes from `start` to `end`, which then is in a piece of memory that is not much larger. */
+const ownBytes = (bytes: Uint8Array, start: number, end: number): Uint8Array => {
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return isMost(bytes.length, start, end) ? plain.subarray(start, end) : plain.slice(start, end)
 }
 
 const piecesOf = (width: 0 | 4 | 8, { length }: FieldNode, validity: Validity, body: Body): Pieces => {
@@ -278,15 +298,21 @@ const piecesOf = (width: 0 | 4 | 8, { length }: FieldNode, validity: Validity, b
   const bytes = viewOf(body.next())
   const offsets = offsetsOf(offsetBytes, width, length, bytes.length)
   return {
-    at: (i) => {
-      const [start, end] = offsets(i, i + 1)
-      return new Uint8Array(bytes.buffer, bytes.byteOffset + start!, end! - start!)
+    bytes: (from, to) => {
+      const ends = offsets(from, to)
+      const start = ends[0]!
+      const own = ownBytes(bytes, start, ends[to - from]!)
+      const out = new Array<unknown>(to - from).fill(null)
+      for (let i = 0; i < out.length; i++) {
+        if (validity(from + i)) out[i] = own.subarray(ends[i]! - start, ends[i + 1]! - start)
+      }
+      return out
     },
+    texts: (from, to) => textsOf(bytes, offsets(from, to), from, to, validity),
     size: (from, to) => {
       const ends = offsets(from, to)
       return ends[to - from]! - ends[0]! + (to - from) * 8
-    },
-    texts: (from, to) => textsOf(bytes, offsets(from, to), from, to, validity)
+    }
   }
 }
 
@@ -295,32 +321,29 @@ const viewsOf = (length: number, validity: Validity, body: Body): Pieces => {
   const views = viewOf(body.next())
   const buffers = Array.from({ length: body.nextViewBuffers() }, () => body.next())
   if (views.length < length * 16) return tooShort()
-  const at = (i: number): Uint8Array => {
+  const at = (i: number): Buffer => {
     const size = views.readInt32LE(i * 16)
     if (size < 0) throw new ArrowFault("a value has no size")
-    if (size <= 12) return new Uint8Array(views.buffer, views.byteOffset + i * 16 + 4, size)
+    if (size <= 12) return views.subarray(i * 16 + 4, i * 16 + 4 + size)
     const buffer = buffers[views.readInt32LE(i * 16 + 8)]
     const start = views.readInt32LE(i * 16 + 12)
     if (buffer === undefined || start < 0 || start + size > buffer.length) {
       throw new ArrowFault("a value points outside of its buffer")
     }
-    return new Uint8Array(buffer.buffer, buffer.byteOffset + start, size)
+    return viewOf(buffer).subarray(start, start + size)
+  }
+  const each = (valueOf: (bytes: Buffer) => unknown) => (from: number, to: number): Array<unknown> => {
+    const out = new Array<unknown>(to - from).fill(null)
+    for (let i = from; i < to; i++) if (validity(i)) out[i - from] = valueOf(at(i))
+    return out
   }
   return {
-    at,
+    bytes: each((bytes) => new Uint8Array(bytes)),
+    texts: each((bytes) => isUtf8(bytes) ? bytes.toString() : notText()),
     size: (from, to) => {
       let size = (to - from) * 16
       for (let i = from; i < to; i++) size += Math.max(0, views.readInt32LE(i * 16))
       return size
-    },
-    texts: (from, to) => {
-      const out = new Array<unknown>(to - from).fill(null)
-      for (let i = from; i < to; i++) {
-        if (!validity(i)) continue
-        const bytes = viewOf(at(i))
-        out[i - from] = isUtf8(bytes) ? bytes.toString() : notText()
-      }
-      return out
     }
   }
 }
@@ -328,12 +351,12 @@ const viewsOf = (length: number, validity: Validity, body: Body): Pieces => {
 const furthestDate = 8.64e15
 
 const dateOf = (milliseconds: number): Date => {
-  if (Math.abs(milliseconds) > furthestDate) throw new ArrowFault("the time is beyond those of a Date")
+  if (Math.abs(milliseconds) > furthestDate) throw new ArrowFault("the value is beyond what a Date holds")
   return new Date(milliseconds)
 }
 
 const safeOf = (value: number): number => {
-  if (!Number.isSafeInteger(value)) throw new ArrowFault("the number is beyond the safe integers")
+  if (!Number.isSafeInteger(value)) throw new ArrowFault("the value is beyond what a number holds exactly")
   return value
 }
 
@@ -360,6 +383,14 @@ const rangesOf = (field: ArrowField, node: FieldNode, offsets: Uint8Array | null
   return (from, to) => Float64Array.from({ length: to - from + 1 }, (_, i) => (from + i) * type.size)
 }
 
+const nullElement =
+  "an element of the vector is null: declare the column as an array whose elements admit null, or leave it out"
+
+const exactOf = (value: number): number => {
+  if (Math.fround(value) === value || Number.isNaN(value)) return value
+  throw new ArrowFault("a value has more digits than a float of 32 bits holds")
+}
+
 const vectorReader = (field: ArrowField, body: Body): Reader => {
   const node = body.nextNode()
   const validity = body.validity(node)
@@ -368,23 +399,31 @@ const vectorReader = (field: ArrowField, body: Body): Reader => {
   const elements = body.nextNode()
   const isElement = body.validity(elements)
   const bytes = body.next()
-  const floats = child.type.id === "float" && child.type.bits === 16
-    ? halvesOf(bytes, elements.length)
-    : typed.float32(bytes, elements.length)
+  const bits = child.type.id === "float" ? child.type.bits : 0
+  const floats = bits === 64
+    ? Float32Array.from(typed.float64(bytes, elements.length), exactOf)
+    : bits === 32
+    ? typed.float32(bytes, elements.length)
+    : halvesOf(bytes, elements.length)
   const ranges = rangesOf(field, node, offsets, elements.length)
-  const vector = (start: number, end: number): Float32Array => {
+  const checkElements = (start: number, end: number): void => {
     for (let k = start; isElement !== always && k < end; k++) {
-      if (!isElement(k)) throw new ArrowFault("an element of the vector is null")
+      if (!isElement(k)) throw new ArrowFault(nullElement)
     }
-    // A view: the batch's vectors lie in one piece of memory.
-    return floats.subarray(start, end)
   }
   return {
     length: node.length,
     read: (from, to) => {
       const ends = ranges(from, to)
+      const start = ends[0]!
+      const end = ends[to - from]!
+      const own = isMost(floats.length, start, end) ? floats.subarray(start, end) : floats.slice(start, end)
       const out = new Array<unknown>(to - from).fill(null)
-      for (let i = 0; i < out.length; i++) if (validity(from + i)) out[i] = vector(ends[i]!, ends[i + 1]!)
+      for (let i = 0; i < out.length; i++) {
+        if (!validity(from + i)) continue
+        checkElements(ends[i]!, ends[i + 1]!)
+        out[i] = own.subarray(ends[i]! - start, ends[i + 1]! - start)
+      }
       return out
     },
     size: (from, to) => {
@@ -485,16 +524,12 @@ const entryReader = (field: ArrowField, key: ColumnType, value: ColumnType, body
   }
 }
 
-const indexed = (
-  dictionary: ArrowDictionary,
-  { length }: FieldNode,
-  validity: Validity,
-  body: Body
-): Reader => {
-  const bytes = body.next()
-  const indexOf = intsOf(dictionary.bits, dictionary.signed, bytes, length)
-  const values = body.dictionary(dictionary.id)
-  return flat({ length, nullCount: 0 }, validity, 8, (i) => {
+const indexedReader = (columnType: ColumnType, dictionary: ArrowDictionary, body: Body): Reader => {
+  const node = body.nextNode()
+  const validity = body.validity(node)
+  const indexOf = intsOf(dictionary.bits, dictionary.signed, body.next(), node.length)
+  const values = body.dictionary(dictionary.id, columnType)
+  return flat(node, validity, 8, (i) => {
     const value = values[indexOf(i)]
     if (value === undefined) throw new ArrowFault("the dictionary has no such value")
     return value
@@ -542,6 +577,45 @@ const noReader = (): never => {
   throw new ArrowFault("the values are of another type than the schema says")
 }
 
+const perMilli: { readonly [U in TimeUnit]: bigint } = { s: 0n, ms: 1n, us: 1000n, ns: 1_000_000n }
+
+const millisOf = (value: bigint, unit: TimeUnit): number => {
+  if (unit === "s") return Number(value) * 1000
+  const size = perMilli[unit]
+  if (value % size !== 0n) {
+    throw new ArrowFault(
+      "the value has fractions of a millisecond, which a Date cannot hold; declare the column as Schema.String"
+    )
+  }
+  return Number(value / size)
+}
+
+const positiveOf = (value: bigint): bigint => {
+  if (value >= 2n ** 63n) throw new ArrowFault("the value does not fit 64 bits with a sign")
+  return value
+}
+
+/** Integers, as integers or as the numbers or bigints that are asked for. */
+const integerReader = (
+  columnType: ColumnType,
+  { bits, signed }: { readonly bits: number; readonly signed: boolean },
+  node: FieldNode,
+  validity: Validity,
+  bytes: Uint8Array
+): Reader => {
+  const { length } = node
+  if (bits < 64) {
+    const ints = intsOf(bits, signed, bytes, length)
+    return flat(node, validity, bits / 8, columnType === "bigint" ? (i) => BigInt(ints(i)) : ints)
+  }
+  if (columnType === "integer" || columnType === "number") {
+    const longs = longsOf(bytes, length, signed)
+    return flat(node, validity, 8, (i) => safeOf(longs(i)))
+  }
+  const longs = signed ? typed.int64(bytes, length) : typed.uint64(bytes, length)
+  return flat(node, validity, 8, !signed && columnType === "bigint" ? (i) => positiveOf(longs[i]!) : (i) => longs[i])
+}
+
 /** Values that take so many bytes each, whatever they are. */
 const wordReader = (columnType: ColumnType, field: ArrowField, body: Body): Reader => {
   const { type } = field
@@ -554,17 +628,8 @@ const wordReader = (columnType: ColumnType, field: ArrowField, body: Body): Read
       if (bytes.length * 8 < length) return tooShort()
       return flat(node, validity, 1, (i) => ((bytes[i >> 3]! >> (i & 7)) & 1) === 1)
     }
-    case "int": {
-      if (columnType === "integer") {
-        const longs = longsOf(bytes, length)
-        return flat(node, validity, 8, (i) => safeOf(longs(i)))
-      }
-      if (type.bits === 64) {
-        const longs = type.signed ? typed.int64(bytes, length) : typed.uint64(bytes, length)
-        return flat(node, validity, 8, (i) => longs[i])
-      }
-      return flat(node, validity, type.bits / 8, intsOf(type.bits, type.signed, bytes, length))
-    }
+    case "int":
+      return integerReader(columnType, type, node, validity, bytes)
     case "float": {
       const floats = type.bits === 64
         ? typed.float64(bytes, length)
@@ -574,48 +639,76 @@ const wordReader = (columnType: ColumnType, field: ArrowField, body: Body): Read
       return flat(node, validity, type.bits / 8, (i) => floats[i])
     }
     case "decimal": {
-      const unscaled = unscaledOf(bytes, type.bits, length)
-      return flat(node, validity, type.bits / 8, (i) => decimalText(unscaled(i), type.scale))
+      const { bits, precision, scale } = type
+      const unscaled = unscaledOf(bytes, bits, length)
+      const limit = 10n ** BigInt(precision)
+      return flat(node, validity, bits / 8, (i) => {
+        const value = unscaled(i)
+        if (value >= limit || value <= -limit) {
+          throw new ArrowFault(`the value has more than the ${precision} digits of its type`)
+        }
+        return decimalText(value, scale)
+      })
     }
     case "date": {
       if (type.unit === "day") {
         const days = typed.int32(bytes, length)
-        return flat(node, validity, 4, (i) => dayText(days[i]!))
+        return columnType === "date"
+          ? flat(node, validity, 4, (i) => dateOf(days[i]! * 86_400_000))
+          : flat(node, validity, 4, (i) => dayText(days[i]!))
       }
-      const longs = longsOf(bytes, length)
-      return flat(node, validity, 8, (i) => dateOf(longs(i)))
+      return instantReader(columnType, "ms", "UTC", node, validity, bytes)
     }
     case "time": {
       const times = intsOf(type.bits, true, bytes, length)
       return flat(node, validity, type.bits / 8, (i) => timeText(times(i), type.unit))
     }
-    case "timestamp": {
-      if (columnType === "date") {
-        const longs = longsOf(bytes, length)
-        return flat(node, validity, 8, (i) => dateOf(longs(i)))
-      }
-      const longs = typed.int64(bytes, length)
-      return flat(node, validity, 8, (i) => timestampText(longs[i]!, type.unit, type.zone))
-    }
+    case "timestamp":
+      return instantReader(columnType, type.unit, type.zone, node, validity, bytes)
     case "fixed": {
       const { size } = type
       if (bytes.length < length * size) return tooShort()
-      return columnType === "uuid"
-        ? flat(node, validity, size, (i) => uuidText(bytes, i * size))
-        : flat(node, validity, size, (i) => new Uint8Array(bytes.buffer, bytes.byteOffset + i * size, size))
+      if (columnType === "uuid") return flat(node, validity, size, (i) => uuidText(bytes, i * size))
+      return {
+        length,
+        read: (from, to) => {
+          const own = ownBytes(bytes, from * size, to * size)
+          const out = new Array<unknown>(to - from).fill(null)
+          for (let i = 0; i < out.length; i++) {
+            if (validity(from + i)) out[i] = own.subarray(i * size, (i + 1) * size)
+          }
+          return out
+        },
+        size: (from, to) => (to - from) * size
+      }
     }
     default:
       return noReader()
   }
 }
 
+const instantReader = (
+  columnType: ColumnType,
+  unit: TimeUnit,
+  zone: string | null,
+  node: FieldNode,
+  validity: Validity,
+  bytes: Uint8Array
+): Reader => {
+  if (columnType === "date" && unit === "ms") {
+    const longs = longsOf(bytes, node.length)
+    return flat(node, validity, 8, (i) => dateOf(longs(i)))
+  }
+  const longs = typed.int64(bytes, node.length)
+  return columnType === "date"
+    ? flat(node, validity, 8, (i) => dateOf(millisOf(longs[i]!, unit)))
+    : flat(node, validity, 8, (i) => timestampText(longs[i]!, unit, zone))
+}
+
 /** What reads a field whose values are known to have the column type (`fits` or `columnTypeOf` in `ArrowTypes.ts`). */
 const readerOf = (columnType: ColumnType, field: ArrowField, body: Body): Reader => {
   const { dictionary, type } = field
-  if (dictionary !== null) {
-    const node = body.nextNode()
-    return indexed(dictionary, node, body.validity(node), body)
-  }
+  if (dictionary !== null) return indexedReader(columnType, dictionary, body)
   switch (type.id) {
     case "null": {
       const { length } = body.nextNode()
@@ -627,7 +720,7 @@ const readerOf = (columnType: ColumnType, field: ArrowField, body: Body): Reader
       const node = body.nextNode()
       const validity = body.validity(node)
       const pieces = piecesOf(type.width, node, validity, body)
-      return { ...flat(node, validity, 0, pieces.at), size: pieces.size }
+      return { length: node.length, read: pieces.bytes, size: pieces.size }
     }
     case "list":
     case "fixed-list": {
@@ -649,12 +742,12 @@ const readerOf = (columnType: ColumnType, field: ArrowField, body: Body): Reader
   }
 }
 
-/** Passes over the buffers of a field that is not read. */
-const skip = (field: ArrowField, body: Body): void => {
+/** Passes over the buffers of a field that is not read; `places` takes where they are. */
+const skip = (field: ArrowField, body: Body, places: Array<BufferPlace> = []): void => {
   const { dictionary, type } = field
   body.nextNode()
   const pass = (buffers: number): void => {
-    for (let i = 0; i < buffers; i++) body.nextPlace()
+    for (let i = 0; i < buffers; i++) places.push(body.nextPlace())
   }
   if (dictionary !== null) return pass(2)
   switch (type.id) {
@@ -667,14 +760,35 @@ const skip = (field: ArrowField, body: Body): void => {
     case "fixed-list":
       pass(1)
       break
+    case "union":
+      pass(type.buffers + (body.version < 4 ? 1 : 0))
+      break
     case "unsupported":
       pass(type.buffers)
       break
     default:
       pass(2)
   }
-  for (const child of field.children) skip(child, body)
+  for (const child of field.children) skip(child, body, places)
 }
+
+/**
+ * Where the buffers of the fields lie that are read (those with a type). Throws an `ArrowFault`.
+ *
+ * @internal
+ */
+export const placesOf = (
+  fields: ReadonlyArray<ArrowField>,
+  types: ReadonlyArray<ColumnType | null>,
+  batch: RecordBatch
+): ReadonlyArray<BufferPlace> => {
+  const body = new Body(batch, noBytes, new Map())
+  const places: Array<BufferPlace> = []
+  for (const [j, field] of fields.entries()) skip(field, body, (types[j] ?? null) === null ? [] : places)
+  return places
+}
+
+const noBytes = (): Uint8Array => new Uint8Array(0)
 
 /**
  * The rows of a record batch, read as they are asked for.
@@ -769,7 +883,7 @@ export const dictionaryOf = (
   batch: RecordBatch,
   bytesAt: (place: BufferPlace) => Uint8Array,
   dictionaries: Dictionaries
-): ReadonlyArray<unknown> => {
+): Array<unknown> => {
   const reader = readerOf(type, { ...field, dictionary: null }, new Body(batch, bytesAt, dictionaries))
   if (reader.length !== batch.length) throw new ArrowFault("a dictionary has another number of values than it says")
   return readAll(reader, 0, reader.length)

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as ArrowIpc from "./ArrowIpc.ts"
 import * as Csv from "./Csv.ts"
 import * as Jsonl from "./Jsonl.ts"
 import * as Parquet from "./Parquet.ts"
@@ -18,6 +19,8 @@ export const forFormat = (format: Format, options?: SinkOptions): Sink => {
   switch (format) {
     case "parquet":
       return Parquet.make(options)
+    case "arrow":
+      return ArrowIpc.sink
     case "csv":
       return Csv.sink
     case "jsonl":

@@ -14,11 +14,11 @@ import type { Batch } from "../internal/Batch.ts"
  * @since 0.1.0
  * @category schemas
  */
-export const Format = Schema.Literals(["parquet", "csv", "jsonl"])
+export const Format = Schema.Literals(["parquet", "arrow", "csv", "jsonl"])
 
 /**
- * The format of a result file: `parquet` (typed; vectors as `list<float32>`), `csv` (vectors and JSON values as JSON
- * text, null as the empty field) or `jsonl` (one JSON object a line).
+ * The format of a result file: `parquet` or `arrow` (typed; vectors as `list<float32>`), `csv` (vectors and JSON values
+ * as JSON text, null as the empty field) or `jsonl` (one JSON object a line).
  *
  * @since 0.1.0
  * @category models
