@@ -3,9 +3,11 @@
  *
  * @since 0.1.0
  */
+import type { Table } from "apache-arrow"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { BatchError, RunConflict } from "./BatchError.ts"
+import { tableOf } from "./internal/ArrowTable.ts"
 import { collectAll, collectOne } from "./internal/CollectRun.ts"
 import { type CollectSettings, settingsOf } from "./internal/CollectSettings.ts"
 import * as Join from "./internal/Join.ts"
@@ -35,6 +37,8 @@ export interface Collected<out Row extends object> {
   readonly files: ReadonlyArray<string>
   /** Every row with the model's columns, in input order; can be run more than once. */
   readonly rows: Stream.Stream<Row, BatchError>
+  /** All rows as an Arrow table, in memory. */
+  readonly table: Effect.Effect<Table, BatchError>
 }
 
 /**
@@ -111,6 +115,7 @@ const collectSettled = Effect.fnUntraced(
     const collected: Collected<Row> = {
       report,
       files,
+      table: tableOf(names, batches),
       rows: batches.pipe(
         // The rows have the columns of `Row` by construction: the manifest names them.
         Stream.map((batch) => toRows(names, batch) as ReadonlyArray<object> as ReadonlyArray<Row>),

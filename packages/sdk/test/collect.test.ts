@@ -45,7 +45,8 @@ describe("collect", () => {
   it.effect("writes a file a job and a report, and streams the rows in input order, more than once", () =>
     Effect.gen(function*() {
       const { done, run, start, store } = yield* ended(3)
-      const { files, report, rows } = yield* start()(collect(run, done.toReversed(), { format: "jsonl" }))
+      const { files, report, rows, table } = yield* start()(collect(run, done.toReversed(), { format: "jsonl" }))
+      assert.deepStrictEqual([...(yield* table).getChild("response") ?? []], expected(6).map(({ response }) => response))
       assert.deepStrictEqual(report, {
         version: 1,
         runId: run.id,

@@ -5,6 +5,7 @@
  */
 import type { Processor } from "@bedrock-batch/processors/Processor"
 import type * as PromptModule from "@bedrock-batch/processors/Prompt"
+import type { Table } from "apache-arrow"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -57,6 +58,8 @@ export interface CollectedRows<out Row extends object> {
   /** Where each result file is, in the order of the rows. */
   readonly files: ReadonlyArray<string>
   readonly rows: AsyncIterable<Row>
+  /** All rows as an Arrow table, in memory. */
+  readonly table: (options?: CallOptions) => Promise<Table>
 }
 
 /**
@@ -206,7 +209,12 @@ export class BedrockBatch implements AsyncDisposable {
     throw Cause.squash(exit.cause)
   }
 
-  #collected<Row extends object>({ files, report, rows }: Collected<Row>): CollectedRows<Row> {
-    return { report, files, rows: Stream.toAsyncIterable(rows) }
+  #collected<Row extends object>({ files, report, rows, table }: Collected<Row>): CollectedRows<Row> {
+    return {
+      report,
+      files,
+      rows: Stream.toAsyncIterable(rows),
+      table: (options) => this.#call(table, options)
+    }
   }
 }
