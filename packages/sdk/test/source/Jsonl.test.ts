@@ -201,7 +201,7 @@ describe("Source.jsonl", () => {
   it.effect("fails at a value that does not decode, with its place and not its content", () =>
     inFolder((file) =>
       Effect.gen(function*() {
-        const fault = (line: string, columns: Schema.Struct<Schema.Struct.Fields>) =>
+        const fault = (line: string, columns: Schema.ConstraintDecoder<{ readonly a?: unknown }>) =>
           Effect.gen(function*() {
             const path = yield* file("a.jsonl", `\n{}\n${line}\n`)
             const { column, message, row } = yield* faultOf(jsonl(path, { columns, select: ["a"] }))
@@ -434,7 +434,7 @@ describe("Source.jsonl", () => {
     Schema.Array(Schema.Union([Schema.String, Schema.Finite, Schema.Null])),
     Schema.Record(Schema.String, Schema.Finite)
   ]))
-  const isWhole = (text: string) => text.isWellFormed()
+  const isWhole = (text: string) => Buffer.from(text).toString() === text
 
   it.effect.prop(
     "gives back any rows of JSON, however they are compressed and cut into files",
@@ -456,13 +456,13 @@ describe("Source.jsonl", () => {
           // JSON has no negative zero to lose: its text is "0".
           const plain = (row: ReadonlyArray<unknown>) => JSON.parse(JSON.stringify(row)) as unknown
           assert.deepStrictEqual(read.map((row) => Object.keys(row)), rows.map(() => keys))
-          const big = (key: unknown, value: unknown) => typeof value === "bigint" ? Number(value) : value
+          const big = (_: unknown, value: unknown) => typeof value === "bigint" ? Number(value) : value
           assert.deepStrictEqual(
             JSON.parse(JSON.stringify(read.map((row) => Object.values(row)), big)),
             rows.map(plain)
           )
         })
       ),
-    { fastCheck: { numRuns: 60 } }
+    { arbitrary: { runs: 100 } }
   )
 })

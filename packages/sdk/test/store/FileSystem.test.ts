@@ -58,6 +58,18 @@ describe("a store in a folder", () => {
       assert.strictEqual((yield* reasonOf(FileSystem.make({ directory, bucket: "No_Bucket" })))._tag, "InvalidOption")
     }))
 
+  it.effect("cannot list a bucket of S3, nor leave its folder by a URI", () =>
+    Effect.gen(function*() {
+      const store = yield* FileSystem.make({ directory: fresh(), bucket: "own-bucket" })
+      for (const prefix of ["s3://other-bucket/", "s3://other-bucket/a/", "s3://own-bucket-2/", "s3://own-bucket/../"]) {
+        const reason = yield* reasonOf(store.list(prefix))
+        assert.strictEqual(reason._tag, "InvalidOption", prefix)
+      }
+      yield* store.create("a/b", bytesOf("x"))
+      const { objects } = yield* store.list("s3://own-bucket/")
+      assert.deepStrictEqual(objects.map(({ key }) => key), ["s3://own-bucket/a/b"])
+    }))
+
   it.effect("dates objects and lists by the clock of the program", () =>
     Effect.gen(function*() {
       const store = yield* FileSystem.make({ directory: fresh() })

@@ -253,6 +253,28 @@ const conformance = (name: string, make: () => Promise<Fixture>, known: Known = 
         assert.isTrue((yield* listed("")).every((key) => !key.startsWith(".tmp")))
       }))
 
+    it.live("lists what a URI is the start of, with URIs as keys", () =>
+      Effect.gen(function*() {
+        for (const key of ["listed/b c", "listed/a/ü", "listed-2"]) yield* store.create(key, bytesOf("x"))
+        const { at, objects } = yield* store.list(store.uri("listed/"))
+        assert.deepStrictEqual(objects.map(({ key }) => key), [store.uri("listed/a/ü"), store.uri("listed/b c")])
+        const plain = yield* store.list("listed/")
+        assert.deepStrictEqual(
+          objects,
+          plain.objects.map((object) => ({ ...object, key: store.uri(object.key) }))
+        )
+        assert.isBelow(Math.abs(at - plain.at), 30_000)
+        for (const { etag, key, size } of objects) {
+          const head = yield* store.head(key)
+          assert.deepStrictEqual([head?.etag, head?.size], [etag, size])
+        }
+        assert.strictEqual((yield* store.list(store.uri("listed"))).objects.length, 3)
+        assert.deepStrictEqual((yield* store.list(store.uri("listed/none/"))).objects, [])
+        for (const bad of ["s3://", "s3:///", "s3://bucket"]) {
+          assert.strictEqual((yield* reasonOf(store.list(bad)))._tag, "InvalidOption", bad)
+        }
+      }))
+
     it.live("takes odd but legal keys", () =>
       Effect.gen(function*() {
         const keys = [

@@ -152,7 +152,7 @@ const escapedRows = (text: string, dialect: CsvDialect, newline: LineEnd, last: 
   const ends: Array<number> = []
   const misquoted = new Set<number>()
   /** What may stand between a closing quote and the end of the field. */
-  const spaces = newline === "\n" ? /[ \t]*\r?/y : /[ \t]*/y
+  const spaces = " \t".replace(delimiter, "")
   let row: Cells = []
   let at = 0
   let nextDelimiter = -2
@@ -202,9 +202,8 @@ const escapedRows = (text: string, dialect: CsvDialect, newline: LineEnd, last: 
         break
       }
       row.push(value)
-      spaces.lastIndex = at
-      spaces.test(text)
-      at = spaces.lastIndex
+      while (at < text.length && spaces.includes(text[at]!)) at++
+      if (newline === "\n" && text[at] === "\r") at++
       if (at === text.length || newline.startsWith(text.slice(at, at + newline.length))) {
         if (text.startsWith(newline, at)) endRow(at + newline.length)
         else if (last) endRow(text.length)
