@@ -61,7 +61,7 @@ type AnyOptions = Omit<HuggingFaceOptions, "columns"> & { readonly columns?: Sch
 
 const invalid = (path: string, message: string) => Effect.fail(invalidOption(method, path, message))
 
-const segment = /^(?!.*(?:--|\.\.))[\p{L}\p{N}_](?:[\p{L}\p{N}._-]{0,94}[\p{L}\p{N}_])?$/u
+const segment = /^(?!.*(?:--|\.\.))[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?$/
 
 const isId = (id: unknown): id is string =>
   typeof id === "string" && id.split("/").length <= 2 && id.split("/").every((part) => segment.test(part))

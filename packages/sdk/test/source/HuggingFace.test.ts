@@ -317,6 +317,10 @@ dataset_info:
         const withDefault = yaml.replace("en\n", "default\n")
         hub.commit(id, { "README.md": header(withDefault), "en.csv": csv("e"), "de.csv": csv("d") })
         assert.deepStrictEqual(yield* cells(hub), ["e"])
+        const standalone = "configs: [{config_name: own, data_files: [de.csv, en.csv]}]"
+        const both = { "en.csv": csv("e"), "de.csv": csv("d") }
+        hub.commit(id, { "README.md": header(yaml), ".huggingface.yaml": standalone, ...both })
+        assert.deepStrictEqual(yield* cells(hub), ["d", "e"])
         hub.commit(id, { "README.md": header(yaml), "en.csv": csv("e") })
         const absent = yield* reasonOf(open(hub, { config: "de" }))
         assert.deepInclude(absent, { _tag: "InvalidSource", problem: "not-found" })
@@ -377,8 +381,8 @@ dataset_info:
       Effect.gen(function*() {
         hub.commit(id, { "train.csv": csv("a") })
         const dataset = hub.datasets.get(id)!
-        const strays = ["../../api/whoami.csv", "/etc/train.csv", "a//b.csv", "a/./b.csv", "a\\..\\x.csv", "a\u0000.csv", 7]
-        for (const path of strays) {
+        const strays = ["../../api/whoami.csv", "/etc/train.csv", "a//b.csv", "a/./b.csv", "a\\..\\x.csv", "\u0000.csv"]
+        for (const path of [...strays, 7]) {
           dataset.strays = [{ type: "file", path, size: 1, oid: "a" }]
           hub.log.length = 0
           const reason = yield* reasonOf(read(hub))
@@ -552,7 +556,9 @@ describe("Source.huggingFace over a failing network", () => {
           [429, { "retry-after": "120" }, 120, 122],
           [503, { "retry-after": new Date(40_000).toUTCString(), date: new Date(10_000).toUTCString() }, 30, 32],
           [500, {}, 0.25, 2],
-          [429, { "retry-after": "soon" }, 0.25, 2]
+          [429, { "retry-after": "soon" }, 0.25, 2],
+          [429, { "retry-after": "0" }, 0.25, 2],
+          [429, { ratelimit: "\"pages\";r=9;t=90, \"api\"; r=0; t=20, \"x\";r=0;t=3" }, 20, 22]
         ]
         for (const [status, headers, least, most] of asked) {
           for (const url of ["/revision/", "/tree/", "/resolve/"]) {
@@ -590,6 +596,10 @@ describe("Source.huggingFace over a failing network", () => {
         }
         hub.faults.splice(0, 9, { part: "hub", status: 501, times: 9 })
         assert.isFalse((yield* Effect.flip(open(hub))).isRetryable)
+        // What will not pass is not tried again: time stands still here.
+        const encrypted = yield* reasonOf(open({ ...hub, hubUrl: hub.hubUrl.replace("http:", "https:") }))
+        assert.deepInclude(encrypted, { _tag: "Unavailable", code: "network" })
+        assert.include(encrypted.message, "SSL")
       })
     ))
 
@@ -753,9 +763,9 @@ describe("Source.huggingFace from the converted files", () => {
           { "jokes.py": "import datasets", "data.csv": csv("raw") },
           { "data.json": "[{\"topic\":\"raw\"}]" },
           { "data.json": "{\n  \"data\": []\n}" },
-          ...["data_files: *.csv", "data_files: a.csv\n  header: 3", "data_files: &x a.csv", "data_files: ../a.csv"].map(
-            (line) => ({ "README.md": header(`configs:\n- config_name: default\n  ${line}`), "a.csv": csv("a") })
-          ),
+          ...["*.csv", "a.csv\n  header: 3", "&x a.csv", "../a.csv", "https://x/a.csv", "a**.csv", "[a.csv"]
+            .map((files) => header(`configs:\n- config_name: default\n  data_files: ${files}`))
+            .map((readme) => ({ "README.md": readme, "a.csv": csv("a") })),
           { "train.csv": csv("a"), "train.tsv": csv("b") }
         ]
         for (const files of own) {

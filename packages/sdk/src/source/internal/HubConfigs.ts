@@ -116,7 +116,7 @@ const configOf = (value: Yaml): HubConfig => {
   return {
     name,
     isDefault: isText(isDefault) && /^(?:true|yes|on)$/i.test(isDefault),
-    folder,
+    folder: folder.split("/").filter((part) => part !== "" && part !== ".").join("/"),
     patterns,
     delimiter: optionalText(name, value, "sep") ?? optionalText(name, value, "delimiter"),
     unread: [...value.keys()].filter((key) => shaping.has(key))

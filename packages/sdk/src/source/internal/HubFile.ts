@@ -150,6 +150,8 @@ const read = (
     const patience = new Patience()
     let position = start
     let refusals = 0
+    /** Whether nothing came since the last failure. */
+    let isStuck = false
     let body: Body | null = null
     const close = () => {
       body?.controller.abort()
@@ -184,6 +186,9 @@ const read = (
         resolved.location = null
         if (isKept || (failure.storage && ++refusals < maximumRefusals)) return Effect.void
       }
+      // Perhaps the hub knows a better address by now.
+      if (isStuck) resolved.location = null
+      isStuck = true
       return Effect.mapError(patience.after(failure), (last) =>
         toBatchError(hub, uri, `bytes ${position} to ${end} cannot be read`, last))
     }
@@ -200,6 +205,7 @@ const read = (
         if (bytes > 0) {
           patience.reset()
           refusals = 0
+          isStuck = false
         }
         if (position === from.end) body = null
         else if (failure !== null) yield* failed(failure)

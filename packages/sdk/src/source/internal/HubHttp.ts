@@ -76,15 +76,25 @@ export const unusable = (code: string, cause?: unknown): HubFailed =>
 export const cut = (cause: unknown): HubFailed =>
   new HubFailed({ status: null, code: null, storage: false, retryAfterMillis: null, cause })
 
-const isPassing = ({ status }: HubFailed): boolean =>
-  status === null || status === 408 || status === 429 || (status >= 500 && status !== 501)
+/** The system's name for why a connection failed. */
+const networkCode = (cause: unknown): string | null => {
+  if (!(cause instanceof Error)) return null
+  return "code" in cause && typeof cause.code === "string" ? cause.code : networkCode(cause.cause)
+}
+
+/** Names that do not exist and certificates that are not trusted stay so. */
+const isLasting = (cause: unknown): boolean =>
+  /ENOTFOUND|CERT|SIGNED|SSL|TLS|ERR_INVALID/.test(networkCode(cause) ?? "")
+
+const isPassing = ({ cause, status }: HubFailed): boolean =>
+  status === null ? !isLasting(cause) : status === 408 || status === 429 || (status >= 500 && status !== 501)
 
 /**
  * How long the pause before the next try is: what the server asks for, else half a second, doubled up to 30 s, between
  * half and all of it.
  */
 const pauseOf = (failure: HubFailed, tries: number): Effect.Effect<number> =>
-  failure.retryAfterMillis !== null
+  failure.retryAfterMillis
     ? Effect.succeed(failure.retryAfterMillis)
     : Effect.map(Random.next, (chance) => Math.round(Math.min(500 * 2 ** (tries - 1), 30_000) * (0.5 + chance / 2)))
 
@@ -116,8 +126,14 @@ export class Patience {
 
 /** What `RateLimit: "api";r=0;t=55` or `Retry-After` (seconds or a date) ask for. */
 const retryAfter = (headers: Headers): Effect.Effect<number | null> => {
-  const reset = /(?:^|[;,\s])t=(\d{1,9})(?:[;,\s]|$)/.exec(headers.get("ratelimit") ?? "")?.[1]
-  if (reset !== undefined) return Effect.succeed(Number(reset) * 1000)
+  const limits = (headers.get("ratelimit") ?? "").split(",").flatMap((limit) => {
+    const seconds = /;\s*t=(\d{1,9})(?:\s*;|\s*$)/.exec(limit)?.[1]
+    const isReached = /;\s*r=0(?:\s*;|\s*$)/.test(limit)
+    return seconds === undefined ? [] : [{ millis: Number(seconds) * 1000, isReached }]
+  })
+  const reached = limits.filter(({ isReached }) => isReached)
+  const waits = (reached.length > 0 ? reached : limits).map(({ millis }) => millis)
+  if (waits.length > 0) return Effect.succeed(Math.max(...waits))
   const after = headers.get("retry-after")?.trim() ?? ""
   if (/^\d{1,9}$/.test(after)) return Effect.succeed(Number(after) * 1000)
   const date = Date.parse(after)
@@ -296,7 +312,7 @@ export const toBatchError = (hub: Hub, uri: string, what: string, failure: HubFa
       method,
       reason: new Unavailable({ message: `${uri}: ${what}: ${message}`, code: name, retryAfterMillis, ...kept })
     })
-  if (status === null) return unavailable("network", "the connection failed again and again")
+  if (status === null) return unavailable("network", `the connection fails (${networkCode(cause) ?? "cut"})`)
   const problem = status === 416 ? problems.WrongSize : code === null ? undefined : problems[code]
   if (problem !== undefined) return invalidSource(method, "failed", `${what}: ${problem}`, { uri, ...kept })
   if (status === 429) return unavailable("throttled", "the server asks for fewer requests; run again later")

@@ -301,8 +301,8 @@ export const yamlKey = (header: string, name: string): Yaml | undefined => {
   for (const [i, text] of lines.entries()) {
     if (i < start || /^\s*(?:#|$)/.test(text)) continue
     const indent = /^ */.exec(text)?.[0].length ?? 0
-    if (i > start && indent === 0 && !isDash(text) && !/^[\]}]/.test(text)) break
     if (text[indent] === "\t") throw new HubYamlFault("a line is indented by tabs", i + 1)
+    if (i > start && indent === 0 && !isDash(text) && !/^[\]}]/.test(text)) break
     own.push({ number: i + 1, indent, text: text.slice(indent).trimEnd() })
   }
   return new Block(own).mapping(0, 0).get(name)
