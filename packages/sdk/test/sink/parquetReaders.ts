@@ -13,18 +13,18 @@ export type Plain = null | string | number | bigint | boolean | ReadonlyArray<Pl
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")
 
-const perSecond = { s: 1000n, ms: 1000n, us: 1_000_000n, ns: 1_000_000_000n }
+const perSecond = { ms: 1000n, us: 1_000_000n, ns: 1_000_000_000n }
 
 /** The units of a fraction such as `.004`; whole seconds have none. */
 const fraction = (text: string): bigint => BigInt(/\.(\d+)/.exec(text)?.[1] ?? 0)
 
 const days = (text: string): bigint => BigInt(new Date(`${text}T00:00:00Z`).getTime()) / 86_400_000n
 
-const plainFields = (fields: ReadonlyArray<Column>, value: object): ReadonlyArray<Plain> =>
-  fields.map(({ name, type }) => plain(type, Object.getOwnPropertyDescriptor(value, name)?.value))
+const plainFields = (fields: ReadonlyArray<Column>, value: object, second: bigint): ReadonlyArray<Plain> =>
+  fields.map(({ name, type }) => plain(type, Object.getOwnPropertyDescriptor(value, name)?.value, second))
 
-/** A value of a row as it should be read. */
-export const plain = (type: ColumnType, value: any): Plain => {
+/** A value of a row as it should be read. Seconds are `second` units: Parquet has them as milliseconds. */
+export const plain = (type: ColumnType, value: any, second = 1000n): Plain => {
   if (value === null || value === undefined) return null
   if (typeof type === "string") {
     switch (type) {
@@ -54,22 +54,23 @@ export const plain = (type: ColumnType, value: any): Plain => {
       return BigInt(value.replace(".", ""))
     case "timestamp": {
       const seconds = BigInt(new Date(`${value.replace(/\.\d+|Z$/g, "").replace("Z", "")}Z`).getTime() / 1000)
-      return seconds * perSecond[type.unit] + fraction(value)
+      return seconds * (type.unit === "s" ? second : perSecond[type.unit]) + fraction(value)
     }
     case "time": {
       const [hours, minutes, seconds] = value.slice(0, 8).split(":").map(Number)
-      return BigInt(hours * 3600 + minutes * 60 + seconds) * perSecond[type.unit] + fraction(value)
+      const units = type.unit === "s" ? second : perSecond[type.unit]
+      return BigInt(hours * 3600 + minutes * 60 + seconds) * units + fraction(value)
     }
     case "fixed":
       return hex(value)
     case "list":
-      return Array.from(value, (item) => plain(type.element, item))
+      return Array.from(value, (item) => plain(type.element, item, second))
     case "struct":
-      return plainFields(type.fields, value)
+      return plainFields(type.fields, value, second)
     case "map":
       return value.map((entry: { key: unknown; value: unknown }) => [
-        plain(type.key, entry.key),
-        plain(type.value, entry.value)
+        plain(type.key, entry.key, second),
+        plain(type.value, entry.value, second)
       ])
   }
 }
@@ -153,7 +154,7 @@ export const readByHyparquet = async (
 const hasBit = (bits: Uint8Array, i: number): boolean => ((bits[i >> 3]! >> (i & 7)) & 1) === 1
 
 /** The values in the memory of an Arrow column. */
-const fromArrow = (type: ColumnType, data: Arrow.Data): ReadonlyArray<Plain> => {
+export const fromArrow = (type: ColumnType, data: Arrow.Data): ReadonlyArray<Plain> => {
   const { length, offset } = data
   const values: any = data.values
   const ends: any = data.valueOffsets
