@@ -113,12 +113,10 @@ const cutVectors = (line: Buffer): Skeleton => {
 
 /** Makes a member what `read` gives, asked when the member is looked at for the first time. */
 const defer = (holder: object, key: string | number, read: () => VectorJson): void => {
-  const set = (property: PropertyDescriptor) =>
-    Object.defineProperty(holder, key, { enumerable: true, configurable: true, ...property })
-  set({
+  Object.defineProperty(holder, key, {
     get: () => {
       const value = read()
-      set({ value, writable: true })
+      Object.defineProperty(holder, key, { value, writable: true })
       return value
     }
   })
