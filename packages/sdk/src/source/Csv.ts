@@ -123,8 +123,14 @@ export const csv: {
     locations: FileLocations,
     options: CsvOptions<Name> & { readonly select: ReadonlyArray<Name> } & WithoutNulls & Untyped
   ): Source<{ readonly [K in Name]: string }, ObjectStore>
-  (locations: FileLocations, options: CsvOptions & WithNulls & All & Untyped): Source<UntypedRow<string | null>, ObjectStore>
-  (locations: FileLocations, options?: CsvOptions & WithoutNulls & All & Untyped): Source<UntypedRow<string>, ObjectStore>
+  (
+    locations: FileLocations,
+    options: CsvOptions & WithNulls & All & Untyped
+  ): Source<UntypedRow<string | null>, ObjectStore>
+  (
+    locations: FileLocations,
+    options?: CsvOptions & WithoutNulls & All & Untyped
+  ): Source<UntypedRow<string>, ObjectStore>
 } = (locations: FileLocations, options: AnyCsvOptions = {}) => sourceOf<never, ObjectStore>(open(locations, options))
 
 const open = Effect.fn("Source.csv")(function*(locations: FileLocations, options: AnyCsvOptions) {

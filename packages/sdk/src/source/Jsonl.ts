@@ -60,10 +60,10 @@ interface Untyped {
  * Lines end at a line feed; blank lines are no rows, and a byte order mark is understood. A number is never rounded to
  * another integer: where a column cannot hold it, reading fails, unless `columns` makes the column a number.
  *
- * Fails with `InvalidSource` (`not-found`; `empty` without a line from which columns could be found; `malformed`, naming
- * file, row and column, for a line that is no JSON object, is not UTF-8 or is longer than 64 MB, a key that is no
- * column, a value that does not fit its column, or compressed data that are cut short), `InvalidColumns` when `select`
- * names a column that is not there, or `InvalidOption`.
+ * Fails with `InvalidSource` (`not-found`; `empty` without a line from which columns could be found; `malformed`,
+ * naming file, row and column, for a line that is no JSON object, is not UTF-8 or is longer than 64 MB, a key that is
+ * no column, a value that does not fit its column, or compressed data that are cut short), `InvalidColumns` when
+ * `select` names a column that is not there, or `InvalidOption`.
  *
  * @since 0.1.0
  * @category constructors

@@ -191,7 +191,7 @@ export const openFile = Effect.fnUntraced(function*(method: string, path: string
         uri,
         start,
         end,
-        Effect.tryPromise({ try: () => readRange(path, start, end), catch: readable }).pipe(Effect.map((bytes) => [bytes]))
+        Effect.tryPromise({ try: async () => [await readRange(path, start, end)], catch: readable })
       ),
     unchanged
   }

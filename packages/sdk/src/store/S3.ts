@@ -142,7 +142,8 @@ export const make = Effect.fnUntraced(function*(
     }
     const slash = prefix.indexOf("/", 5)
     if (slash <= 5) {
-      return Effect.fail(Key.invalid(prefix, "is a URI without a bucket and the slash after it", { module, method: "list" }))
+      const what = "is a URI without a bucket and the slash after it"
+      return Effect.fail(Key.invalid(prefix, what, { module, method: "list" }))
     }
     const start = prefix.slice(0, slash + 1)
     return Effect.succeed({

@@ -47,7 +47,8 @@ describe("Source.csv of another dialect", () => {
           yield* read("a,b\n\"say \\\"hi\\\", \\\\\",\"c:\\dir\\\\\"\n\\,\"\"\n", backslash),
           [["say \"hi\", \\", "c:\\dir\\"], ["\\", ""]]
         )
-        assert.deepStrictEqual(yield* read("a,b\r\n\"x\r\n\\\"\",1\r\n\"\" ,2\r\n", backslash), [["x\r\n\"", "1"], ["", "2"]])
+        const crlf = "a,b\r\n\"x\r\n\\\"\",1\r\n\"\" ,2\r\n"
+        assert.deepStrictEqual(yield* read(crlf, backslash), [["x\r\n\"", "1"], ["", "2"]])
         assert.deepStrictEqual(yield* read("a,b\n\"1\",\"2\"", backslash), [["1", "2"]])
         assert.deepStrictEqual(yield* read("a,b\n\"1\",", backslash), [["1", ""]])
       })
@@ -56,8 +57,8 @@ describe("Source.csv of another dialect", () => {
   it.effect("refuses broken quotes of a dialect with an escape, with the row", () =>
     inFolder((file) =>
       Effect.gen(function*() {
-        for (const text of ["a,b\n1,2\n\"x\"y,2\n3,4\n", "a,b\n1,2\n\"x\"\"y\",2\n", "a,b\n1,2\n3,\"4\n5,6\n", "a,b\n1,2\n\"x\\\""]) {
-          const fault = yield* faultOf(csv(yield* file("a.csv", text), { escape: "\\" }))
+        for (const rows of ["\"x\"y,2\n3,4\n", "\"x\"\"y\",2\n", "3,\"4\n5,6\n", "\"x\\\""]) {
+          const fault = yield* faultOf(csv(yield* file("a.csv", `a,b\n1,2\n${rows}`), { escape: "\\" }))
           assert.deepStrictEqual([fault.row, fault.problem], [2, "malformed"])
           assert.include(fault.message, "a quoted field is not closed")
         }
@@ -106,7 +107,8 @@ describe("Source.csv of another dialect", () => {
         const path = yield* file("a.csv", "1,x\n2,y\n")
         const names = ["n", "text"]
         const columns = Schema.Struct({ n: Schema.Int })
-        assert.deepStrictEqual(yield* readAll(csv(path, { names, columns })), [{ n: 1, text: "x" }, { n: 2, text: "y" }])
+        const expected = [{ n: 1, text: "x" }, { n: 2, text: "y" }]
+        assert.deepStrictEqual(yield* readAll(csv(path, { names, columns })), expected)
         assert.deepStrictEqual(yield* readAll(csv(path, { names, select: ["text"], skipLines: 1 })), [{ text: "y" }])
         assert.deepStrictEqual(yield* readAll(csv(yield* file("b.csv", ""), { names })), [])
         const wide = yield* faultOf(csv(path, { names: ["n"] }))
@@ -162,7 +164,8 @@ describe("Source.csv of another dialect", () => {
           csv(a, { select: ["b", "a"] }),
           csv(a, { limit: 1 })
         ]
-        const identities = yield* Effect.forEach(sources, (source) => Effect.map(source.open, ({ identity }) => identity))
+        const opened = yield* Effect.forEach(sources, (source) => source.open)
+        const identities = opened.map(({ identity }) => identity)
         assert.strictEqual(new Set(identities).size, sources.length)
         const spelled = yield* csv(a, { delimiter: ",", quote: "\"", escape: "\"", skipLines: 0 }).open
         assert.strictEqual(spelled.identity, identities[0])
@@ -201,7 +204,8 @@ describe("Source.csv of several files", () => {
             assert.strictEqual(fault.uri, pathToFileURL(path).href)
             return fault
           })
-        assert.include((yield* fault(lacks)).message, "the file lacks the columns \"y\"; all files must have the columns of")
+        const { message } = yield* fault(lacks)
+        assert.include(message, "the file lacks the columns \"y\"; all files must have the columns of")
         assert.include((yield* fault(adds)).message, "the file has the columns \"z\" besides")
         assert.strictEqual((yield* fault(bad)).row, 2)
         assert.strictEqual((yield* fault(empty)).problem, "empty")
@@ -294,19 +298,19 @@ describe("CsvParser", () => {
     assert.isBelow(faultAt(), 5)
   })
 
+  const anyText = Arbitrary.schema(Schema.String)
+  // Texts of the characters that matter are more likely to go wrong.
+  const characters = Schema.Literals(["\"", "'", "\\", ",", ";", "\t", "\n", "\r", "#", " ", "é", "😀", "x"])
+  const nastyText = Arbitrary.array(Arbitrary.schema(characters), { maxLength: 6 }).pipe(
+    Arbitrary.map((characters) => characters.join(""))
+  )
+  const rowsOfFour = (text: Arbitrary.Arbitrary<string>) =>
+    Arbitrary.array(Arbitrary.array(text, { minLength: 4, maxLength: 4 }), { maxLength: 12 })
+
   const tables = Arbitrary.all({
-    names: Arbitrary.array(Arbitrary.schema(Schema.String), { minLength: 1, maxLength: 4 }),
-    rows: Arbitrary.array(Arbitrary.array(Arbitrary.schema(Schema.String), { minLength: 4, maxLength: 4 }), { maxLength: 12 }),
-    // Texts of the characters that matter are more likely to go wrong.
-    nasty: Arbitrary.array(
-      Arbitrary.array(
-        Arbitrary.array(Arbitrary.schema(Schema.Literals(["\"", "'", "\\", ",", ";", "\t", "\n", "\r", "#", " ", "é", "😀", "x"])), {
-          maxLength: 6
-        }).pipe(Arbitrary.map((characters) => characters.join(""))),
-        { minLength: 4, maxLength: 4 }
-      ),
-      { maxLength: 12 }
-    ),
+    names: Arbitrary.array(anyText, { minLength: 1, maxLength: 4 }),
+    rows: rowsOfFour(anyText),
+    nasty: rowsOfFour(nastyText),
     delimiter: Arbitrary.schema(Schema.Literals([",", ";", "\t", "|"])),
     quote: Arbitrary.schema(Schema.Literals(["\"", "'"])),
     escape: Arbitrary.schema(Schema.Literals(["quote", "\\", "^"])),
@@ -316,7 +320,7 @@ describe("CsvParser", () => {
     headerless: Arbitrary.schema(Schema.Boolean)
   })
 
-  it.prop("gives back any table of texts, in any dialect, however its bytes are cut", { table: tables }, ({ table }) => {
+  it.prop("gives back any table of texts in any dialect, however it is cut", { table: tables }, ({ table }) => {
     const { comment, delimiter, headerless, newline, pieceSize, quote } = table
     const escape = table.escape === "quote" ? quote : table.escape
     const dialect = { delimiter, quote, escape, comment }

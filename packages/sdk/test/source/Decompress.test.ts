@@ -49,7 +49,10 @@ const kinds = [
   {
     name: "zstd",
     pack: (bytes: Uint8Array): Buffer =>
-      zlib.zstdCompressSync(bytes, { params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 }, pledgedSrcSize: bytes.length })
+      zlib.zstdCompressSync(bytes, {
+        params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 },
+        pledgedSrcSize: bytes.length
+      })
   }
 ]
 

@@ -70,7 +70,8 @@ describe("Source.jsonl", () => {
       Effect.gen(function*() {
         const path = yield* file(
           "a.jsonl",
-          "{\"id\":1}\n{\"id\":9007199254740993}\n{\"id\":-9223372036854775808}\n{\"id\":1.0}\n{\"id\":9223372036854775807}\n"
+          "{\"id\":1}\n{\"id\":9007199254740993}\n{\"id\":-9223372036854775808}\n{\"id\":1.0}\n" +
+            "{\"id\":9223372036854775807}\n"
         )
         const opened = yield* jsonl(path).open
         assert.deepStrictEqual(opened.columns, [{ name: "id", type: "bigint" }])
@@ -115,7 +116,13 @@ describe("Source.jsonl", () => {
       Effect.gen(function*() {
         const path = yield* file(
           "a.jsonl",
-          lines({ n: 0.5, v: [2 ** 60] }, { n: 2 ** 60 + 256, v: 1e20 }, { n: 1e20 }, "{\"n\":9007199254740992}", { n: -1e25 })
+          lines(
+            { n: 0.5, v: [2 ** 60] },
+            { n: 2 ** 60 + 256, v: 1e20 },
+            { n: 1e20 },
+            "{\"n\":9007199254740992}",
+            { n: -1e25 }
+          )
         )
         assert.deepStrictEqual(yield* readAll(jsonl(path)), [
           { n: 0.5, v: [2 ** 60] },
@@ -133,10 +140,12 @@ describe("Source.jsonl", () => {
         const path = yield* file(
           "a.jsonl",
           lines(
-            "{\"id\":1,\"big\":9223372036854775807,\"text\":\"7\",\"at\":\"2024-01-02T03:04:05.678Z\",\"bytes\":\"AQI=\"," +
-              "\"vector\":[0.1,2],\"tags\":[\"a\"],\"nested\":{\"n\":1,\"at\":\"2024-01-02T00:00:00.000Z\"},\"flag\":true," +
+            "{\"id\":1,\"big\":9223372036854775807,\"text\":\"7\",\"at\":\"2024-01-02T03:04:05.678Z\"," +
+              "\"bytes\":\"AQI=\",\"vector\":[0.1,2],\"tags\":[\"a\"]," +
+              "\"nested\":{\"n\":1,\"at\":\"2024-01-02T00:00:00.000Z\"},\"flag\":true," +
               "\"score\":12345678901234567890,\"level\":\"high\"}",
-            "{\"big\":\"-5\",\"id\":-2,\"vector\":[],\"tags\":[],\"nested\":{\"n\":\"NaN\",\"at\":\"1970-01-01T00:00:00.000Z\"}," +
+            "{\"big\":\"-5\",\"id\":-2,\"vector\":[],\"tags\":[]," +
+              "\"nested\":{\"n\":\"NaN\",\"at\":\"1970-01-01T00:00:00.000Z\"}," +
               "\"flag\":false,\"at\":null,\"bytes\":\"\",\"score\":2,\"level\":\"low\"}"
           )
         )
@@ -232,8 +241,8 @@ describe("Source.jsonl", () => {
         ])
         assert.deepStrictEqual(yield* fault("{\"a\":{\"b\":1234567890123456789}}", optional(Schema.Unknown)), [
           2,
-          "the value holds an integer of more digits than a JSON value keeps; write it as a text, or leave the column out " +
-          "with `select`"
+          "the value holds an integer of more digits than a JSON value keeps; write it as a text, or leave the column " +
+          "out with `select`"
         ])
         assert.deepStrictEqual(yield* fault("{\"a\":1}", Schema.Struct({ a: Schema.Int })), [
           1,
@@ -261,7 +270,8 @@ describe("Source.jsonl", () => {
         for (const [line, message] of cases) {
           for (const before of [1, 1500]) {
             const rows = Buffer.from(`{"secret":0}\n\n`.repeat(before))
-            const path = yield* file("a.jsonl", Buffer.concat([rows, Buffer.from(line as string), Buffer.from("\n{}\n")]))
+            const bad = typeof line === "string" ? Buffer.from(line) : line
+            const path = yield* file("a.jsonl", Buffer.concat([rows, bad, Buffer.from("\n{}\n")]))
             const fault = yield* faultOf(jsonl(path))
             assert.include(fault.message, message)
             assert.notInclude(fault.message, "secret")
@@ -281,7 +291,8 @@ describe("Source.jsonl", () => {
   it.effect("looks on until each column has had a value, and not beyond 10,000 lines", () =>
     inFolder((file) =>
       Effect.gen(function*() {
-        const rows = (nulls: number) => lines(...Array.from({ length: nulls }, (_, a) => ({ a, b: null })), { a: 1, b: "x" })
+        const rows = (nulls: number) =>
+          lines(...Array.from({ length: nulls }, (_, a) => ({ a, b: null })), { a: 1, b: "x" })
         const typeOf = (path: string) => Effect.map(jsonl(path).open, ({ columns }) => columns[1]!.type)
         assert.strictEqual(yield* typeOf(yield* file("a.jsonl", rows(9_000))), "string")
         assert.strictEqual(yield* typeOf(yield* file("b.jsonl", rows(10_000))), "json")
@@ -303,7 +314,8 @@ describe("Source.jsonl", () => {
           "a.jsonl",
           lines({ a: 1, b: "x", c: [12345678901234567] }, "{\"c\":12345678901234567890123,\"b\":\"y\",\"d\":1e999}")
         )
-        assert.deepStrictEqual(yield* readAll(jsonl(path, { select: ["b", "a"] })), [{ b: "x", a: 1 }, { b: "y", a: null }])
+        const expected = [{ b: "x", a: 1 }, { b: "y", a: null }]
+        assert.deepStrictEqual(yield* readAll(jsonl(path, { select: ["b", "a"] })), expected)
         const columns = Schema.Struct({ a: Schema.NullOr(Schema.Int), b: Schema.String })
         assert.deepStrictEqual(yield* readAll(jsonl(path, { columns, select: ["b"] })), [{ b: "x" }, { b: "y" }])
         const undeclared = yield* faultOf(jsonl(path, { columns }))
@@ -445,8 +457,10 @@ describe("Source.jsonl", () => {
           const keys = [...new Set(names)].filter((key) => isWhole(key) && !/^\d+$/.test(key))
           if (keys.length === 0 || values.length === 0 || !isWhole(JSON.stringify(values))) return
           const rows = values.map((_, i) => keys.map((_, j) => values[(i + j * 7) % values.length]))
+          const member = (row: ReadonlyArray<unknown>) => (key: string, j: number) =>
+            `${JSON.stringify(key)}:${JSON.stringify(row[j])}`
           const text = (part: ReadonlyArray<ReadonlyArray<unknown>>) =>
-            part.map((row) => `{${keys.map((key, j) => `${JSON.stringify(key)}:${JSON.stringify(row[j])}`).join()}}`).join("\n")
+            part.map((row) => `{${keys.map(member(row)).join()}}`).join("\n")
           const half = Math.ceil(rows.length / 2)
           const paths = [
             yield* file("a.jsonl.gz", gzipSync(text(rows.slice(0, half)))),

@@ -18,7 +18,12 @@ same<RowOf<typeof all>, Source.UntypedRow<string>>()
 const typed = Source.csv("a.csv", { columns, limit: 5 })
 same<RowOf<typeof typed>, { readonly id: number; readonly text: string; readonly note?: string }>()
 const picked = Source.csv("a.csv", { columns, select: ["text", "note"] })
-same<RowOf<typeof picked>, Pick<{ readonly id: number; readonly text: string; readonly note?: string }, "text" | "note">>()
+interface Row {
+  readonly id: number
+  readonly text: string
+  readonly note?: string
+}
+same<RowOf<typeof picked>, Pick<Row, "text" | "note">>()
 // @ts-expect-error a column that the schema does not have
 Source.csv("a.csv", { columns, select: ["txt"] })
 const chosen: Array<string> = []

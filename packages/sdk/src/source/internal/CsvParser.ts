@@ -6,7 +6,16 @@
  * @internal
  */
 import { isUtf8 } from "node:buffer"
-import { type Cells, type CsvDialect, endOfLine, type LineEnd, lineEndOf, rowEnds, rowsOf, strayLineEnd } from "./CsvText.ts"
+import {
+  type Cells,
+  type CsvDialect,
+  endOfLine,
+  type LineEnd,
+  lineEndOf,
+  rowEnds,
+  rowsOf,
+  strayLineEnd
+} from "./CsvText.ts"
 
 /**
  * What is wrong with a CSV, and where. `row` is the data row, from 1; null in the header.
@@ -239,8 +248,8 @@ export class CsvParser {
 
   private strayEnd(): CsvFault {
     return this.fault(
-      "a line ends otherwise than the first line of the file does; give all lines the same end, and quote fields that " +
-        "contain line ends"
+      "a line ends otherwise than the first line of the file does; give all lines the same end, and quote fields " +
+        "that contain line ends"
     )
   }
 

@@ -99,7 +99,10 @@ const dialectProblem = (options: AnyCsvOptions): readonly [path: string, message
   if (quote !== undefined && quote !== null && (!isCharacter(quote) || quote.trim() === "")) {
     return ["quote", "give one character that is no space and no line end, or null where no field is quoted"]
   }
-  if (escape !== undefined && (!isCharacter(escape) || escape === delimiter || escape.trim() === "" || quote === null)) {
+  if (
+    escape !== undefined &&
+    (!isCharacter(escape) || escape === delimiter || escape.trim() === "" || quote === null)
+  ) {
     return ["escape", "give one character that is no delimiter and no line end, of a file whose fields are quoted"]
   }
   if (
@@ -315,6 +318,7 @@ export const openCsv = Effect.fnUntraced(function*(
   )
   const delimiters = files.map((file) => delimiterOf(file, options))
   const { comment, escape, quote } = dialectOf(firstFile, options)
+  const schemas = yield* describeFields(fields)
   const settings = {
     delimiter: new Set(delimiters).size === 1 ? delimiters[0]! : delimiters,
     quote,
@@ -330,7 +334,7 @@ export const openCsv = Effect.fnUntraced(function*(
     columns: columns.map(({ name, type }) => ({ name, type })),
     count: null,
     uri: commonUri(files),
-    identity: JSON.stringify({ type: "csv", files: identityOf(files), ...settings, columns: yield* describeFields(fields) }),
+    identity: JSON.stringify({ type: "csv", files: identityOf(files), ...settings, columns: schemas }),
     description: { type: "csv", files: describeFiles(files), ...settings },
     batches: Stream.concat(batchesOf(first), later)
   }

@@ -41,4 +41,5 @@ const jsonSchemaOf = (field: Field): Effect.Effect<Schema.Json> =>
 export const describeFields = (
   fields: ReadonlyArray<Field>
 ): Effect.Effect<ReadonlyArray<readonly [name: string, type: ColumnType, schema: Schema.Json]>> =>
-  Effect.forEach(fields, (field) => Effect.map(jsonSchemaOf(field), (schema) => [field.name, field.type, schema] as const))
+  Effect.forEach(fields, (field) =>
+    Effect.map(jsonSchemaOf(field), (schema) => [field.name, field.type, schema] as const))

@@ -233,10 +233,10 @@ const decompress = (
 }
 
 /**
- * The content of a file: unpacked, where its first bytes are those of gzip or zstd, whatever the file's name; else as it
- * is. It fails with `InvalidSource` (`malformed`) for data that are damaged, cut short or followed by something else,
- * and where a name ends in `.gz` or `.zst` and the content is not compressed so. Memory is bounded, whatever the file
- * unpacks to.
+ * The content of a file: unpacked, where its first bytes are those of gzip or zstd, whatever the file's name; else as
+ * it is. It fails with `InvalidSource` (`malformed`) for data that are damaged, cut short or followed by something
+ * else, and where a name ends in `.gz` or `.zst` and the content is not compressed so. Memory is bounded, whatever the
+ * file unpacks to.
  *
  * @internal
  */
@@ -255,7 +255,8 @@ export const contentOf = (method: string, file: SourceFile): Stream.Stream<Uint8
         Pull.catchDone(() => Effect.sync(() => { ended = true }))
       )
     }
-    const content = Stream.concat(Stream.fromArray(pieces), ended ? Stream.empty : Stream.fromPull(Effect.succeed(pull)))
+    const rest = ended ? Stream.empty : Stream.fromPull(Effect.succeed(pull))
+    const content = Stream.concat(Stream.fromArray(pieces), rest)
     const start = head.toString("latin1")
     const malformed = (message: string): BatchError => invalidSource(method, "malformed", message, { uri: file.uri })
     const named = namedCompression(file.uri)

@@ -222,7 +222,9 @@ export class JsonRowReader {
         expected = j + 1
         const value = row[name]
         if (value === null) continue
-        if (typeof value === "number" ? isUnsure(value) : typeof value === "object" && (suspicious ??= maybeUnsure(text))) {
+        if (typeof value === "number" && isUnsure(value)) {
+          unsure = true
+        } else if (typeof value === "object" && (suspicious ??= maybeUnsure(text))) {
           unsure = true
         } else {
           columns[j]![i] = typeof value === asTheyAre[j] ? value : this.take(value, j, number)
@@ -274,7 +276,8 @@ export class JsonRowReader {
       throw new RowFault(`the value does not decode: ${taken.failure}`, number, name)
     }
     if (type === "json") return value
-    const converted = type === "bigint" && typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value
+    const isInteger = typeof value === "number" && Number.isSafeInteger(value)
+    const converted = type === "bigint" && isInteger ? BigInt(value) : value
     const fault = misfit(type, converted)
     if (fault === null) return converted
     throw new RowFault(

@@ -82,8 +82,8 @@ export const asJson = (value: unknown): unknown => {
       const number = asNumber(value)
       if (number === null) {
         throw new InexactNumber(
-          "the value holds an integer of more digits than a JSON value keeps; write it as a text, or leave the column " +
-            "out with `select`"
+          "the value holds an integer of more digits than a JSON value keeps; write it as a text, or leave the " +
+            "column out with `select`"
         )
       }
       return number

@@ -105,7 +105,8 @@ const linesOf = (method: string, file: SourceFile): Stream.Stream<Lines, BatchEr
         started = true
         found[0] = withoutMark(found[0]!)
       }
-      return found.some((line) => line.length === 0 || line[0]! <= 0x20) ? found.filter((line) => !isBlank(line)) : found
+      const mayBeBlank = found.some((line) => line.length === 0 || line[0]! <= 0x20)
+      return mayBeBlank ? found.filter((line) => !isBlank(line)) : found
     }
     const next = Effect.gen(function*() {
       let lines: Array<Buffer> = []
@@ -148,8 +149,8 @@ const othersOf = ({ columns, select }: AnyJsonlOptions): string | null =>
   select !== undefined
     ? null
     : columns === undefined
-    ? "the key first appears after the lines from which the columns were found; declare `columns`, or name the columns " +
-      "to take in `select`"
+    ? "the key first appears after the lines from which the columns were found; declare `columns`, or name the " +
+      "columns to take in `select`"
     : "the line has a key that `columns` does not declare; declare it, or name the columns to take in `select`"
 
 /** Runs what may throw a `RowFault` about a row of the file. */

@@ -59,8 +59,8 @@ const noFiles = (
   return invalidSource(
     method,
     "empty",
-    `none of the files below this prefix is read: their names must end in ${extensions.join(", ")}, and no part of them ` +
-      `may start with "_" or "."; there are ${found.length} others (${hidden} of them hidden), such as ${shown}`,
+    `none of the files below this prefix is read: their names must end in ${extensions.join(", ")}, and no part of ` +
+      `them may start with "_" or "."; there are ${found.length} others (${hidden} of them hidden), such as ${shown}`,
     { uri }
   )
 }
@@ -94,8 +94,9 @@ const filesBelow = async (root: string): Promise<Array<LocalFile>> => {
     for (const entry of await readdir(join(root, folder), { withFileTypes: true })) {
       const relative = folder + entry.name
       const path = join(root, relative)
-      if (entry.isDirectory()) folders.push(`${relative}/`)
-      else if (entry.isFile() || (entry.isSymbolicLink() && !(await leadsToFolder(path)))) found.push({ relative, path })
+      const isFile = entry.isFile() || (entry.isSymbolicLink() && !(await leadsToFolder(path)))
+      if (isFile) found.push({ relative, path })
+      else if (entry.isDirectory()) folders.push(`${relative}/`)
     }
   }
   return found
@@ -140,8 +141,8 @@ const openLocation = Effect.fnUntraced(function*(method: string, place: Place, e
  * segment that starts with `_` or `.`. Objects found by a list are not asked for one by one; local files are read once,
  * for their digests.
  *
- * Fails with `InvalidSource` (`not-found`; `empty` where a folder has files, but none of these) or with `InvalidOption`,
- * also where a file is given twice.
+ * Fails with `InvalidSource` (`not-found`; `empty` where a folder has files, but none of these) or with
+ * `InvalidOption`, also where a file is given twice.
  *
  * @internal
  */
