@@ -32,8 +32,9 @@ export interface HuggingFaceOptions<out Name extends string = string> extends Se
   /** A branch, a tag or a commit. What it means when the source is opened is pinned. Default: `main`. */
   readonly revision?: string | undefined
   /**
-   * A token (`hf_...`) that may read the dataset; it is sent to the hub and to its datasets server alone, and never
-   * recorded. Default: the environment's `HF_TOKEN` or `HUGGING_FACE_HUB_TOKEN`; none is needed for a public dataset.
+   * A token (`hf_...`) that may read the dataset; it is sent to the hub and to its datasets server alone (where no
+   * `datasetsServerUrl` is given, only from the default hub), and never recorded. Default: the environment's `HF_TOKEN`
+   * or `HUGGING_FACE_HUB_TOKEN`; none is needed for a public dataset.
    */
   readonly token?: string | undefined
   /** The address of the hub. Default: the environment's `HF_ENDPOINT`, else `https://huggingface.co`. */
@@ -84,6 +85,8 @@ const checkAddress = Effect.fnUntraced(function*(path: string, address: unknown)
   return url.href.replace(/\/+$/, "")
 })
 
+const defaultHubUrl = "https://huggingface.co"
+
 const hubOf = Effect.fnUntraced(function*(dataset: unknown, options: AnyOptions) {
   if (!isId(dataset)) {
     return yield* invalid("id", "give the name of a dataset as its page shows it, such as \"owner/name\"")
@@ -93,16 +96,17 @@ const hubOf = Effect.fnUntraced(function*(dataset: unknown, options: AnyOptions)
     const from = options.token === undefined ? " (it is taken from HF_TOKEN or HUGGING_FACE_HUB_TOKEN)" : ""
     return yield* invalid("token", `a token of the hub starts with hf_${from}`)
   }
+  const { datasetsServerUrl } = options
+  const hubUrl = yield* checkAddress(
+    "hubUrl",
+    options.hubUrl ?? (yield* fromEnvironment("HF_ENDPOINT")) ?? defaultHubUrl
+  )
   const hub: Hub = {
     dataset,
-    hubUrl: yield* checkAddress(
-      "hubUrl",
-      options.hubUrl ?? (yield* fromEnvironment("HF_ENDPOINT")) ?? "https://huggingface.co"
-    ),
-    serverUrl: yield* checkAddress(
-      "datasetsServerUrl",
-      options.datasetsServerUrl ?? "https://datasets-server.huggingface.co"
-    ),
+    hubUrl,
+    serverUrl: yield* checkAddress("datasetsServerUrl", datasetsServerUrl ?? "https://datasets-server.huggingface.co"),
+    // The token of another hub is none of Hugging Face's business.
+    ownServer: datasetsServerUrl !== undefined || hubUrl === defaultHubUrl,
     token
   }
   return hub

@@ -115,7 +115,8 @@ describe("the header of a dataset's card", () => {
     assert.isNull(configsOf("# A title\n---\nconfigs: x\n---", null))
     assert.isNull(configsOf(card("license: mit"), null))
     assert.isNull(configsOf(card("configs: []"), null))
-    const yaml = ["configs:", "- config_name: a", "  data_dir: ./x//y/", "  default: True", "  sep: \"\\t\""]
+    const lines = ["config_name: a", "data_dir: ./x//y/", "default: True", "sep: \"\\t\"", "encoding: utf-8"]
+    const yaml = ["configs:", "-", ...lines.map((line) => `  ${line}`)]
     const configs = configsOf(card(yaml.join("\r\n")), null)
     assert.deepStrictEqual(configs, [
       { name: "a", isDefault: true, folder: "x/y", patterns: null, delimiter: "\t", unread: [] }

@@ -11,6 +11,7 @@ import { toRows } from "../../src/internal/Rows.ts"
 import { prepare } from "../../src/prepare.ts"
 import { huggingFace, type HuggingFaceOptions } from "../../src/source/HuggingFace.ts"
 import { hubFile } from "../../src/source/internal/HubFile.ts"
+import { get } from "../../src/source/internal/HubHttp.ts"
 import type { OpenSource } from "../../src/source/Source.ts"
 import { ObjectStore } from "../../src/store/ObjectStore.ts"
 import { folder, model, processOf } from "../rig/Bench.ts"
@@ -525,6 +526,22 @@ dataset_info:
       })
     ))
 
+  it.effect("sends the token to no datasets server that is not the hub's, nor with http for a hub with https", () =>
+    withHub((hub) =>
+      Effect.gen(function*() {
+        hub.commit(id, { "train.csv": csv("a") })
+        hub.convert(id, {})
+        const { hubUrl, serverUrl, token } = hub
+        const address = new URL(`${serverUrl}/parquet?dataset=${id}`)
+        const target = { dataset: id, hubUrl, serverUrl, token, ownServer: true }
+        for (const other of [{}, { ownServer: false }, { hubUrl: hubUrl.replace("http:", "https:") }]) {
+          yield* get({ ...target, ...other }, address)
+        }
+        const sentTokens = hub.log.map(({ headers }) => headers.authorization)
+        assert.deepStrictEqual(sentTokens, [`Bearer ${token}`, undefined, undefined])
+      })
+    ))
+
   it.effect("does not take the answer of something else for that of a hub", () =>
     withHub((hub) =>
       Effect.gen(function*() {
@@ -699,7 +716,7 @@ describe("Source.huggingFace over a failing network", () => {
       Effect.gen(function*() {
         const bytes = Buffer.alloc(30_000_000, 1)
         const sha = hub.commit(id, { "train.csv": bytes })
-        const target = { dataset: id, hubUrl: hub.hubUrl, serverUrl: hub.serverUrl, token: null }
+        const target = { dataset: id, hubUrl: hub.hubUrl, serverUrl: hub.serverUrl, ownServer: true, token: null }
         const file = hubFile(target, sha, { path: "train.csv", size: bytes.length, oid: "a" })
         hub.faults.push({ part: "cdn", ignoreRange: true })
         assert.include((yield* reasonOf(file.range(4, 8))).message, "range of bytes")

@@ -98,6 +98,8 @@ const optionalText = (name: string, config: ReadonlyMap<string, Yaml>, key: stri
   throw new HubConfigFault(`\`${key}\` of the config ${JSON.stringify(name)} is no text`)
 }
 
+const isUtf8 = (key: string, value: Yaml): boolean => key === "encoding" && isText(value) && /^utf-?8$/i.test(value)
+
 const configOf = (value: Yaml): HubConfig => {
   const name = isMap(value) ? value.get("config_name") : undefined
   if (!isMap(value) || !isText(name)) throw new HubConfigFault("a config has no `config_name`")
@@ -119,7 +121,7 @@ const configOf = (value: Yaml): HubConfig => {
     folder: folder.split("/").filter((part) => part !== "" && part !== ".").join("/"),
     patterns,
     delimiter: optionalText(name, value, "sep") ?? optionalText(name, value, "delimiter"),
-    unread: [...value.keys()].filter((key) => shaping.has(key))
+    unread: [...value].filter(([key, given]) => shaping.has(key) && !isUtf8(key, given)).map(([key]) => key)
   }
 }
 

@@ -25,6 +25,8 @@ export interface Hub {
   /** Without a slash at its end, like `serverUrl`. */
   readonly hubUrl: string
   readonly serverUrl: string
+  /** Whether the datasets server belongs to the hub, so that it may have the token too. */
+  readonly ownServer: boolean
   /** Never part of a message. */
   readonly token: string | null
 }
@@ -177,12 +179,12 @@ export interface Answer {
   readonly first: Headers
 }
 
-/** Whether the token may be sent: to no other server, and with http only where the hub's own address has it. */
+/** Whether the token may be sent: to the hub's servers alone, and with http only where the hub's own address has it. */
 const isTrusted = (hub: Hub, url: URL): boolean => {
   const own = new URL(hub.hubUrl)
   const server = new URL(hub.serverUrl)
   return url.origin === own.origin ||
-    (url.origin === server.origin && (url.protocol === "https:" || own.protocol === "http:"))
+    (hub.ownServer && url.origin === server.origin && (url.protocol === "https:" || own.protocol === "http:"))
 }
 
 const redirects = new Set([301, 302, 303, 307, 308])
