@@ -260,13 +260,18 @@ const schemaOf = (schema: FlatTable | null): ArrowSchema => {
   }
 }
 
+/** Also Arrow's own limit. */
+const mostRows = 2 ** 31 - 1
+
 const batchOf = (batch: FlatTable | null, version: number): RecordBatch => {
   if (batch === null) throw new FlatFault("there is no record batch")
   const { buffer } = batch
+  const length = batch.size(0)
+  if (length > mostRows) throw new FlatFault(`a record batch of ${length} rows is not supported`)
   const compression = batch.table(3)
   return {
     version,
-    length: batch.size(0),
+    length,
     nodes: batch.elements(1, 16, (at) => ({ length: buffer.size(at), nullCount: buffer.size(at + 8) })),
     buffers: batch.elements(2, 16, (at) => ({ offset: buffer.size(at), length: buffer.size(at + 8) })),
     compression: compression === null

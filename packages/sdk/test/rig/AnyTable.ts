@@ -324,8 +324,11 @@ export const nastyRows: ReadonlyArray<Row> = [
   ]
 ]
 
+// An integer has no -0.
 const whole = (minimum: number, maximum: number): Arbitrary.Arbitrary<number> =>
-  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
+  Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum }))).pipe(Arbitrary.map((value) => value + 0))
+
+const safe: Arbitrary.Arbitrary<number> = Arbitrary.schema(Schema.Int).pipe(Arbitrary.map((value) => value + 0))
 
 const oneOf = <A>(values: ReadonlyArray<A>): Arbitrary.Arbitrary<A> =>
   whole(0, values.length - 1).pipe(Arbitrary.map((i) => values[i]!))
@@ -352,8 +355,8 @@ const text = anyOf([
 const json: Arbitrary.Arbitrary<unknown> = anyOf<unknown>([
   text,
   Arbitrary.schema(Schema.Boolean),
-  Arbitrary.schema(Schema.Int),
-  Arbitrary.array(anyOf<unknown>([text, Arbitrary.schema(Schema.Int), Arbitrary.Constant(null)]), { maxLength: 4 }),
+  safe,
+  Arbitrary.array(anyOf<unknown>([text, safe, Arbitrary.Constant(null)]), { maxLength: 4 }),
   Arbitrary.all({ a: text, "b c": Arbitrary.array(Arbitrary.schema(Schema.Boolean), { maxLength: 2 }) })
 ])
 
@@ -432,7 +435,7 @@ export const anyValue = (type: ColumnType, finite = false): Arbitrary.Arbitrary<
     case "string":
       return text
     case "integer":
-      return anyOf([Arbitrary.schema(Schema.Int), oneOf([0, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER])])
+      return anyOf([safe, oneOf([0, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER])])
     case "bigint":
       return sized(64, Arbitrary.schema(Schema.BigInt))
     case "number":

@@ -4,7 +4,7 @@ const unpacked = (...lines: ReadonlyArray<string>): Buffer => gunzipSync(Buffer.
 
 /**
  * Files that pyarrow 25 wrote, packed with gzip. Those called `all` have a column of each type with a value, null and
- * an extreme; the large one has texts in LZ4 frames of several blocks, that of noise bytes which LZ4 leaves as they are.
+ * an extreme; the large one has texts in LZ4 frames of several blocks, that of noise blocks which are not compressed.
  */
 export const pyarrowFiles = {
   all: unpacked(
@@ -326,9 +326,9 @@ export const pyarrowFiles = {
     "OleEnd0VMsyHFbrP+vHn+/31WV/2fTBbZUR+sjm++V1m0FL+Nf821/93cgQAAA=="
   ),
   deltaStream: unpacked(
-    "H4sIAAAAAAACA82Syw3CMAyGf7dpG6EI5VChHhiFAwOwBI9hODIGRwZgt2An6Stqy+OEK9eNX/ls1TnnbgAsRFYwKFFA8xcLKSg2T84RS6y1z204",
-    "o0TF2ZY9oZYKie1Zt6wKQaTmwqr5Ea+8jT8b1sqfJS1EVVfHV7p7vA++po5kxtcjUz7WxHggDv3bWRrOVDFyiP4MveSYFxOtjXZYR8l5yn889XNc",
-    "R3NsxnPkys+guy5j7t0Ed7bA/ZaTeq7HElcWuOyAa+05q/BvcKelPdOHe9aJpQSVZvZ8xn/ul77ksj9yUbK3OS6a2GvLJ/YFwhnI0QAEAAA="
+    "H4sIAAAAAAACA82Syw3CMAyG7TRtIxShHCrUA6NwYACW4DEMR8bgyADsFv446VNteZxw5brxK5+teu/9jYgcBVmRpYJyMviCsCYN80ROsAytJLdG",
+    "RkElsh08sZbzENtDt1BNUULNBWrwBG94WzlbaCnnkBajuq3Dlf6e7iOpqRKZlXpSWmJ1ikfi2L+ZpUamTpFD8ivqJKN5scm6ZPt1PDpP+Y+nbo7r",
+    "YI7NcI5Mywym7TLk3k1wqwXut5zccT2WuFTkcj2utXCW8d9Ap6U984d7NiPLI1Se2fOZ/nO/6ksu9yMXj/Y2x8UTe234gn0BJcnkPwAEAAA="
   ),
   replacedStream: unpacked(
     "H4sIAAAAAAACA91RyQ3CMBCcTRwSIT/8iFAelMKDAmgCRBNQAU/KoAh6M7O2yaUQBC/ERpuJd2fsWcd7768AHDSWsFigQMUvhhgYwp0cRWHWgduQ",
