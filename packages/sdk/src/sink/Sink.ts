@@ -60,6 +60,10 @@ export interface SinkOptions {
 export interface Sink {
   /** The file name's extension, with the dot: `.parquet`. */
   readonly extension: string
+  /**
+   * The bytes of a file. Pieces are not written to once they are given, but may be views of vectors in the batches, whose
+   * values are to stay as they are.
+   */
   readonly encode: <E, R>(
     columns: ReadonlyArray<Column>,
     batches: Stream.Stream<Batch, E, R>

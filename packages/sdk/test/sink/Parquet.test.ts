@@ -295,6 +295,7 @@ describe("Parquet", () => {
       ["an array in a column of vectors", "vector", [1, 2]],
       ["bytes of another length", { type: "fixed", bytes: 2 }, Uint8Array.of(1)],
       ["a decimal with too many digits", { type: "decimal", precision: 2, scale: 1 }, "10.0"],
+      ["a timestamp that does not fit", { type: "timestamp", unit: "s", zone: null }, "+300000000-01-01T00:00:00"],
       ["a map with a null key", { type: "map", key: "string", value: "string" }, [{ key: null, value: "x" }]]
     ] as const
   ) {

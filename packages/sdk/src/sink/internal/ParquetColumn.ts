@@ -7,7 +7,7 @@ import { type Codec, uncompressed } from "./ParquetCompression.ts"
 import { Page, pageBytes } from "./ParquetPage.ts"
 import { RunWriter } from "./ParquetRuns.ts"
 import type { Entries, Leaf } from "./ParquetSchema.ts"
-import { fillPage, floatsOf, isNothing, pageEnd, putText, rowStart } from "./ParquetValues.ts"
+import { fillPage, floatsOf, isNothing, isRowStart, pageEnd, putText } from "./ParquetValues.ts"
 import { encodeStruct, i32, i64, list, struct, text, type ThriftFields, type ThriftValue } from "./Thrift.ts"
 
 const encoding = { plain: 0, rle: 3, dictionary: 8 }
@@ -236,7 +236,7 @@ export class ColumnEncoder {
       do {
         const value = values[to++]
         bytes += 4 + (value instanceof Float32Array ? value.byteLength : 0)
-      } while (to < values.length && (bytes < pageBytes || rowStart(entries, to) !== to))
+      } while (to < values.length && (bytes < pageBytes || !isRowStart(entries, to)))
 
       const levels = this.page()
       const lengthAt = (i: number): number => {

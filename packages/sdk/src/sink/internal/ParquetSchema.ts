@@ -68,12 +68,20 @@ const integerType = (bits: number, signed: boolean): LeafType => {
 /** Parquet has no seconds. */
 const finer = (unit: TimeUnit): keyof typeof unitIds => (unit === "s" ? "ms" : unit)
 
+const secondsInMilliseconds = (value: unknown): bigint => {
+  const milliseconds = timestampValue(String(value), "s") * 1000n
+  if (BigInt.asIntN(64, milliseconds) !== milliseconds) {
+    throw new Error("a timestamp in seconds does not fit 64 bits as milliseconds, and Parquet has no seconds")
+  }
+  return milliseconds
+}
+
 const timestampType = (unit: TimeUnit, zone: string | null): LeafType => ({
   form: "long",
   physical: physical.int64,
   converted: { ms: 9, us: 10, ns: undefined }[finer(unit)],
   logical: logicalOf(8, inUnit(zone !== null, finer(unit))),
-  from: (value) => timestampValue(String(value), unit) * (unit === "s" ? 1000n : 1n)
+  from: unit === "s" ? secondsInMilliseconds : (value) => timestampValue(String(value), unit)
 })
 
 const timeType = (unit: TimeUnit): LeafType => {

@@ -13,17 +13,17 @@ const pageEntries = 64 * 1024
 /** @internal */
 export const isNothing = (value: unknown): value is null | undefined => value === null || value === undefined
 
-/** The first place from `at` on where a row begins, or the end. @internal */
-export const rowStart = ({ repetitions, values }: Entries, at: number): number => {
-  if (repetitions === null || at >= values.length) return Math.min(at, values.length)
-  let start = at
-  while (start < values.length && repetitions[start] !== 0) start++
-  return start
-}
+/** Whether a row begins at a place of the entries. @internal */
+export const isRowStart = ({ repetitions }: Entries, at: number): boolean =>
+  repetitions === null || repetitions[at] === 0
 
 /** The end of a page of values that take so many bytes each. @internal */
-export const pageEnd = (entries: Entries, from: number, width = 1): number =>
-  rowStart(entries, from + Math.min(pageEntries, Math.ceil(pageBytes / width)))
+export const pageEnd = (entries: Entries, from: number, width = 1): number => {
+  const { length } = entries.values
+  let end = Math.min(length, from + Math.min(pageEntries, Math.ceil(pageBytes / width)))
+  while (end < length && !isRowStart(entries, end)) end++
+  return end
+}
 
 /** Shorter texts are written faster character by character, where they are ASCII. */
 const shortText = 24
@@ -51,7 +51,7 @@ const wrong = (leaf: Leaf): never => {
 
 /** Texts and bytes end a page where the next one does not fit. */
 const isFull = (page: Page, entries: Entries, from: number, at: number, more: number): boolean =>
-  at > from && (page.used + more > pageBytes || at - from >= pageEntries) && rowStart(entries, at) === at
+  at > from && (page.used + more > pageBytes || at - from >= pageEntries) && isRowStart(entries, at)
 
 const fillTexts = (page: Page, { type }: Leaf, entries: Entries, from: number): number => {
   const { values } = entries
