@@ -9,9 +9,9 @@ import { isUtf8 } from "node:buffer"
 import {
   type Cells,
   type CsvDialect,
-  endOfLine,
   type LineEnd,
   lineEndOf,
+  LineEnds,
   rowEnds,
   rowsOf,
   strayLineEnd
@@ -179,7 +179,7 @@ export class CsvParser {
 
   /** Whether a long text is the beginning of one row: its cells would be made in vain. */
   private isOneRow(text: string, last: boolean): boolean {
-    return !last && text.length > 4 * this.parseAt && endOfLine(text, 0, this.dialect) < 0
+    return !last && text.length > 4 * this.parseAt && new LineEnds(text, this.dialect).next(0) < 0
   }
 
   private parseRows(text: string, last: boolean): Array<Cells> {

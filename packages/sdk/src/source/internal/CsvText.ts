@@ -27,41 +27,91 @@ export interface CsvDialect {
 /** @internal */
 export type LineEnd = "\n" | "\r\n" | "\r"
 
-const lineFeed = 0x0a
-const carriageReturn = 0x0d
+/** The next place of a text in another, asked for from left to right. */
+class Finder {
+  private readonly text: string
+  private readonly wanted: string
+  private at = -2
+
+  constructor(text: string, wanted: string) {
+    this.text = text
+    this.wanted = wanted
+  }
+
+  /** The first place at or after `from`, or -1. */
+  from(from: number): number {
+    if (this.at !== -1 && this.at < from) this.at = this.text.indexOf(this.wanted, from)
+    return this.at
+  }
+}
 
 /**
- * Where the line that begins at `from` ends, outside quotes; -1 where it does not end in this text.
+ * Finds where the lines of a text end, outside quotes.
  *
  * @internal
  */
-export const endOfLine = (text: string, from: number, dialect: CsvDialect): number => {
-  const comment = dialect.comment !== null && text.startsWith(dialect.comment, from)
-  const delimiter = dialect.delimiter.charCodeAt(0)
-  const quote = comment ? -1 : dialect.quote?.charCodeAt(0) ?? -1
-  const escape = dialect.escape?.charCodeAt(0) ?? quote
-  let quoted = false
-  let fieldStart = true
-  for (let i = from; i < text.length; i++) {
-    const char = text.charCodeAt(i)
-    if (quoted) {
-      if (char === escape && char !== quote) {
-        const next = text.charCodeAt(i + 1)
-        if (next === quote || next === escape) i++
-      } else if (char === quote) {
-        if (escape === quote && text.charCodeAt(i + 1) === quote) i++
-        else quoted = false
+export class LineEnds {
+  private readonly text: string
+  private readonly dialect: CsvDialect
+  private readonly delimiters: Finder
+  private readonly lineFeeds: Finder
+  private readonly carriageReturns: Finder
+  private readonly quotes: Finder | null
+  /** Of characters that are not the quote. */
+  private readonly escapes: Finder | null
+
+  constructor(text: string, dialect: CsvDialect) {
+    const { delimiter, escape, quote } = dialect
+    this.text = text
+    this.dialect = dialect
+    this.delimiters = new Finder(text, delimiter)
+    this.lineFeeds = new Finder(text, "\n")
+    this.carriageReturns = new Finder(text, "\r")
+    this.quotes = quote === null ? null : new Finder(text, quote)
+    this.escapes = escape === null || escape === quote ? null : new Finder(text, escape)
+  }
+
+  /** Where the line that begins at `from` ends; -1 where it does not end in this text. Asked for from left to right. */
+  next(from: number): number {
+    const { comment, quote } = this.dialect
+    if (comment !== null && this.text.startsWith(comment, from)) return this.end(from)
+    let at = from
+    while (true) {
+      if (quote !== null && this.text[at] === quote) {
+        at = this.afterQuotes(at + 1)
+        if (at < 0) return -1
       }
-    } else if (char === quote && fieldStart) {
-      quoted = true
-      fieldStart = false
-    } else if (char === lineFeed || char === carriageReturn) {
-      return i
-    } else {
-      fieldStart = char === delimiter
+      const delimiter = this.delimiters.from(at)
+      const end = this.end(at)
+      if (delimiter < 0 || (end >= 0 && end < delimiter)) return end
+      at = delimiter + 1
     }
   }
-  return -1
+
+  private end(from: number): number {
+    const lineFeed = this.lineFeeds.from(from)
+    const carriageReturn = this.carriageReturns.from(from)
+    return lineFeed < 0 || (carriageReturn >= 0 && carriageReturn < lineFeed) ? carriageReturn : lineFeed
+  }
+
+  /** The place after the closing quote of what begins at `from`, or -1. */
+  private afterQuotes(from: number): number {
+    const { text } = this
+    const { escape, quote } = this.dialect
+    let at = from
+    while (true) {
+      const closing = this.quotes?.from(at) ?? -1
+      if (closing < 0) return -1
+      const escaped = this.escapes?.from(at) ?? -1
+      if (escaped >= 0 && escaped < closing) {
+        at = escaped + (text[escaped + 1] === quote || text[escaped + 1] === escape ? 2 : 1)
+      } else if (this.escapes === null && text[closing + 1] === quote) {
+        at = closing + 2
+      } else {
+        return closing + 1
+      }
+    }
+  }
 }
 
 /**
@@ -70,11 +120,11 @@ export const endOfLine = (text: string, from: number, dialect: CsvDialect): numb
  * @internal
  */
 export const lineEndOf = (text: string, dialect: CsvDialect, last: boolean): LineEnd | null => {
-  const at = endOfLine(text, 0, dialect)
+  const at = new LineEnds(text, dialect).next(0)
   if (at < 0) return last ? "\n" : null
-  if (text.charCodeAt(at) === lineFeed) return "\n"
+  if (text[at] === "\n") return "\n"
   if (at + 1 === text.length) return last ? "\r" : null
-  return text.charCodeAt(at + 1) === lineFeed ? "\r\n" : "\r"
+  return text[at + 1] === "\n" ? "\r\n" : "\r"
 }
 
 /** Line ends that are not the file's own; a file of bare line feeds may have a carriage return before them. */
@@ -91,12 +141,13 @@ const foreignTo: { readonly [K in LineEnd]: RegExp } = {
  */
 export const strayLineEnd = (text: string, dialect: CsvDialect, newline: LineEnd): number => {
   if (!foreignTo[newline].test(text)) return -1
-  for (let at = endOfLine(text, 0, dialect); at >= 0;) {
-    const both = text.charCodeAt(at) === carriageReturn && text.charCodeAt(at + 1) === lineFeed
+  const ends = new LineEnds(text, dialect)
+  for (let at = ends.next(0); at >= 0;) {
+    const both = text[at] === "\r" && text[at + 1] === "\n"
     const end = both ? "\r\n" : text[at]
     const own = end === newline || (newline === "\n" && (both || at + 1 === text.length))
     if (!own) return at
-    at = endOfLine(text, at + (both ? 2 : 1), dialect)
+    at = ends.next(at + (both ? 2 : 1))
   }
   return -1
 }
@@ -155,9 +206,10 @@ const escapedRows = (text: string, dialect: CsvDialect, newline: LineEnd, last: 
   const spaces = " \t".replace(delimiter, "")
   let row: Cells = []
   let at = 0
-  let nextDelimiter = -2
-  let nextNewline = -2
-  let nextEscape = -2
+  const delimiters = new Finder(text, delimiter)
+  const newlines = new Finder(text, newline)
+  const quotes = new Finder(text, quote)
+  const escapes = new Finder(text, escape)
   const endRow = (end: number): void => {
     rows.push(row)
     ends.push(end)
@@ -168,27 +220,25 @@ const escapedRows = (text: string, dialect: CsvDialect, newline: LineEnd, last: 
   const quoted = (): string | null => {
     let value = ""
     let from = at + 1
-    let nextQuote = text.indexOf(quote, from)
-    if (nextEscape !== -1 && nextEscape < from) nextEscape = text.indexOf(escape, from)
+    let nextQuote = quotes.from(from)
     while (nextQuote >= 0) {
+      const nextEscape = escapes.from(from)
       if (nextEscape < 0 || nextQuote < nextEscape) {
-        value += text.slice(from, nextQuote)
         at = nextQuote + 1
-        return value
+        return value + text.slice(from, nextQuote)
       }
       const char = text[nextEscape + 1]
-      const escapes = char === quote || char === escape
-      const to = nextEscape + (escapes ? 2 : 1)
-      value += text.slice(from, escapes ? nextEscape : to) + (escapes ? char : "")
+      const isEscaped = char === quote || char === escape
+      const to = nextEscape + (isEscaped ? 2 : 1)
+      value += isEscaped ? text.slice(from, nextEscape) + char : text.slice(from, to)
       from = to
-      if (nextQuote < from) nextQuote = text.indexOf(quote, from)
-      nextEscape = text.indexOf(escape, from)
+      nextQuote = quotes.from(from)
     }
     return null
   }
   while (at < text.length) {
     if (row.length === 0 && comment !== null && text.startsWith(comment, at)) {
-      const end = text.indexOf(newline, at)
+      const end = newlines.from(at)
       if (end < 0) break
       at = end + newline.length
       continue
@@ -215,14 +265,14 @@ const escapedRows = (text: string, dialect: CsvDialect, newline: LineEnd, last: 
         if (at === text.length && last) row.push("")
       } else {
         misquoted.add(rows.length)
-        const end = text.indexOf(newline, at)
+        const end = newlines.from(at)
         if (end < 0) break
         endRow(end + newline.length)
       }
       continue
     }
-    if (nextDelimiter !== -1 && nextDelimiter < at) nextDelimiter = text.indexOf(delimiter, at)
-    if (nextNewline !== -1 && nextNewline < at) nextNewline = text.indexOf(newline, at)
+    const nextDelimiter = delimiters.from(at)
+    const nextNewline = newlines.from(at)
     if (nextDelimiter >= 0 && (nextNewline < 0 || nextDelimiter < nextNewline)) {
       row.push(text.slice(at, nextDelimiter))
       at = nextDelimiter + 1
