@@ -247,9 +247,11 @@ const named = (names: ReadonlyArray<string>): string => names.map((name) => JSON
 
 /** How the columns of a later file differ from those of the first, or null. */
 const difference = (first: OpenFile, later: OpenFile): string | null => {
-  const missing = first.header.filter((name) => !later.header.includes(name))
+  const names = new Set(later.header)
+  const missing = first.header.filter((name) => !names.has(name))
   if (missing.length > 0) return `lacks the columns ${named(missing)}`
-  const extra = later.header.filter((name) => !first.header.includes(name))
+  const known = new Set(first.header)
+  const extra = later.header.filter((name) => !known.has(name))
   return extra.length > 0 ? `has the columns ${named(extra)} besides` : null
 }
 
