@@ -123,7 +123,9 @@ export const objectFile = (
 const openObject = Effect.fnUntraced(function*(method: string, location: string, uri: string) {
   const store = yield* ObjectStore
   const info = yield* store.head(location)
-  if (info === null) return yield* invalidSource(method, "not-found", "there is no such object; a prefix ends in \"/\"", { uri })
+  if (info === null) {
+    return yield* invalidSource(method, "not-found", "there is no such object; a prefix ends in \"/\"", { uri })
+  }
   return objectFile(store, method, location, uri, info)
 })
 
