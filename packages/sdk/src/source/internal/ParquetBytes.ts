@@ -2,9 +2,9 @@
  * Fetches the bytes of row groups: only the column chunks that are read, each byte once, ahead of what is read and in
  * bounded memory.
  *
- * Of a row group of ordinary size every contiguous run of wanted chunks is one read. A larger one is read in rounds: the
- * chunks are cut into windows, and the first windows of all of them are fetched before the second ones, as they are
- * needed in step.
+ * Of a row group of ordinary size every contiguous run of wanted chunks is one read. A larger one is read in rounds:
+ * the chunks are cut into windows, and the first windows of all of them are fetched before the second ones, as they
+ * are needed in step.
  *
  * @internal
  */

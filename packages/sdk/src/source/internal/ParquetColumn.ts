@@ -37,6 +37,9 @@ export interface LeafPlan {
   readonly flat: boolean
 }
 
+/** A damaged page can say in five bytes that a row has billions of elements. */
+const mostEntries = 2 ** 26
+
 /** Room for floats that is made beforehand. */
 const keptFloats = 2 * 1024 * 1024
 
@@ -280,7 +283,11 @@ export class ColumnReader {
 
   /** The next bytes of the page; null where compressed bytes are to be given first, or the page has ended. */
   takePiece(): Buffer | null | Promise<Buffer | null> {
-    return this.large!.inflate.take()
+    try {
+      return this.large!.inflate.take()
+    } catch (error) {
+      throw this.fault(error)
+    }
   }
 
   /** Takes up the next bytes of the page, or its end; false where compressed bytes are to be given first. */
@@ -302,7 +309,7 @@ export class ColumnReader {
   /** Takes up the next page of the chunk. */
   accept(header: PageHeader, body: Buffer): void {
     try {
-      if (header.crc !== undefined && crc32(body) !== header.crc >>> 0) throw wrongChecksum()
+      if (header.crc !== undefined && crc32(body) !== Number(header.crc) >>> 0) throw wrongChecksum()
       this.acceptKind(header, body)
     } catch (error) {
       throw this.fault(error)
@@ -445,7 +452,7 @@ export class ColumnReader {
     if (large.taken !== large.size) {
       throw new ParquetFault(`a page has ${large.taken} bytes, where its header says ${large.size}`)
     }
-    if (crc !== undefined && large.crc !== crc >>> 0) throw wrongChecksum()
+    if (crc !== undefined && large.crc !== Number(crc) >>> 0) throw wrongChecksum()
     if (large.bytes === null) throw shortLevels()
     large.bytes.ended = true
     this.large = null
@@ -514,6 +521,7 @@ export class ColumnReader {
     const { definition } = this.plan.leaf
     const { entries } = this
     const end = entries + count
+    if (end > mostEntries && this.rows === 0) throw new ParquetFault(`a row has more than ${mostEntries} values in it`)
     this.definitions = grown(this.definitions, end, (length) => new Uint8Array(length))
     this.repetitions = grown(this.repetitions, end + 1, (length) => new Uint8Array(length))
     const { definitions, repetitions } = this

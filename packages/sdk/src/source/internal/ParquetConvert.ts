@@ -82,7 +82,10 @@ const eachSafe = (unsigned: boolean, convert: (value: number, index: number) => 
 
 const notSafe = "the value is beyond what a number holds exactly; declare the column as Schema.BigInt"
 const notDate = "the value is beyond what a Date holds; declare the column as Schema.String"
-const notMillis = "the value has fractions of a millisecond, which a Date cannot hold; declare the column as Schema.String"
+const notMillis =
+  "the value has fractions of a millisecond, which a Date cannot hold; declare the column as Schema.String"
+
+const notNanos = "the time is beyond what 64 bits of nanoseconds hold; declare the column as Schema.Date"
 
 const dateOf = (millis: number, i: number): Date => {
   if (!Number.isInteger(millis)) throw new ValueFault(notMillis, i)
@@ -210,7 +213,7 @@ const timestamps = (leaf: Leaf, unit: TimeUnit, type: ColumnType): Convert | nul
       ? eachSlice((bytes, start, _, i) => {
         const value = int96Of(bytes, start)
         if (BigInt.asIntN(64, value) !== value) {
-          throw new ValueFault("the time is beyond what 64 bits of nanoseconds hold; declare the column as Schema.Date", i)
+          throw new ValueFault(notNanos, i)
         }
         return timestampText(value, "ns", null)
       })
@@ -326,9 +329,9 @@ export const convertTo = (leaf: Leaf, type: ColumnType): Convert | null => {
     case "string":
       return type === stored ? texts : null
     case "json":
-      return type === stored ? jsons : type === "string" ? texts : null
+      return type === stored || isNamed(type, "struct") ? jsons : type === "string" ? texts : null
     case "binary":
-      return type === stored ? copies : null
+      return type === stored || isNamed(type, "fixed") ? copies : null
     case "uuid":
       return type === stored ? eachSlice((bytes, start) => uuidText(bytes, start)) : null
     default:

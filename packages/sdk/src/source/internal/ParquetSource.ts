@@ -19,7 +19,14 @@ import { type ChunkBytes, type Fetching, GroupBytes, makeFetching } from "./Parq
 import { type Decompress, makeDecompress } from "./ParquetCodecs.ts"
 import { ColumnReader } from "./ParquetColumn.ts"
 import { ParquetFault } from "./ParquetFault.ts"
-import { type Footer, listKey, type ParseMetadata, parseFooter, readFooterBytes, type RowGroup } from "./ParquetFooter.ts"
+import {
+  type Footer,
+  listKey,
+  type ParseMetadata,
+  parseFooter,
+  readFooterBytes,
+  type RowGroup
+} from "./ParquetFooter.ts"
 import { makeScratch, type Scratch } from "./ParquetPage.ts"
 import { type ColumnPlan, planColumn } from "./ParquetRows.ts"
 import { structEnd } from "./ParquetThrift.ts"

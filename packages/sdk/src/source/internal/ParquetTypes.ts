@@ -40,12 +40,16 @@ export const fits = (stored: ColumnType, found: ColumnType): boolean => {
     const unit = stored.unit === "s" ? "ms" : stored.unit
     return unit === "ms" && zone !== null ? found === "date" : same({ type: "timestamp", unit, zone }, found)
   }
+  // Parquet has no structs without fields and no values without bytes.
+  if (found === "json") return stored.type === "struct" && stored.fields.length === 0
+  if (found === "binary") return stored.type === "fixed" && stored.bytes === 0
   if (typeof found !== "object") return false
   switch (stored.type) {
     case "time":
       return stored.unit === "s" && same({ type: "time", unit: "ms" }, found)
     case "decimal":
-      return stored.scale < 0 && found.type === "decimal" && found.scale === 0
+      return found.type === "decimal" && found.scale === Math.max(0, stored.scale) &&
+        found.precision >= stored.precision
     case "list":
       return found.type === "list" && fits(stored.element, found.element)
     case "struct":
