@@ -122,7 +122,11 @@ export type Message =
     | { readonly header: "other" }
   )
 
-/** Where a message lies in a file. */
+/**
+ * Where a message lies in a file.
+ *
+ * @internal
+ */
 export interface FileBlock {
   readonly offset: number
   readonly metadataLength: number
@@ -376,11 +380,6 @@ export class MessageCutter {
 
   constructor(size = Infinity) {
     this.left = size
-  }
-
-  /** Whether the bytes so far end where a message ends. */
-  get whole(): boolean {
-    return this.pending === 0
   }
 
   /** Takes the next bytes, and gives the messages that are then all there. Throws an `ArrowFault`. */

@@ -108,13 +108,20 @@ const readTables = Effect.fnUntraced(function*(
 
 const nameOf = (type: ColumnType): string => (typeof type === "string" ? type : JSON.stringify(type))
 
-/** The types of a file's columns: as the file carries them, where it is one of ours, or as Arrow has them. */
+/**
+ * The types of a file's columns: as the file carries them, where it is one of ours, or as Arrow has them; null for
+ * those that hold nulls alone.
+ */
 const typesIn = Effect.fnUntraced(function*(method: string, table: Table, sparse: ReadonlySet<string>) {
   const { file, schema } = table.opened
   const carried = new Map(columnsIn(schema).map(({ name, type }) => [name, type]))
-  const types: Array<ColumnType> = []
+  const types: Array<ColumnType | null> = []
   for (const place of table.places) {
     const field = schema.fields[place]!
+    if (field.type.id === "null") {
+      types.push(null)
+      continue
+    }
     const own = carried.get(field.name)
     const type = own !== undefined && fits(own, field) ? own : typeOf(field, sparse)
     if (type instanceof NoColumnType) {
@@ -129,18 +136,23 @@ const typesIn = Effect.fnUntraced(function*(method: string, table: Table, sparse
 const typeOf = (field: ArrowField, sparse: ReadonlySet<string>): ColumnType | NoColumnType =>
   columnTypeOf(field, (path) => sparse.has(sparseKey(field.name, path)))
 
-/** The types that the columns have in all files. */
+/** The types that the columns have in all files, but for files that have nulls alone in them. */
 const commonTypes = Effect.fnUntraced(function*(method: string, tables: readonly [Table, ...Array<Table>]) {
   const sparse = new Set(tables.flatMap(({ opened }) => [...opened.sparse]))
-  const [first, ...others] = tables
-  const types = yield* typesIn(method, first, sparse)
-  for (const table of others) {
-    const found = yield* typesIn(method, table, sparse)
-    const j = found.findIndex((type, j) => nameOf(type) !== nameOf(types[j]!))
-    if (j < 0) continue
-    const column = first.opened.schema.fields[first.places[j]!]!.name
-    const message = `the column is ${nameOf(found[j]!)} here, and ${nameOf(types[j]!)} in ${first.opened.file.uri}`
-    return yield* differs(method, table.opened.file.uri, column, message)
+  const types: Array<ColumnType | null> = tables[0].places.map(() => null)
+  const uris: Array<string> = []
+  for (const { opened, places } of tables) {
+    const found = yield* typesIn(method, { opened, places }, sparse)
+    for (const [j, type] of found.entries()) {
+      const before = types[j] ?? null
+      if (type === null || (before !== null && nameOf(type) === nameOf(before))) continue
+      if (before !== null) {
+        const message = `the column is ${nameOf(type)} here, and ${nameOf(before)} in ${uris[j]!}`
+        return yield* differs(method, opened.file.uri, opened.schema.fields[places[j]!]!.name, message)
+      }
+      types[j] = type
+      uris[j] = opened.file.uri
+    }
   }
   return types
 })
@@ -155,14 +167,15 @@ const declare = Effect.fnUntraced(function*(
   method: string,
   uri: string | null,
   fields: ReadonlyArray<Field> | null,
-  found: ReadonlyArray<ColumnType>
+  found: ReadonlyArray<ColumnType | null>
 ) {
-  if (fields === null) return { types: found, checks: [] } satisfies Declared
+  if (fields === null) return { types: found.map((type) => type ?? "string"), checks: [] } satisfies Declared
   const types: Array<ColumnType> = []
   for (const [j, field] of fields.entries()) {
-    const type = declaredType(field, found[j]!)
+    const known = found[j] ?? field.type
+    const type = declaredType(field, known)
     if (type === null) {
-      const message = `the column is ${nameOf(found[j]!)}, and \`columns\` declares other values; change its schema`
+      const message = `the column is ${nameOf(known)}, and \`columns\` declares other values; change its schema`
       return yield* invalidSource(method, "malformed", message, { uri, column: field.name })
     }
     types.push(type)
