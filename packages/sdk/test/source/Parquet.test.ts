@@ -12,6 +12,7 @@ import type { Batch } from "../../src/internal/Batch.ts"
 import { make } from "../../src/sink/Parquet.ts"
 import type { SinkOptions } from "../../src/sink/Sink.ts"
 import { parquet } from "../../src/source/Parquet.ts"
+import type { Source, UntypedRow } from "../../src/source/Source.ts"
 import * as FileSystem from "../../src/store/FileSystem.ts"
 import { ObjectStore } from "../../src/store/ObjectStore.ts"
 import { anyTable, batchesOf, batchOf, everyType, nastyRows, rowsOf } from "../rig/AnyTable.ts"
@@ -692,6 +693,22 @@ describe("Source.parquet", () => {
       }))
   })
 
+  it("tells the compiler what rows hold", () => {
+    const declared: Source<{ readonly id: number; readonly text: string | null }, ObjectStore> = parquet("a.parquet", {
+      columns: Schema.Struct({ id: Schema.Int, text: Schema.NullOr(Schema.String) })
+    })
+    const selected: Source<{ readonly id: unknown; readonly text: unknown }, ObjectStore> = parquet(["a.parquet"], {
+      select: ["id", "text"],
+      limit: 5
+    })
+    const untyped: Source<UntypedRow, ObjectStore> = parquet(new URL("file:///a.parquet"))
+    // @ts-expect-error: only what is selected is there
+    const other: Source<{ readonly id: unknown }, ObjectStore> = parquet("a.parquet", { select: ["text"] })
+    // @ts-expect-error: `columns` takes the columns it declares
+    const both = parquet("a.parquet", { columns: Schema.Struct({ id: Schema.Int }), select: ["id"] })
+    assert.lengthOf([declared, selected, untyped, other, both], 5)
+  })
+
   describe("several files", () => {
     const of = (columns: ReadonlyArray<Column>, row: ReadonlyArray<unknown>, uri: string) =>
       Effect.map(written(columns, [batchOf(columns, [row])]), (bytes) => memoryFile(bytes, { uri }))
@@ -705,6 +722,25 @@ describe("Source.parquet", () => {
         assert.deepStrictEqual(result.columns, [a, b])
         assert.strictEqual(result.count, 2)
         assert.deepStrictEqual(result.rows, [{ a: "x", b: 1 }, { a: "y", b: 2 }])
+      }))
+
+    it.effect("take the type of a column that one file has nulls alone in from the others", () =>
+      Effect.gen(function*() {
+        const table = new Arrow.Table({ a: Arrow.vectorFromArray([null, null], new Arrow.Null()) })
+        const nothing = writeParquet(Table.fromIPCStream(Arrow.tableToIPC(table, "stream")))
+        const list: Column = { name: "a", type: { type: "list", element: "bigint" } }
+        for (const { name, type } of [a, { ...b, name: "a" }, list]) {
+          const value = type === "string" ? "x" : type === "integer" ? 5 : [1n]
+          const files = [memoryFile(nothing, { uri: "memory://1" }), yield* of([{ name, type }], [value], "memory://2")]
+          for (const ordered of [files, files.toReversed()]) {
+            const result = yield* read(ordered)
+            assert.deepStrictEqual(result.columns, [{ name, type }])
+            assert.sameDeepMembers([...valuesOf(result, "a")], [null, null, value])
+          }
+        }
+        assert.deepStrictEqual((yield* read(nothing)).columns, [a])
+        const declared = { columns: Schema.Struct({ a: Schema.NullOr(Schema.Int) }) }
+        assert.deepStrictEqual((yield* read(nothing, declared)).columns, [{ name: "a", type: "integer" }])
       }))
 
     it.effect("are refused where one lacks a column, has another, or one of another type", () =>

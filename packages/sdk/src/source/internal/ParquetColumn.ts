@@ -65,7 +65,7 @@ type LevelRuns = Pick<Page, "repetition" | "definition">
 const levelsOf = (
   page: Buffer,
   { definition, repetition }: Leaf,
-  header: DataPageHeader
+  header: Partial<DataPageHeader>
 ): readonly [runs: LevelRuns, end: number] | null => {
   const encodings = [
     repetition === 0 ? "RLE" : header.repetition_level_encoding,
@@ -92,6 +92,16 @@ const levelsBefore = (bytes: Buffer, { definition, repetition }: Leaf, middle: n
 const wrongChecksum = (): ParquetFault =>
   new ParquetFault("the checksum of a page is not that of its bytes: the file is damaged")
 
+/** The header of the data in a data page. */
+const dataOf = (header: PageHeader): DataPageHeader | DataPageHeaderV2 | undefined =>
+  header.type === "DATA_PAGE"
+    ? header.data_page_header
+    : header.type === "DATA_PAGE_V2"
+    ? header.data_page_header_v2
+    : undefined
+
+const isVersion2 = (data: DataPageHeader | DataPageHeaderV2): data is DataPageHeaderV2 => "num_rows" in data
+
 /** How many bytes of levels come before the values of a page of version 2. */
 const levelBytes = (header: PageHeader, data: DataPageHeaderV2): number => {
   const bytes = countIn(data.repetition_levels_byte_length) + countIn(data.definition_levels_byte_length)
@@ -114,6 +124,7 @@ interface Page {
 /** A page that is decompressed piece by piece. */
 interface LargePage {
   readonly header: PageHeader
+  readonly data: DataPageHeader | DataPageHeaderV2
   readonly inflate: Inflate
   readonly count: number
   /** Bytes of values, with levels in version 1. */
@@ -224,20 +235,21 @@ export class ColumnReader {
 
   /** Whether a page is taken up in pieces; then how many bytes of levels come before them, and null otherwise. */
   beginPieces(header: PageHeader): number | null {
-    const { data_page_header: data, data_page_header_v2: data2, uncompressed_page_size: size } = header
-    const encoding = (header.type === "DATA_PAGE" ? data : header.type === "DATA_PAGE_V2" ? data2 : undefined)?.encoding
-    const count = (data ?? data2)?.num_values
-    if (!(size > largePageBytes) || !isInOrder(encoding, this.plan.leaf) || count === undefined) return null
+    const data = dataOf(header)
+    const { uncompressed_page_size: size } = header
+    if (data === undefined || !(size > largePageBytes) || !isInOrder(data.encoding, this.plan.leaf)) return null
     try {
       checkPageSize(size)
-      const levels = data2 === undefined ? 0 : levelBytes(header, data2)
-      const codec = data2?.is_compressed === false ? "UNCOMPRESSED" : this.chunk.codec
+      const levels = isVersion2(data) ? levelBytes(header, data) : 0
+      if (isVersion2(data)) this.checkRows(data)
+      const codec = isVersion2(data) && data.is_compressed === false ? "UNCOMPRESSED" : this.chunk.codec
       const inflate = makeInflate(codec, size - levels)
       if (inflate === null) return null
       this.large = {
         header,
+        data,
         inflate,
-        count: countIn(count),
+        count: countIn(data.num_values),
         size: size - levels,
         head: Buffer.alloc(0),
         bytes: null,
@@ -255,11 +267,11 @@ export class ColumnReader {
   /** Takes up the levels that come before the pieces of a page. */
   acceptLevels(levels: Buffer): void {
     const large = this.large!
-    const { data_page_header_v2: data2 } = large.header
+    const { data } = large
     large.crc = crc32(levels)
-    if (data2 === undefined) return
+    if (!isVersion2(data)) return
     try {
-      this.beginLarge(large, levelsBefore(levels, this.plan.leaf, data2.repetition_levels_byte_length))
+      this.beginLarge(large, levelsBefore(levels, this.plan.leaf, data.repetition_levels_byte_length))
     } catch (error) {
       throw this.fault(error)
     }
@@ -288,6 +300,12 @@ export class ColumnReader {
     } catch (error) {
       throw this.fault(error)
     }
+  }
+
+  /** Lets go of a page of which no more is read. */
+  close(): void {
+    this.large?.inflate.close()
+    this.large = null
   }
 
   /** Takes up the next bytes of the page, or its end; false where compressed bytes are to be given first. */
@@ -412,25 +430,26 @@ export class ColumnReader {
     const count = countIn(data?.num_values)
     if (data === undefined || count === 0) return
     const levels = levelBytes(header, data)
-    const { leaf } = this.plan
-    if (leaf.repetition === 0 && countIn(data.num_rows) !== count) {
-      throw new ParquetFault("a page has another number of rows than of values")
-    }
+    this.checkRows(data)
     const codec = data.is_compressed === false ? "UNCOMPRESSED" : this.chunk.codec
     const bytes = asBuffer(this.decompress(codec, body.subarray(levels), size - levels))
     this.begin(count, {
-      ...levelsBefore(body.subarray(0, levels), leaf, data.repetition_levels_byte_length),
+      ...levelsBefore(body.subarray(0, levels), this.plan.leaf, data.repetition_levels_byte_length),
       bytes: new PageBytes(bytes, true),
       encoding: data.encoding,
       values: null
     })
   }
 
+  private checkRows(data: DataPageHeaderV2): void {
+    if (this.plan.leaf.repetition === 0 && countIn(data.num_rows) !== data.num_values) {
+      throw new ParquetFault("a page has another number of rows than of values")
+    }
+  }
+
   private beginLarge(large: LargePage, levels: LevelRuns): void {
-    const { count, header } = large
     large.bytes = new PageBytes(Buffer.alloc(0), false)
-    const encoding = (header.data_page_header ?? header.data_page_header_v2)?.encoding
-    this.begin(count, { ...levels, bytes: large.bytes, encoding, values: null })
+    this.begin(large.count, { ...levels, bytes: large.bytes, encoding: large.data.encoding, values: null })
   }
 
   private addPiece(large: LargePage, piece: Buffer): void {
@@ -441,7 +460,7 @@ export class ColumnReader {
       return
     }
     large.head = Buffer.concat([large.head, piece])
-    const levels = levelsOf(large.head, this.plan.leaf, large.header.data_page_header!)
+    const levels = levelsOf(large.head, this.plan.leaf, large.data)
     if (levels === null) return
     this.beginLarge(large, levels[0])
     large.bytes!.add(large.head.subarray(levels[1]))
@@ -521,7 +540,7 @@ export class ColumnReader {
     const { definition } = this.plan.leaf
     const { entries } = this
     const end = entries + count
-    if (end > mostEntries && this.rows === 0) throw new ParquetFault(`a row has more than ${mostEntries} values in it`)
+    if (end > mostEntries) throw new ParquetFault(`a row has more than ${mostEntries} values in it`)
     this.definitions = grown(this.definitions, end, (length) => new Uint8Array(length))
     this.repetitions = grown(this.repetitions, end + 1, (length) => new Uint8Array(length))
     const { definitions, repetitions } = this
@@ -543,6 +562,7 @@ export class ColumnReader {
       else this.bytes += values.read(this.values, this.values.length, present)
     }
     this.entries = end
+    this.bytes += count
     return rows
   }
 

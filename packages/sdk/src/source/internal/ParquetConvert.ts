@@ -283,6 +283,13 @@ const longs = (unsigned: boolean, type: ColumnType): Convert | null => {
   }
 }
 
+const numeric = { BOOLEAN: 0, INT32: 0, INT64: 0, FLOAT: 0, DOUBLE: 0 }
+
+/** Some writers put values into a column of nulls that may not be null. */
+const none = (_: unknown, count: number, out: Array<unknown>, at: number): void => {
+  for (let i = 0; i < count; i++) out[at + i] = null
+}
+
 /**
  * How the values of a leaf become values of a type; null where they cannot.
  *
@@ -290,6 +297,7 @@ const longs = (unsigned: boolean, type: ColumnType): Convert | null => {
  */
 export const convertTo = (leaf: Leaf, type: ColumnType): Convert | null => {
   const stored = leaf.type
+  if (leaf.nothing) return leaf.physical in numeric ? { from: "numbers", run: none } : { from: "slices", run: none }
   if (typeof stored === "object") {
     switch (stored.type) {
       case "decimal":

@@ -18,6 +18,8 @@ export interface Inflate {
   readonly give: (piece: Buffer | null) => void
   /** The next bytes; null where more must be given to it, or where there are no more. */
   readonly take: () => Buffer | null | Promise<Buffer | null>
+  /** Lets go of what it holds before its end. */
+  readonly close: () => void
 }
 
 const damaged = (cause?: unknown): ParquetFault =>
@@ -43,6 +45,10 @@ abstract class Sliding implements Inflate {
       this.input = this.from === this.input.length ? piece : Buffer.concat([this.input.subarray(this.from), piece])
       this.from = 0
     }
+  }
+
+  close(): void {
+    this.input = Buffer.alloc(0)
   }
 
   take(): Buffer | null {
@@ -241,6 +247,10 @@ class Stored implements Inflate {
     this.piece = piece
   }
 
+  close(): void {
+    this.piece = null
+  }
+
   take(): Buffer | null {
     const { piece } = this
     this.piece = null
@@ -271,8 +281,16 @@ class Zlib implements Inflate {
     }
   }
 
+  close(): void {
+    this.stream.destroy()
+  }
+
   async take(): Promise<Buffer | null> {
-    this.next ??= this.output.next().then(({ done, value }) => (done === true ? null : value))
+    if (this.next === null) {
+      this.next = this.output.next().then(({ done, value }) => (done === true ? null : value))
+      // It may fail when nobody waits for it any more.
+      this.next.catch(() => null)
+    }
     try {
       const bytes = await (this.ended ? this.next : Promise.race([this.next, this.used]))
       if (bytes !== null) this.next = null

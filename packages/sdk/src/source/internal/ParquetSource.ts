@@ -5,15 +5,16 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { BatchError } from "../../BatchError.ts"
 import type { Column, ColumnType } from "../../Column.ts"
 import type { Batch } from "../../internal/Batch.ts"
-import { type Field, fieldsOf } from "../../internal/ColumnsOf.ts"
+import type { Field } from "../../internal/ColumnsOf.ts"
 import type { OpenSource } from "../Source.ts"
+import { type ColumnCheck, columnCheck } from "./ColumnChecks.ts"
+import { declaredFields, describeFields } from "./DeclaredColumns.ts"
 import { invalidOption, invalidSource, missingColumns } from "./Failures.ts"
 import { type ChunkBytes, type Fetching, GroupBytes, makeFetching } from "./ParquetBytes.ts"
 import { type Decompress, makeDecompress } from "./ParquetCodecs.ts"
@@ -31,7 +32,7 @@ import { makeScratch, type Scratch } from "./ParquetPage.ts"
 import { type ColumnPlan, planColumn } from "./ParquetRows.ts"
 import { structEnd } from "./ParquetThrift.ts"
 import { type Node, typeOf } from "./ParquetTree.ts"
-import { declaredType, fits, isGuaranteed } from "./ParquetTypes.ts"
+import { declaredType, fits } from "./ParquetTypes.ts"
 import { selectionProblem } from "./Selected.ts"
 import type { SourceFile } from "./SourceFile.ts"
 import { commonUri, describeFiles, identityOf } from "./SourceFiles.ts"
@@ -84,12 +85,6 @@ const failure = (method: string, uri: string, error: unknown): BatchError => {
   return invalidSource(method, "malformed", message, { uri, row, column, cause: fault.cause })
 }
 
-const jsonSchemaOf = (field: Field): Effect.Effect<Schema.Json> =>
-  Effect.try(() => {
-    const document = Schema.toJsonSchemaDocument(Schema.make<Schema.Constraint>(field.ast))
-    return JSON.parse(JSON.stringify(document)) as Schema.Json
-  }).pipe(Effect.orElseSucceed(() => null))
-
 const checkOptions = Effect.fnUntraced(function*(method: string, options: AnyParquetOptions) {
   if (typeof options !== "object" || options === null) return yield* invalidOption(method, "options", "give an object")
   const problem = selectionProblem(method, options)
@@ -99,20 +94,9 @@ const checkOptions = Effect.fnUntraced(function*(method: string, options: AnyPar
   if (select !== undefined) {
     return yield* invalidOption(method, "select", "give `columns` or `select`: `columns` takes the columns it declares")
   }
-  const fields = Schema.isSchema(columns) ? fieldsOf(columns) : null
-  if (fields === null || fields.length === 0) {
-    return yield* invalidOption(
-      method,
-      "columns",
-      "give a Schema.Struct with a property for each column, without checks or transformations of the whole row"
-    )
-  }
-  const schemas = yield* Effect.forEach(fields, jsonSchemaOf)
-  return {
-    fields,
-    names: fields.map(({ name }) => name),
-    schemas: fields.map(({ name, type }, j) => [name, type, schemas[j]!] as const)
-  }
+  const fields = yield* declaredFields(method, columns)
+  if (fields.length === 0) return yield* invalidOption(method, "columns", "declare at least one column")
+  return { fields, names: fields.map(({ name }) => name), schemas: yield* describeFields(fields) }
 })
 
 /** A file with the columns that are read of it. */
@@ -189,10 +173,14 @@ const readTables = Effect.fnUntraced(function*(
   return [head, ...rest] as const
 })
 
-/** The types of a file's columns: as the file carries them, where it is one of ours, or as Parquet has them. */
-const typesOf = ({ footer, nodes }: Table, sparse: ReadonlySet<string>): ReadonlyArray<ColumnType> => {
+/**
+ * The types of a file's columns: as the file carries them, where it is one of ours, or as Parquet has them; null for
+ * those that hold nulls alone.
+ */
+const typesOf = ({ footer, nodes }: Table, sparse: ReadonlySet<string>): ReadonlyArray<ColumnType | null> => {
   const stored = new Map(footer.stored.map(({ name, type }) => [name, type]))
   return nodes.map((node) => {
+    if (node.kind === "leaf" && node.nothing) return null
     const found = typeOf(node, (place) => !sparse.has(listKey(node.name, place)))
     const carried = stored.get(node.name)
     return carried !== undefined && fits(carried, found) && planColumn(node, carried) !== null ? carried : found
@@ -201,78 +189,51 @@ const typesOf = ({ footer, nodes }: Table, sparse: ReadonlySet<string>): Readonl
 
 const nameOf = (type: ColumnType): string => (typeof type === "string" ? type : JSON.stringify(type))
 
-/** The types that the columns have in all files. */
-const commonTypes = Effect.fnUntraced(function*(method: string, tables: readonly [Table, ...Array<Table>]) {
+/** The types that the columns have in all files, but for files that have nulls alone in them. */
+const commonTypes = Effect.fnUntraced(function*(method: string, tables: ReadonlyArray<Table>) {
   const sparse = new Set(tables.flatMap(({ footer }) => [...footer.sparse]))
-  const [first, ...others] = tables
-  const types = typesOf(first, sparse)
-  const texts = types.map(nameOf)
-  for (const table of others) {
-    const found = typesOf(table, sparse)
-    const j = found.findIndex((type, j) => nameOf(type) !== texts[j])
-    if (j < 0) continue
-    const message = `the column is ${nameOf(found[j]!)} here, and ${texts[j]!} in ${first.file.uri}`
-    return yield* differs(method, table.file, table.nodes[j]!.name, message)
+  const types: Array<ColumnType | null> = tables[0]!.nodes.map(() => null)
+  const uris: Array<string> = []
+  for (const table of tables) {
+    for (const [j, type] of typesOf(table, sparse).entries()) {
+      const before = types[j] ?? null
+      if (type === null || (before !== null && nameOf(type) === nameOf(before))) continue
+      if (before !== null) {
+        const message = `the column is ${nameOf(type)} here, and ${nameOf(before)} in ${uris[j]!}`
+        return yield* differs(method, table.file, table.nodes[j]!.name, message)
+      }
+      types[j] = type
+      uris[j] = table.file.uri
+    }
   }
   return types
 })
 
-/** Checks the values of a declared column; gives the index of the first one that is wrong, and why. */
-type Check = (values: ReadonlyArray<unknown>) => readonly [index: number, fault: string] | null
-
-const checkOf = (field: Field, type: ColumnType): Check => {
-  const { nullable } = field
-  const isNull = "the value is missing, and the column's schema has no null"
-  if (isGuaranteed(field, type)) {
-    return nullable ? () => null : (values) => {
-      const index = values.indexOf(null)
-      return index < 0 ? null : [index, isNull]
-    }
-  }
-  const schema = Schema.toType(Schema.make<Schema.ConstraintDecoder<unknown>>(field.ast))
-  const accepts = Schema.is(schema)
-  const decode = Schema.decodeUnknownResult(schema)
-  return (values) => {
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i]
-      if (value === null) {
-        if (!nullable) return [i, isNull]
-      } else if (!accepts(value)) {
-        const read = decode(value)
-        return [i, Result.isFailure(read) ? read.failure.message : "the value is not one of the column's schema"]
-      }
-    }
-    return null
-  }
-}
-
+/** The types as which the columns are read, and the checks of declared ones. */
 interface Declared {
   readonly types: ReadonlyArray<ColumnType>
-  readonly checks: ReadonlyArray<Check>
+  readonly checks: ReadonlyArray<ColumnCheck>
 }
 
 const declare = Effect.fnUntraced(function*(
   method: string,
   uri: string | null,
   fields: ReadonlyArray<Field> | null,
-  found: ReadonlyArray<ColumnType>,
-  nodes: ReadonlyArray<Node>
+  found: ReadonlyArray<ColumnType | null>,
+  tables: ReadonlyArray<Table>
 ) {
-  if (fields === null) return { types: found, checks: [] } satisfies Declared
+  if (fields === null) return { types: found.map((type) => type ?? "string"), checks: [] } satisfies Declared
   const types: Array<ColumnType> = []
   for (const [j, field] of fields.entries()) {
-    const type = declaredType(field, found[j]!)
-    if (type === null || planColumn(nodes[j]!, type) === null) {
-      return yield* invalidSource(
-        method,
-        "malformed",
-        `the column is ${nameOf(found[j]!)}, and \`columns\` declares other values; change its schema`,
-        { uri, column: field.name }
-      )
+    const known = found[j] ?? field.type
+    const type = declaredType(field, known)
+    if (type === null || tables.some(({ nodes }) => planColumn(nodes[j]!, type) === null)) {
+      const message = `the column is ${nameOf(known)}, and \`columns\` declares other values; change its schema`
+      return yield* invalidSource(method, "malformed", message, { uri, column: field.name })
     }
     types.push(type)
   }
-  return { types, checks: fields.map((field, j) => checkOf(field, types[j]!)) } satisfies Declared
+  return { types, checks: fields.map((field, j) => columnCheck(field, types[j]!)) } satisfies Declared
 })
 
 /** A row group that is still to be read, and how many of its rows. */
@@ -297,11 +258,12 @@ function* workOf(
   let left = limit
   for (const table of tables) {
     const plans = table.nodes.map((node, j) => planColumn(node, types[j]!)!)
+    const lastGroup = table.groups.findLastIndex((group) => group.rows > 0)
     let firstRow = 1
     for (const [i, group] of table.groups.entries()) {
       const rows = Math.min(left, group.rows)
       left -= rows
-      const last = left === 0 || i === table.groups.length - 1
+      const last = left === 0 || i === lastGroup
       if (rows > 0) yield { table, plans, group, number: i + 1, firstRow, rows, last }
       if (left === 0) return
       firstRow += group.rows
@@ -384,6 +346,7 @@ class OpenGroup {
           })
         }
       }
+      for (const reader of this.readers) reader.close()
       for (const chunk of this.bytes.chunks) chunk.close()
     })
   }
@@ -462,7 +425,7 @@ class OpenGroup {
 const checkBatch = (
   method: string,
   { columns }: Batch,
-  checks: ReadonlyArray<Check>,
+  checks: ReadonlyArray<ColumnCheck>,
   open: OpenGroup,
   firstRow: number
 ): Effect.Effect<void, BatchError> => {
@@ -480,7 +443,7 @@ const checkBatch = (
 const batchesOf = (
   method: string,
   works: Iterator<Work>,
-  checks: ReadonlyArray<Check>,
+  checks: ReadonlyArray<ColumnCheck>,
   library: Library,
   fetching: Fetching
 ): Stream.Stream<Batch, BatchError> => {
@@ -533,7 +496,7 @@ export const openParquet: (
     const found = yield* commonTypes(method, tables)
     const { nodes } = tables[0]
     const uri = commonUri(files)
-    const { checks, types } = yield* declare(method, uri, fields, found, nodes)
+    const { checks, types } = yield* declare(method, uri, fields, found, tables)
     const limit = options.limit ?? Infinity
     const rows = tables.reduce((sum, { footer }) => sum + footer.rows, 0)
     const chosen = { select: names, limit: options.limit ?? null }

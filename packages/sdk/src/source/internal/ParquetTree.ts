@@ -24,6 +24,8 @@ export interface Leaf {
   /** Bytes of a value, where all have as many. */
   readonly width: number
   readonly type: ColumnType
+  /** Whether it is said to hold nulls alone. */
+  readonly nothing: boolean
   /** The definition level of a value that is not null, and the repetition level of the innermost list around it. */
   readonly definition: number
   readonly repetition: number
@@ -318,6 +320,7 @@ class TreeBuilder {
       physical,
       width,
       type: logicalType(element, physical, width) ?? convertedType(element, physical) ?? plainType(physical, width),
+      nothing: element.logical_type?.type === "NULL",
       definition,
       repetition
     }
