@@ -4,6 +4,10 @@
  * @internal
  */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { BatchError } from "../BatchError.ts"
 import type { EndedJob } from "../Job.ts"
 import { addCounts, noCounts } from "../Outcome.ts"
 import * as Progress from "../Progress.ts"
@@ -13,10 +17,14 @@ import { forFormat } from "../sink/Formats.ts"
 import { ObjectStore } from "../store/ObjectStore.ts"
 import type { CollectSettings } from "./CollectSettings.ts"
 import { sha256 } from "./Digest.ts"
+import type { Collecting, JobResult } from "./JobResult.ts"
+import { emptyTally } from "./Join.ts"
 import type { JoinWorkers } from "./JoinWorkers.ts"
 import * as Layout from "./Layout.ts"
 import type { Settled } from "./Settled.ts"
 import { stored } from "./Stored.ts"
+
+type Store = ObjectStore["Service"]
 
 const jobReports = stored("collect", JobReport)
 const reports = stored("collect", Report)
@@ -33,7 +41,38 @@ const generationOf = (settings: CollectSettings, attempt: number, refused: Reado
     ...(refused.length === 0 ? [] : [`without-${sha256(refused.join("\n")).slice(0, 8)}`])
   ].join("-")
 
-/** Writes the result files of a job and its report, or finds them. @internal */
+/**
+ * The bytes of a job's parts. A thread is held only while they are made: the last bytes are stored, which may take a
+ * while, when it has been given back. To make a part again a thread is taken again.
+ */
+const partsOf = Effect.fnUntraced(function*(workers: JoinWorkers, store: Store, collecting: Collecting) {
+  const outer = yield* Effect.scope
+  let open: { readonly scope: Scope.Closeable; readonly result: JobResult } | null = null
+  let more = true
+  let tally = emptyTally()
+
+  const take = Effect.gen(function*() {
+    const scope = yield* Scope.fork(outer)
+    const result = yield* Scope.provide(workers.join(store, collecting), scope)
+    open = { scope, result }
+    return open
+  })
+  const part = (index: number): Stream.Stream<Uint8Array, BatchError> =>
+    Stream.unwrap(Effect.gen(function*() {
+      const { result, scope } = open ?? (yield* take)
+      const end = Effect.gen(function*() {
+        more = yield* result.more
+        if (more) return
+        tally = yield* result.tally
+        open = null
+        yield* Scope.close(scope, Exit.void)
+      })
+      return Stream.concat(result.part(index), Stream.fromEffectDrain(end))
+    }))
+  return { part, more: () => more, tally: () => tally }
+})
+
+/** Writes the result files of a job and its report, or finds them. */
 const collectInto = Effect.fnUntraced(
   function*(workers: JoinWorkers, run: Handle<object>, job: Settled, generation: string, settings: CollectSettings) {
     const store = yield* ObjectStore
@@ -42,15 +81,15 @@ const collectInto = Effect.fnUntraced(
     const there = yield* jobReports.read(store, reportKey)
     if (there !== null) return there
     const { extension } = forFormat(settings.format)
-    const result = yield* workers.join(store, { run, job, settings })
+    const parts = yield* partsOf(workers, store, { run, job, settings })
     const results: Array<string> = []
     do {
       const part = settings.partBytes === null ? "" : `-${String(results.length).padStart(6, "0")}`
       const key = `${folder}${job.key}${part}${extension}`
       // Where the file is there already, of the same rows, they are run through and counted all the same.
-      yield* store.write(key, result.part(results.length))
+      yield* store.write(key, parts.part(results.length))
       results.push(key)
-    } while (yield* result.more)
+    } while (parts.more())
     const report: JobReport = {
       version: 1,
       runId: run.id,
@@ -58,7 +97,7 @@ const collectInto = Effect.fnUntraced(
       status: job.status,
       format: settings.format,
       records: job.records,
-      ...(yield* result.tally),
+      ...parts.tally(),
       results
     }
     const { value } = yield* jobReports.createOrRead(store, reportKey, report)
@@ -86,7 +125,8 @@ export const collectAll = Effect.fnUntraced(
     const collected = yield* Effect.forEach(
       jobs,
       (job) => collectInto(workers, run, job, generation, settings),
-      { concurrency: settings.parallelism }
+      // One more than are made at a time: its last bytes are being stored.
+      { concurrency: settings.parallelism + 1 }
     )
     const sum = (of: (report: JobReport) => number): number => collected.reduce((total, report) => total + of(report), 0)
     const report: Report = {

@@ -11,8 +11,8 @@ const lineFeed = 0x0a
 const carriageReturn = 0x0d
 
 /**
- * Cuts bytes into lines, piece by piece. A line that lies inside one piece is a view of it, not a copy, so a piece must
- * not be written to again. Blank lines are dropped; a carriage return before the line feed stays (it is white space in
+ * Cuts bytes into lines, piece by piece. A line that lies inside one piece is a view of it, not a copy; what is left of
+ * a piece is copied, so that nothing of it is kept beyond its lines. Blank lines are dropped; a carriage return before the line feed stays (it is white space in
  * JSON).
  *
  * @internal
@@ -39,7 +39,7 @@ export class LineSplitter {
       this.endLine(lines)
       start = end + 1
     }
-    if (start < bytes.length) this.add(bytes.subarray(start))
+    if (start < bytes.length) this.add(Buffer.from(bytes.subarray(start)))
     return lines
   }
 

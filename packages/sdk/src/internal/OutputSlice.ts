@@ -5,9 +5,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { BatchError, Damaged } from "../BatchError.ts"
+import { BatchError, Damaged, Refused } from "../BatchError.ts"
 import type { ObjectInfo, ObjectStore } from "../store/ObjectStore.ts"
-import { splitLines } from "./Lines.ts"
+import { LineSplitter } from "./Lines.ts"
 
 /** What is read of a store to collect a job. @internal */
 export type Readable = Pick<ObjectStore["Service"], "list" | "read">
@@ -75,50 +75,63 @@ const readAhead = (
   )
 }
 
-/** The bytes after the first line feed; all of them where the slice begins the file. */
-const fromFirstLine = (
-  bytes: Stream.Stream<Uint8Array, BatchError>,
-  slice: OutputSlice
-): Stream.Stream<Uint8Array, BatchError> => {
-  if (slice.start === 0) return bytes
-  return Stream.suspend(() => {
-    let begun = false
-    return bytes.pipe(
-      Stream.map((piece) => {
-        if (begun) return piece
-        const at = piece.indexOf(lineFeed)
-        begun = at >= 0
-        return begun ? piece.subarray(at + 1) : piece.subarray(piece.length)
-      })
-    )
-  })
+/** Gives the memory of a piece back at once, where nothing else lies in it: the collector would take its time. */
+const free = ({ buffer, byteLength }: Uint8Array): void => {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
-/** The lines that begin in a slice. @internal */
-export const lines = (store: Readable, slice: OutputSlice): Stream.Stream<ReadonlyArray<Buffer>, BatchError> => {
-  const { end, size, start } = slice
-  return Stream.suspend(() => {
+/**
+ * Calls `use` with each line that begins in a slice; a line is not to be kept. What `use` throws is a failure of a
+ * temporary file.
+ *
+ * @internal
+ */
+export const forEachLine = (
+  store: Readable,
+  slice: OutputSlice,
+  use: (line: Buffer) => void
+): Effect.Effect<void, BatchError> =>
+  Effect.suspend(() => {
+    const { end, size, start } = slice
+    const splitter = new LineSplitter()
     /** Whether a line has begun that has not ended. */
     let open = false
-    // The byte before the slice tells whether a line begins with it.
-    const own = fromFirstLine(readAhead(store, slice, Math.max(0, start - 1), end, callBytes, callsAtOnce), slice).pipe(
-      Stream.map((piece) => {
-        if (piece.length > 0) open = piece[piece.length - 1] !== lineFeed
-        return piece
+    let begun = start === 0
+    const take = (piece: Uint8Array) =>
+      Effect.try({
+        try: () => {
+          const from = begun ? 0 : piece.indexOf(lineFeed) + 1
+          begun ||= from > 0
+          if (begun && from < piece.length) {
+            for (const line of splitter.push(piece.subarray(from))) use(line)
+          }
+          open = begun && piece[piece.length - 1] !== lineFeed
+          free(piece)
+        },
+        catch: localFailure
       })
-    )
-    const rest = Stream.suspend(() => {
-      if (!open || end === size) return Stream.empty
-      let ended = false
-      return readAhead(store, slice, end, size, tailBytes, 1).pipe(
-        Stream.map((piece) => {
-          const at = piece.indexOf(lineFeed)
-          ended = at >= 0
-          return ended ? piece.subarray(0, at) : piece
-        }),
-        Stream.takeUntil(() => ended)
+    const last = Effect.try({ try: () => splitter.end().forEach(use), catch: localFailure })
+
+    /** The rest of the last line, which ends in the next slice. */
+    const takeRest = Effect.suspend(() => {
+      let ended = !open || end === size
+      return ended ? Effect.void : readAhead(store, slice, end, size, tailBytes, 1).pipe(
+        Stream.takeUntil((piece) => ended = piece.includes(lineFeed)),
+        Stream.runForEach((piece) => take(ended ? piece.slice(0, piece.indexOf(lineFeed)) : piece))
       )
     })
-    return splitLines(Stream.concat(own, rest))
+    // The byte before the slice tells whether a line begins with it.
+    return readAhead(store, slice, Math.max(0, start - 1), end, callBytes, callsAtOnce).pipe(
+      Stream.runForEach(take),
+      Effect.andThen(takeRest),
+      Effect.andThen(last)
+    )
   })
-}
+
+/** @internal */
+export const localFailure = (cause: unknown) =>
+  new BatchError({
+    module: "collect",
+    method: "outputs",
+    reason: new Refused({ code: "TemporaryFile", message: "a temporary file of the join cannot be written or read", cause })
+  })

@@ -7,7 +7,6 @@
 import type { Processor } from "@bedrock-batch/processors/Processor"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -15,7 +14,7 @@ import type { BatchError } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { EndedJob } from "../Job.ts"
 import { AnswerReader, Answers, type Oddities } from "./Answers.ts"
-import { cut, lines, type OutputSlice, type Readable, whole } from "./OutputSlice.ts"
+import { cut, forEachLine, localFailure, type OutputSlice, type Readable, whole } from "./OutputSlice.ts"
 import * as Spills from "./Spills.ts"
 
 /** A range of records whose answers fit into memory. @internal */
@@ -61,24 +60,20 @@ export const ranges = Effect.fnUntraced(function*(
     const load = Effect.suspend(() => {
       const reader = new AnswerReader(processor, columns)
       const answers = new Answers(from, to, columns.length)
-      return Stream.fromIterable(whole(files)).pipe(
-        Stream.flatMap((slice) => lines(store, slice)),
-        Stream.runForEach((group) =>
-          Effect.sync(() => {
-            for (const line of group) {
-              const answer = reader.read(line, from, to, oddities)
-              if (answer !== null) answers.put(reader.row, answer, oddities)
-            }
-          })
-        ),
-        Effect.as(answers)
+      return Effect.as(
+        Effect.forEach(whole(files), (slice) =>
+          forEachLine(store, slice, (line) => {
+            const answer = reader.read(line, from, to, oddities)
+            if (answer !== null) answers.put(reader.row, answer, oddities)
+          }), { discard: true }),
+        answers
       )
     })
     return [{ load }]
   }
 
   const folder = yield* Effect.acquireRelease(
-    Effect.try({ try: () => fs.mkdtempSync(join(tmpdir(), "bedrock-batch-")), catch: Spills.localFailure }),
+    Effect.try({ try: () => fs.mkdtempSync(join(tmpdir(), "bedrock-batch-")), catch: localFailure }),
     (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
   )
   const size = Math.ceil(job.records / count)

@@ -6,15 +6,14 @@
  */
 import type { Processor } from "@bedrock-batch/processors/Processor"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { deserialize, serialize } from "node:v8"
-import { BatchError, Refused } from "../BatchError.ts"
+import type { BatchError } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import { type Answer, answerAt, type AnswerColumns, AnswerReader, Answers, type Oddities, putAnswer } from "./Answers.ts"
-import { lines, type OutputSlice, type Readable } from "./OutputSlice.ts"
+import { forEachLine, localFailure, type OutputSlice, type Readable } from "./OutputSlice.ts"
 
 /** Where the answers of a job wait. @internal */
 export interface Spills {
@@ -32,14 +31,6 @@ export interface Spills {
 
 /** Answers that wait for their file come from so many bytes of lines, over all ranges of a slice. */
 const waitingBytes = 16_000_000
-
-/** @internal */
-export const localFailure = (cause: unknown) =>
-  new BatchError({
-    module: "collect",
-    method: "outputs",
-    reason: new Refused({ code: "TemporaryFile", message: "a temporary file of the join cannot be written or read", cause })
-  })
 
 /** Answers in the order in which they came, and the rows that they are of. */
 interface Block extends AnswerColumns {
@@ -140,16 +131,10 @@ export const spill = Effect.fnUntraced(function*(
   const { count, from, size, to } = spills
   const files = Array.from({ length: count }, (_, range) =>
     new Spill(fileOf(spills, range, number), columns.length, waitingBytes / count))
-  yield* Stream.runForEach(lines(store, slice), (group) =>
-    Effect.try({
-      try: () => {
-        for (const line of group) {
-          const answer = reader.read(line, from, to, oddities)
-          if (answer !== null) files[Math.floor((reader.row - from) / size)]!.put(reader.row, answer, line.length)
-        }
-      },
-      catch: localFailure
-    }))
+  yield* forEachLine(store, slice, (line) => {
+    const answer = reader.read(line, from, to, oddities)
+    if (answer !== null) files[Math.floor((reader.row - from) / size)]!.put(reader.row, answer, line.length)
+  })
   yield* Effect.try({ try: () => files.forEach((file) => file.flush()), catch: localFailure })
 })
 

@@ -1,14 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Effect, Schema, Stream } from "effect"
-import { cut, lines, type Readable, whole } from "../../src/internal/OutputSlice.ts"
+import { Arbitrary, Effect, Schema } from "effect"
+import { cut, forEachLine, type Readable, whole } from "../../src/internal/OutputSlice.ts"
 import { memoryStore } from "../rig/MemoryStore.ts"
 
-const textsOf = (store: Readable, slices: ReturnType<typeof cut>) =>
-  Stream.fromIterable(slices).pipe(
-    Stream.flatMap((slice) => lines(store, slice)),
-    Stream.runCollect,
-    Effect.map((groups) => groups.flat().map((line) => line.toString()))
-  )
+const textsOf = Effect.fnUntraced(function*(store: Readable, slices: ReturnType<typeof cut>) {
+  const texts: Array<string> = []
+  for (const slice of slices) yield* forEachLine(store, slice, (line) => texts.push(line.toString()))
+  return texts
+})
 
 describe("OutputSlice", () => {
   const content = Arbitrary.array(Arbitrary.schema(Schema.Literals(["", "a", "bc", "d\u2028e", "x".repeat(40)])), { maxLength: 30 })
