@@ -30,8 +30,8 @@ export interface SliceReaders {
   readonly spill: (spills: Spills.Spills, slice: OutputSlice, number: number) => Effect.Effect<Oddities, BatchError>
 }
 
-/** A vector takes at most this part of its line: four bytes for each number, of which a line has a dozen. */
-const vectorShare = 3
+/** A vector takes about this part of its line, in which a number has a dozen bytes and often stands twice. */
+const vectorShare = 5
 
 /** More ranges than this are not made: each has answers that wait for its file. */
 const mostRanges = 64
