@@ -47,8 +47,8 @@ const open = Effect.fn("Source.parquet")(function*(locations: FileLocations, opt
 
 /**
  * Reads Parquet files: one or several of `s3://bucket/key`, `store://key` (a key of the store), a `file://` URL or a
- * local path, or all files below a local folder or a prefix that ends in `/`. Several files have the same columns, in
- * any order; the first one's order holds.
+ * local path, or all files below a local folder or a prefix that ends in `/` (their names end in `.parquet`, `.parq` or
+ * `.pq`). Several files have the same columns, in any order; the first one's order holds.
  *
  * Every type keeps all of its values: the table of `ColumnType` says what a row holds of each. Integers of 64 bits are
  * `bigint`s; decimals, days, times and timestamps are texts (timestamps of milliseconds in UTC are `Date`s); a list of

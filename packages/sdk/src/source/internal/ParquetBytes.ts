@@ -20,6 +20,7 @@ import type { SourceFile } from "./SourceFile.ts"
 const aheadBytes = 48 * 1024 * 1024
 /** A row group with more wanted bytes is read in rounds of this many. */
 const roundBytes = 16 * 1024 * 1024
+/** A row group with no more wanted bytes is fetched as it lies in the file. */
 const wholeBytes = 32 * 1024 * 1024
 const largestRead = 16 * 1024 * 1024
 const smallestWindow = 64 * 1024

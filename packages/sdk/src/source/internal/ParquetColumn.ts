@@ -46,6 +46,14 @@ const keptFloats = 2 * 1024 * 1024
 type DataPageHeader = NonNullable<PageHeader["data_page_header"]>
 type DataPageHeaderV2 = NonNullable<PageHeader["data_page_header_v2"]>
 
+/** What the readers of all columns share. */
+interface Tools {
+  readonly decompress: Decompress
+  readonly scratch: Scratch
+  /** A page with more bytes is decompressed piece by piece. */
+  readonly wholePageBytes: number
+}
+
 const damaged = (): never => {
   throw new ParquetFault("the header of a page is damaged")
 }
@@ -140,11 +148,12 @@ interface LargePage {
   taken: number
 }
 
-/** A page with more bytes is decompressed piece by piece. */
-const largePageBytes = 16 * 1024 * 1024
-
 /** So many compressed bytes at a time. */
 const pieceBytes = 256 * 1024
+
+/** The checksum with the next bytes, where there is one to compare it with. */
+const checksum = ({ crc, header }: LargePage, bytes: Buffer): number =>
+  header.crc === undefined ? 0 : crc32(bytes, crc)
 
 const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
@@ -177,9 +186,8 @@ export class ColumnReader {
   bytes = 0
 
   private readonly chunk: Chunk
-  private readonly decompress: Decompress
+  private readonly tools: Tools
   private readonly place: FaultPlace & { readonly row: number }
-  private readonly scratch: Scratch
   private dictionary: Dictionary | null = null
   private large: LargePage | null = null
   private page: Page | null = null
@@ -194,14 +202,13 @@ export class ColumnReader {
   constructor(
     plan: LeafPlan,
     chunk: Chunk,
-    { decompress, scratch }: { readonly decompress: Decompress; readonly scratch: Scratch },
+    tools: Tools,
     place: FaultPlace & { readonly row: number }
   ) {
     this.plan = plan
     this.chunk = chunk
-    this.decompress = decompress
+    this.tools = tools
     this.place = { ...place, column: plan.leaf.path[0] }
-    this.scratch = scratch
     this.chunkLeft = chunk.values
   }
 
@@ -237,7 +244,7 @@ export class ColumnReader {
   beginPieces(header: PageHeader): number | null {
     const data = dataOf(header)
     const { uncompressed_page_size: size } = header
-    if (data === undefined || !(size > largePageBytes) || !isInOrder(data.encoding, this.plan.leaf)) return null
+    if (data === undefined || !(size > this.tools.wholePageBytes) || !isInOrder(data.encoding, this.plan.leaf)) return null
     try {
       checkPageSize(size)
       const levels = isVersion2(data) ? levelBytes(header, data) : 0
@@ -268,7 +275,7 @@ export class ColumnReader {
   acceptLevels(levels: Buffer): void {
     const large = this.large!
     const { data } = large
-    large.crc = crc32(levels)
+    large.crc = checksum(large, levels)
     if (!isVersion2(data)) return
     try {
       this.beginLarge(large, levelsBefore(levels, this.plan.leaf, data.repetition_levels_byte_length))
@@ -288,7 +295,7 @@ export class ColumnReader {
     const piece = available.subarray(0, Math.min(pieceBytes, large.compressedLeft))
     large.closed = large.compressedLeft === 0
     large.compressedLeft -= piece.length
-    large.crc = crc32(piece, large.crc)
+    large.crc = checksum(large, piece)
     large.inflate.give(large.closed ? null : piece)
     return piece.length
   }
@@ -399,8 +406,8 @@ export class ColumnReader {
 
   private acceptDictionary(header: PageHeader, body: Buffer): void {
     const count = countIn(header.dictionary_page_header?.num_values)
-    const page = asBuffer(this.decompress(this.chunk.codec, body, countIn(header.uncompressed_page_size)))
-    this.dictionary = readDictionary(page, count, this.plan.leaf, this.plan.convert, this.scratch)
+    const page = asBuffer(this.tools.decompress(this.chunk.codec, body, countIn(header.uncompressed_page_size)))
+    this.dictionary = readDictionary(page, count, this.plan.leaf, this.plan.convert, this.tools.scratch)
   }
 
   private begin(count: number, page: Page): void {
@@ -413,7 +420,7 @@ export class ColumnReader {
   private acceptData({ data_page_header: data, uncompressed_page_size: size }: PageHeader, body: Buffer): void {
     const count = countIn(data?.num_values)
     if (data === undefined || count === 0) return
-    const page = asBuffer(this.decompress(this.chunk.codec, body, countIn(size)))
+    const page = asBuffer(this.tools.decompress(this.chunk.codec, body, countIn(size)))
     const levels = levelsOf(page, this.plan.leaf, data)
     if (levels === null) throw shortLevels()
     const [runs, end] = levels
@@ -432,7 +439,7 @@ export class ColumnReader {
     const levels = levelBytes(header, data)
     this.checkRows(data)
     const codec = data.is_compressed === false ? "UNCOMPRESSED" : this.chunk.codec
-    const bytes = asBuffer(this.decompress(codec, body.subarray(levels), size - levels))
+    const bytes = asBuffer(this.tools.decompress(codec, body.subarray(levels), size - levels))
     this.begin(count, {
       ...levelsBefore(body.subarray(0, levels), this.plan.leaf, data.repetition_levels_byte_length),
       bytes: new PageBytes(bytes, true),
@@ -497,7 +504,7 @@ export class ColumnReader {
 
   private valuesOf(page: Page): Values {
     const { convert, leaf } = this.plan
-    page.values ??= makeValues(page.bytes, page.encoding, leaf, convert, this.dictionary, this.scratch)
+    page.values ??= makeValues(page.bytes, page.encoding, leaf, convert, this.dictionary, this.tools.scratch)
     return page.values
   }
 
@@ -507,7 +514,7 @@ export class ColumnReader {
     let before = index
     if (flat) {
       if (leaf.definition === 0) return index
-      for (let i = 0;; i++) if (this.scratch.levels[i] === leaf.definition && before-- === 0) return i
+      for (let i = 0;; i++) if (this.tools.scratch.levels[i] === leaf.definition && before-- === 0) return i
     }
     let rows = -1
     for (let i = this.entries;; i++) {
@@ -518,7 +525,7 @@ export class ColumnReader {
 
   private readFlat(page: Page, count: number): number {
     const { definition } = this.plan.leaf
-    const { scratch: { levels }, values } = this
+    const { tools: { scratch: { levels } }, values } = this
     const at = values.length
     let present = count
     if (page.definition !== null) {

@@ -4,7 +4,11 @@
  * @internal
  */
 
-/** Where in a file something is wrong; rows count from 1 in the file, row groups from 1. */
+/**
+ * Where in a file something is wrong; rows count from 1 in the file, row groups from 1.
+ *
+ * @internal
+ */
 export interface FaultPlace {
   readonly group?: number | undefined
   readonly row?: number | undefined
@@ -39,8 +43,6 @@ export class ValueFault extends Error {
   }
 }
 
-const causeOf = (error: ParquetFault): unknown => error.cause
-
 /**
  * The same fault at a place; what it says of the place itself stays. Errors of other kinds are thrown where bytes that
  * make no sense are decoded.
@@ -49,5 +51,5 @@ const causeOf = (error: ParquetFault): unknown => error.cause
  */
 export const faultAt = (error: unknown, place: FaultPlace): ParquetFault =>
   error instanceof ParquetFault
-    ? new ParquetFault(error.message, { ...place, ...error.place }, causeOf(error))
+    ? new ParquetFault(error.message, { ...place, ...error.place }, error.cause)
     : new ParquetFault("the data is damaged and cannot be decoded", place, error)

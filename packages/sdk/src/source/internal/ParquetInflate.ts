@@ -16,7 +16,7 @@ import { ParquetFault } from "./ParquetFault.ts"
 export interface Inflate {
   /** Gives it the next compressed bytes; null after the last ones. */
   readonly give: (piece: Buffer | null) => void
-  /** The next bytes; null where more must be given to it, or where there are no more. */
+  /** The next bytes, until the next call; null where more must be given to it, or where there are no more. */
   readonly take: () => Buffer | null | Promise<Buffer | null>
   /** Lets go of what it holds before its end. */
   readonly close: () => void
@@ -33,7 +33,7 @@ const outputBytes = 1024 * 1024
 abstract class Sliding implements Inflate {
   protected input: Buffer = Buffer.alloc(0)
   protected from = 0
-  protected output = Buffer.allocUnsafe(historyBytes + outputBytes)
+  protected output: Buffer = Buffer.allocUnsafeSlow(historyBytes + outputBytes)
   protected to = 0
   private taken = 0
   private ended = false
@@ -49,6 +49,7 @@ abstract class Sliding implements Inflate {
 
   close(): void {
     this.input = Buffer.alloc(0)
+    this.output = this.input
   }
 
   take(): Buffer | null {
@@ -63,7 +64,7 @@ abstract class Sliding implements Inflate {
       if (this.ended && !this.isWhole()) throw damaged()
       return null
     }
-    const bytes = Buffer.from(this.output.subarray(this.taken, this.to))
+    const bytes = this.output.subarray(this.taken, this.to)
     this.taken = this.to
     return bytes
   }

@@ -29,14 +29,22 @@ export class PageBytes {
   at = 0
   /** Whether these are the last ones. */
   ended: boolean
+  private room: Buffer = Buffer.alloc(0)
 
   constructor(bytes: Buffer, ended: boolean) {
     this.bytes = bytes
     this.ended = ended
   }
 
+  /** Adds a copy of a piece to what is left, in the same memory where it has room. */
   add(piece: Buffer): void {
-    this.bytes = this.at === this.bytes.length ? piece : Buffer.concat([this.bytes.subarray(this.at), piece])
+    const left = this.bytes.length - this.at
+    const needed = left + piece.length
+    const { room } = this
+    if (needed > room.length) this.room = Buffer.allocUnsafeSlow(Math.max(needed, room.length * 2))
+    this.bytes.copy(this.room, 0, this.at)
+    piece.copy(this.room, left)
+    this.bytes = this.room.subarray(0, needed)
     this.at = 0
   }
 

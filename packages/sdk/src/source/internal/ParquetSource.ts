@@ -37,7 +37,11 @@ import { selectionProblem } from "./Selected.ts"
 import type { SourceFile } from "./SourceFile.ts"
 import { commonUri, describeFiles, identityOf } from "./SourceFiles.ts"
 
-/** The options of `Source.parquet`, whichever of its forms they have. */
+/**
+ * The options of `Source.parquet`, whichever of its forms they have.
+ *
+ * @internal
+ */
 export interface AnyParquetOptions {
   readonly select?: ReadonlyArray<string> | undefined
   readonly limit?: number | undefined
@@ -71,6 +75,10 @@ const batchBytes = 4 * 1024 * 1024
 /** Bytes that a column may add to a batch that is full. */
 const leastBytes = 64 * 1024
 const footersAtOnce = 8
+/** Pages that are in memory as a whole: all of them together, and each. */
+const allWholeBytes = 64 * 1024 * 1024
+const mostWholeBytes = 16 * 1024 * 1024
+const leastWholeBytes = 1024 * 1024
 const maxHeaderBytes = 16 * 1024 * 1024
 
 const attempt = (method: string, uri: string) => <A>(run: () => A): Effect.Effect<A, BatchError> =>
@@ -291,9 +299,12 @@ class OpenGroup {
     this.bytes = bytes
     this.library = library
     this.run = attempt(method, table.file.uri)
-    this.readers = plans
-      .flatMap((plan) => plan.leaves)
-      .map((leaf, j) => new ColumnReader(leaf, group.chunks[j]!, library, { group: number, row: firstRow }))
+    const leaves = plans.flatMap((plan) => plan.leaves)
+    const wholePageBytes = Math.min(mostWholeBytes, Math.max(leastWholeBytes, allWholeBytes / leaves.length))
+    const tools = { ...library, wholePageBytes }
+    this.readers = leaves.map((leaf, j) =>
+      new ColumnReader(leaf, group.chunks[j]!, tools, { group: number, row: firstRow })
+    )
     let at = 0
     this.takes = plans.map((plan) => plan.take(this.readers.slice(at, at += plan.leaves.length)))
   }
