@@ -244,7 +244,8 @@ export class ColumnReader {
   beginPieces(header: PageHeader): number | null {
     const data = dataOf(header)
     const { uncompressed_page_size: size } = header
-    if (data === undefined || !(size > this.tools.wholePageBytes) || !isInOrder(data.encoding, this.plan.leaf)) return null
+    const large = size > this.tools.wholePageBytes
+    if (data === undefined || !large || !isInOrder(data.encoding, this.plan.leaf)) return null
     try {
       checkPageSize(size)
       const levels = isVersion2(data) ? levelBytes(header, data) : 0
