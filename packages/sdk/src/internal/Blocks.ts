@@ -6,9 +6,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { createHash } from "node:crypto"
+import { createHash, type Hash } from "node:crypto"
 import { BatchError, InvalidOption } from "../BatchError.ts"
-import type { ByteRange } from "../store/ObjectStore.ts"
+import type { ByteRange, WriteOptions } from "../store/ObjectStore.ts"
 
 /** Chunks are joined up to about this size. */
 const blockBytes = 1024 * 1024
@@ -39,22 +39,25 @@ export const join = (chunks: ReadonlyArray<Uint8Array>): Array<Uint8Array> => {
 }
 
 /**
- * Counts and digests the bytes that pass.
+ * Counts the bytes that pass, and digests them where that is asked for.
  *
  * @internal
  */
 export class Tally {
   /** Bytes so far. */
   size = 0
-  readonly #hash = createHash("sha256")
+  readonly #hash: Hash | null
+  constructor(options?: WriteOptions) {
+    this.#hash = options?.digest === false ? null : createHash("sha256")
+  }
   /** Takes the next bytes. */
   add(block: Uint8Array): void {
     this.size += block.byteLength
-    this.#hash.update(block)
+    this.#hash?.update(block)
   }
-  /** SHA-256 in hex; to be asked for once, at the end. */
+  /** SHA-256 in hex, or nothing; to be asked for once, at the end. */
   digest(): string {
-    return this.#hash.digest("hex")
+    return this.#hash?.digest("hex") ?? ""
   }
 }
 
@@ -63,9 +66,12 @@ export class Tally {
  *
  * @internal
  */
-export const digest = <E, R>(bytes: Stream.Stream<Uint8Array, E, R>): Effect.Effect<string, E, R> =>
+export const digest = <E, R>(
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  options?: WriteOptions
+): Effect.Effect<string, E, R> =>
   Effect.suspend(() => {
-    const tally = new Tally()
+    const tally = new Tally(options)
     return Stream.runForEachArray(bytes, (chunks) =>
       Effect.sync(() => {
         for (const chunk of chunks) tally.add(chunk)

@@ -87,7 +87,7 @@ const collectInto = Effect.fnUntraced(
       const part = settings.partBytes === null ? "" : `-${String(results.length).padStart(6, "0")}`
       const key = `${folder}${job.key}${part}${extension}`
       // Where the file is there already, of the same rows, they are run through and counted all the same.
-      yield* store.write(key, parts.part(results.length))
+      yield* store.write(key, parts.part(results.length), { digest: false })
       results.push(key)
     } while (parts.more())
     const report: JobReport = {

@@ -35,45 +35,20 @@ export const cut = (files: ReadonlyArray<ObjectInfo>, bytes: number): ReadonlyAr
     return Array.from({ length: count }, (_, i) => ({ key, size, start: at(i), end: at(i + 1) }))
   })
 
-/** Bytes of one call, and calls at the same time: one connection alone is slower than the join. */
-const callBytes = 8 * 1024 * 1024
-const callsAtOnce = 3
-
-/** Bytes of a call for the end of a line. */
+/** Bytes that are fetched for the end of a line. */
 const tailBytes = 256 * 1024
 
 const lineFeed = 0x0a
 
-/** The bytes from `start` to `end`, fetched ahead in ranges. */
-const readAhead = (
-  store: Readable,
-  { key, size }: OutputSlice,
-  start: number,
-  end: number,
-  bytes: number,
-  concurrency: number
-): Stream.Stream<Uint8Array, BatchError> => {
-  const starts = Array.from({ length: Math.ceil((end - start) / bytes) }, (_, i) => start + i * bytes)
-  return Stream.fromIterable(starts).pipe(
-    Stream.mapEffect((from) => {
-      const to = Math.min(end, from + bytes)
-      return Effect.flatMap(Stream.runCollect(store.read(key, { start: from, end: to })), (pieces) => {
-        const read = pieces.reduce((sum, piece) => sum + piece.length, 0)
-        return read === to - from ? Effect.succeed(pieces) : Effect.fail(
-          new BatchError({
-            module: "collect",
-            method: "outputs",
-            reason: new Damaged({
-              key,
-              message: `${key} has ${size} bytes by the store's list, and ends at byte ${from + read}`
-            })
-          })
-        )
-      })
-    }, { concurrency }),
-    Stream.flattenIterable
+/** Fails where fewer bytes come than the list of the store has said. */
+const complete = ({ key, size }: OutputSlice, end: number, read: number): Effect.Effect<void, BatchError> =>
+  read === end ? Effect.void : Effect.fail(
+    new BatchError({
+      module: "collect",
+      method: "outputs",
+      reason: new Damaged({ key, message: `${key} has ${size} bytes by the store's list, and ends at byte ${read}` })
+    })
   )
-}
 
 /** Gives the memory of a piece back at once, where nothing else lies in it: the collector would take its time. */
 const free = ({ buffer, byteLength }: Uint8Array): void => {
@@ -97,9 +72,11 @@ export const forEachLine = (
     /** Whether a line has begun that has not ended. */
     let open = false
     let begun = start === 0
+    let position = Math.max(0, start - 1)
     const take = (piece: Uint8Array) =>
       Effect.try({
         try: () => {
+          position += piece.length
           const from = begun ? 0 : piece.indexOf(lineFeed) + 1
           begun ||= from > 0
           if (begun && from < piece.length) {
@@ -113,16 +90,21 @@ export const forEachLine = (
     const last = Effect.try({ try: () => splitter.end().forEach(use), catch: localFailure })
 
     /** The rest of the last line, which ends in the next slice. */
-    const takeRest = Effect.suspend(() => {
-      let ended = !open || end === size
-      return ended ? Effect.void : readAhead(store, slice, end, size, tailBytes, 1).pipe(
-        Stream.takeUntil((piece) => ended = piece.includes(lineFeed)),
-        Stream.runForEach((piece) => take(ended ? piece.slice(0, piece.indexOf(lineFeed)) : piece))
-      )
+    const takeRest = Effect.gen(function*() {
+      while (open && position < size) {
+        const to = Math.min(size, position + tailBytes)
+        const pieces = yield* Stream.runCollect(store.read(slice.key, { start: position, end: to }))
+        const bytes = Buffer.concat(pieces)
+        yield* complete(slice, to, position + bytes.length)
+        const at = bytes.indexOf(lineFeed)
+        yield* take(at < 0 ? bytes : bytes.subarray(0, at))
+        if (at >= 0) return
+      }
     })
     // The byte before the slice tells whether a line begins with it.
-    return readAhead(store, slice, Math.max(0, start - 1), end, callBytes, callsAtOnce).pipe(
+    return store.read(slice.key, { start: position, end }).pipe(
       Stream.runForEach(take),
+      Effect.andThen(Effect.suspend(() => complete(slice, end, position))),
       Effect.andThen(takeRest),
       Effect.andThen(last)
     )

@@ -36,6 +36,9 @@ const vectorShare = 5
 /** More ranges than this are not made: each has answers that wait for its file. */
 const mostRanges = 64
 
+/** While one range is written, the next one comes, and the collector has not seen the one before. */
+const rangesInBudget = 4
+
 /** Smaller slices than this are not worth a thread. */
 const leastSlice = 16_000_000
 
@@ -55,7 +58,7 @@ export const ranges = Effect.fnUntraced(function*(
   const [from, to] = [job.firstRow, job.firstRow + job.records]
 
   const answers = processor.decodeVectors === undefined ? bytes : bytes / vectorShare
-  const count = Math.min(mostRanges, Math.ceil(answers / memoryBudget), job.records)
+  const count = answers <= memoryBudget ? 1 : Math.min(mostRanges, Math.ceil(answers / memoryBudget * rangesInBudget), job.records)
   if (count <= 1) {
     const load = Effect.suspend(() => {
       const reader = new AnswerReader(processor, columns)

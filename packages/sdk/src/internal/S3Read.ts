@@ -57,6 +57,38 @@ export interface ReadOptions {
   readonly uri: string
   /** Not empty. */
   readonly range: ByteRange | undefined
+  /** The version that is meant, as S3 writes its ETag; null for the one that is there. */
+  readonly etag?: string | null | undefined
+}
+
+/** Bytes of one of several calls, and calls at the same time: one connection alone is slower than what is done with the bytes. */
+const callBytes = 8 * 1024 * 1024
+const callsAtOnce = 3
+
+/**
+ * Whether a range is fetched by several calls.
+ *
+ * @internal
+ */
+export const isLarge = (start: number, end: number): boolean => end - start > 2 * callBytes
+
+/**
+ * The bytes of a large range, fetched ahead by several calls at a time. Memory holds about 32 MB.
+ *
+ * @internal
+ */
+export const readAhead = (
+  options: ReadOptions & { readonly range: { readonly start: number; readonly end: number } }
+): Stream.Stream<Uint8Array, BatchError> => {
+  const { end, start } = options.range
+  const starts = Array.from({ length: Math.ceil((end - start) / callBytes) }, (_, i) => start + i * callBytes)
+  return Stream.fromIterable(starts).pipe(
+    Stream.mapEffect(
+      (from) => Stream.runCollect(read({ ...options, range: { start: from, end: Math.min(end, from + callBytes) } })),
+      { concurrency: callsAtOnce }
+    ),
+    Stream.flattenIterable
+  )
 }
 
 /**
@@ -64,13 +96,13 @@ export interface ReadOptions {
  *
  * @internal
  */
-export const read = ({ client, method, range, target, uri }: ReadOptions): Stream.Stream<Uint8Array, BatchError> =>
+export const read = ({ client, etag: wanted, method, range, target, uri }: ReadOptions): Stream.Stream<Uint8Array, BatchError> =>
   Stream.scoped(Stream.fromPull(Effect.gen(function*() {
     yield* checkRange("S3", range)
     let position = range?.start ?? 0
     // Known with the first answer: where the bytes end, and of which version of the object they are.
     let end: number | null = null
-    let etag: string | null = null
+    let etag: string | null = wanted ?? null
     let body: Body | null = null
     let idle = 0
     const close = () => {

@@ -9,6 +9,7 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { PassThrough } from "node:stream"
+import type { WriteOptions } from "../store/ObjectStore.ts"
 import { join, Tally } from "./Blocks.ts"
 import { type CallFailed, fromCause } from "./S3Call.ts"
 
@@ -51,14 +52,15 @@ const guarded = (client: S3Client, signal: AbortSignal, onFailure: (error: unkno
 
 /** An upload that has begun and waits for bytes. */
 class Open {
-  readonly tally = new Tally()
+  readonly tally: Tally
   /** What came of it; null is good. Never rejects. */
   readonly answer: Promise<CallFailed | null>
   readonly #body = new PassThrough({ objectMode: true, highWaterMark: 1 })
   readonly #controller = new AbortController()
   #failure: unknown = undefined
 
-  constructor(client: S3Client, target: Target) {
+  constructor(client: S3Client, target: Target, options: WriteOptions | undefined) {
+    this.tally = new Tally(options)
     this.#body.on("error", () => {})
     this.answer = new Upload({
       client: guarded(client, this.#controller.signal, (error) => this.giveUp(error)),
@@ -105,10 +107,11 @@ interface Target {
 export const upload = <E, R>(
   client: S3Client,
   target: Target,
-  bytes: Stream.Stream<Uint8Array, E, R>
+  bytes: Stream.Stream<Uint8Array, E, R>,
+  options?: WriteOptions
 ): Effect.Effect<Uploaded, E, R> =>
   Effect.acquireUseRelease(
-    Effect.sync(() => new Open(client, target)),
+    Effect.sync(() => new Open(client, target, options)),
     (open) => {
       let sha256: string | null = null
       const fill = Stream.runForEachArray(bytes, (chunks) => {

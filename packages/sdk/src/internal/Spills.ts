@@ -48,9 +48,8 @@ const emptyBlock = (answers: number): Block => ({
   outputTokens: []
 })
 
-/** A column of a block in a file: its vectors lie side by side, since each alone costs more than its elements. */
+/** A column of a block in a file: its vectors lie side by side behind the block, since each alone costs more than its elements. */
 interface Packed {
-  readonly floats: Float32Array
   /** Elements of each vector; -1 where the value is no vector, but among `others`. */
   readonly lengths: ReadonlyArray<number>
   readonly others: ReadonlyArray<unknown>
@@ -60,26 +59,56 @@ interface PackedBlock extends Omit<Block, "values"> {
   readonly values: ReadonlyArray<Packed>
 }
 
-const pack = (values: ReadonlyArray<unknown>): Packed => {
-  const lengths = values.map((value) => value instanceof Float32Array ? value.length : -1)
-  const floats = new Float32Array(lengths.reduce((sum, length) => sum + Math.max(0, length), 0))
-  const others: Array<unknown> = []
-  let at = 0
-  for (const value of values) {
-    if (value instanceof Float32Array) {
+const pack = (values: ReadonlyArray<unknown>): Packed => ({
+  lengths: values.map((value) => value instanceof Float32Array ? value.length : -1),
+  others: values.filter((value) => !(value instanceof Float32Array))
+})
+
+/**
+ * The bytes of a block: the length of its head and of all of it, the head, and from a multiple of eight on the vectors.
+ */
+const encode = (block: Block): Buffer => {
+  const head = serialize({ ...block, values: block.values.map(pack) })
+  const start = 16 + Math.ceil(head.length / 8) * 8
+  let length = start
+  for (const values of block.values) {
+    for (const value of values) if (value instanceof Float32Array) length += value.byteLength
+  }
+  length = Math.ceil(length / 8) * 8
+  const bytes = Buffer.allocUnsafeSlow(length)
+  bytes.writeDoubleLE(head.length)
+  bytes.writeDoubleLE(length, 8)
+  bytes.set(head, 16)
+  const floats = new Float32Array(bytes.buffer)
+  let at = start / 4
+  for (const values of block.values) {
+    for (const value of values) {
+      if (!(value instanceof Float32Array)) continue
       floats.set(value, at)
       at += value.length
-    } else {
-      others.push(value)
     }
   }
-  return { floats, lengths, others }
+  return bytes
 }
 
-const unpack = ({ floats, lengths, others }: Packed): Array<unknown> => {
-  let at = 0
-  let other = 0
-  return lengths.map((length) => length < 0 ? others[other++] : floats.subarray(at, at += length))
+/** The blocks of a file; their vectors are views of its bytes. */
+function* decode(bytes: Buffer): Generator<Block> {
+  for (let at = 0; at < bytes.length;) {
+    const head = bytes.readDoubleLE(at)
+    const packed: PackedBlock = deserialize(bytes.subarray(at + 16, at + 16 + head))
+    let place = bytes.byteOffset + at + 16 + Math.ceil(head / 8) * 8
+    const values = packed.values.map(({ lengths, others }) => {
+      let other = 0
+      return lengths.map((length) => {
+        if (length < 0) return others[other++]
+        const vector = new Float32Array(bytes.buffer, place, length)
+        place += vector.byteLength
+        return vector
+      })
+    })
+    yield { ...packed, values }
+    at += bytes.readDoubleLE(at + 8)
+  }
 }
 
 const fileOf = (spills: Spills, range: number, slice: number): string => join(spills.folder, `${range}-${slice}`)
@@ -108,10 +137,7 @@ class Spill {
   }
 
   flush(): void {
-    const bytes = serialize({ ...this.#block, values: this.#block.values.map(pack) })
-    const length = Buffer.alloc(8)
-    length.writeBigUInt64LE(BigInt(bytes.length))
-    fs.appendFileSync(this.#path, Buffer.concat([length, bytes]), { mode: 0o600 })
+    fs.appendFileSync(this.#path, encode(this.#block), { mode: 0o600 })
     this.#block = emptyBlock(this.#answers)
     this.#bytes = 0
   }
@@ -152,12 +178,8 @@ export const load = (
       const loaded = new Answers(first, Math.min(spills.to, first + spills.size), answers)
       for (let slice = 0; slice < slices; slice++) {
         const bytes = await readFile(fileOf(spills, range, slice))
-        for (let at = 0; at < bytes.length;) {
-          const end = at + 8 + Number(bytes.readBigUInt64LE(at))
-          const packed: PackedBlock = deserialize(bytes.subarray(at + 8, end))
-          const block: Block = { ...packed, values: packed.values.map(unpack) }
+        for (const block of decode(bytes.byteOffset % 8 === 0 ? bytes : Buffer.from(new Uint8Array(bytes).buffer))) {
           for (let i = 0; i < block.rows.length; i++) loaded.put(block.rows[i]!, answerAt(block, i)!, oddities)
-          at = end
         }
       }
       return loaded

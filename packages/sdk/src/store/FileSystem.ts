@@ -27,7 +27,7 @@ import {
   toBatchError
 } from "../internal/Files.ts"
 import * as Key from "./Key.ts"
-import { type ByteRange, ObjectStore } from "./ObjectStore.ts"
+import { type ByteRange, ObjectStore, type WriteOptions } from "./ObjectStore.ts"
 
 const module = "FileSystem"
 
@@ -236,11 +236,15 @@ export const make = Effect.fnUntraced(function*(
     return { created: yield* store("create", key, file, (handle) => attempt(() => handle.writeFile(bytes))) }
   })
 
-  const write = Effect.fn("FileSystem.write")(function*<E, R>(key: string, bytes: Stream.Stream<Uint8Array, E, R>) {
+  const write = Effect.fn("FileSystem.write")(function*<E, R>(
+    key: string,
+    bytes: Stream.Stream<Uint8Array, E, R>,
+    options?: WriteOptions
+  ) {
     const { file } = yield* Effect.flatMap(Key.check(key, { module, method: "write" }), () => locate("write", key))
     const before = yield* occupant("write", key, file)
-    if (before !== null) return { created: false, info: before, sha256: yield* digest(bytes) }
-    const tally = new Tally()
+    if (before !== null) return { created: false, info: before, sha256: yield* digest(bytes, options) }
+    const tally = new Tally(options)
     const fill = Effect.fnUntraced(function*(handle: fs.FileHandle) {
       let waiting: Array<Uint8Array> = []
       let size = 0

@@ -58,8 +58,19 @@ export interface Created {
 export interface Written extends Created {
   /** What now lies at the key, whoever wrote it. */
   readonly info: ObjectInfo
-  /** SHA-256 of the bytes of this write, in hex. */
+  /** SHA-256 of the bytes of this write, in hex; empty where none was asked for. */
   readonly sha256: string
+}
+
+/**
+ * How a stream is written.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface WriteOptions {
+  /** Whether the bytes are digested, which takes about a millisecond for a megabyte. Default: true. */
+  readonly digest?: boolean | undefined
 }
 
 /**
@@ -113,7 +124,8 @@ export class ObjectStore extends Context.Service<ObjectStore, {
    */
   readonly write: <E, R>(
     key: string,
-    bytes: Stream.Stream<Uint8Array, E, R>
+    bytes: Stream.Stream<Uint8Array, E, R>,
+    options?: WriteOptions
   ) => Effect.Effect<Written, BatchError | E, R>
   /** Removes an object; one that is not there is no error. */
   readonly remove: (key: string) => Effect.Effect<void, BatchError>

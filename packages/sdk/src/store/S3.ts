@@ -21,10 +21,10 @@ import { randomUUID } from "node:crypto"
 import { BatchError, InvalidOption } from "../BatchError.ts"
 import { digest } from "../internal/Blocks.ts"
 import { call, type CallFailed, damaged, isPassing, toBatchError } from "../internal/S3Call.ts"
-import { pause, read } from "../internal/S3Read.ts"
+import { isLarge, pause, read, readAhead } from "../internal/S3Read.ts"
 import { partBytes, upload, type Uploaded } from "../internal/S3Upload.ts"
 import * as Key from "./Key.ts"
-import { type ByteRange, type ObjectInfo, ObjectStore } from "./ObjectStore.ts"
+import { type ByteRange, type ObjectInfo, ObjectStore, type WriteOptions } from "./ObjectStore.ts"
 
 const module = "S3"
 
@@ -238,6 +238,17 @@ export const make = Effect.fnUntraced(function*(
   const bytesOf = (method: string, location: string, range: ByteRange | undefined) =>
     Stream.unwrap(Effect.map(locate(method, location), (place) => read({ client, method, ...place, range })))
 
+  /** A large range is fetched by several calls, all of the version that is there at its beginning. */
+  const largeRange = (location: string, start: number, wanted: number): Stream.Stream<Uint8Array, BatchError> =>
+    Stream.unwrap(Effect.gen(function*() {
+      const place = yield* locate("read", location)
+      const stored = yield* inspect("read", location)
+      const end = Math.min(wanted, stored?.info.size ?? 0)
+      return stored === null || end <= start
+        ? bytesOf("read", location, { start, end: wanted })
+        : readAhead({ client, method: "read", ...place, range: { start, end }, etag: `"${stored.info.etag}"` })
+    }))
+
   const get = Effect.fn("S3.get")(function*(location: string) {
     const chunks = yield* Stream.runCollect(bytesOf("get", location, undefined)).pipe(
       Effect.catchIf(
@@ -271,22 +282,26 @@ export const make = Effect.fnUntraced(function*(
     return { created: yield* decide("create", key, writer, send) }
   })
 
-  const write = Effect.fn("S3.write")(function*<E, R>(key: string, bytes: Stream.Stream<Uint8Array, E, R>) {
+  const write = Effect.fn("S3.write")(function*<E, R>(
+    key: string,
+    bytes: Stream.Stream<Uint8Array, E, R>,
+    options?: WriteOptions
+  ) {
     yield* Key.check(key, { module, method: "write" })
     const before = yield* inspect("write", key)
-    if (before !== null) return { created: false, info: before.info, sha256: yield* digest(bytes) }
+    if (before !== null) return { created: false, info: before.info, sha256: yield* digest(bytes, options) }
     const writer = randomUUID()
     let sent: Uploaded | null = null
     const created = yield* decide(
       "write",
       key,
       writer,
-      Effect.map(upload(client, target(key, writer), bytes), (uploaded) => {
+      Effect.map(upload(client, target(key, writer), bytes, options), (uploaded) => {
         sent = uploaded
         return uploaded.failure
       })
     )
-    return yield* confirm(key, created, sent, bytes)
+    return yield* confirm(key, created, sent, bytes, options)
   })
 
   /** What lies at the key after an upload. */
@@ -294,13 +309,14 @@ export const make = Effect.fnUntraced(function*(
     key: string,
     created: boolean,
     sent: Uploaded | null,
-    bytes: Stream.Stream<Uint8Array, E, R>
+    bytes: Stream.Stream<Uint8Array, E, R>,
+    options: WriteOptions | undefined
   ) {
     const after = yield* inspect("write", key)
     if (after === null || (created && after.info.size !== sent?.size)) {
       return yield* damaged("write", uri(key), "is missing or has another size right after it was written")
     }
-    return { created, info: after.info, sha256: sent?.sha256 ?? (yield* digest(bytes)) }
+    return { created, info: after.info, sha256: sent?.sha256 ?? (yield* digest(bytes, options)) }
   })
 
   const remove = Effect.fn("S3.remove")(function*(key: string) {
@@ -323,6 +339,8 @@ export const make = Effect.fnUntraced(function*(
       range !== undefined && range.start === range.end
         // S3 has no empty range: "bytes=5-4" means the whole object.
         ? bytesOf("read", location, { start: range.start, end: range.start + 1 }).pipe(Stream.drain)
+        : range?.end !== undefined && isLarge(range.start, range.end)
+        ? largeRange(location, range.start, range.end)
         : bytesOf("read", location, range),
     create,
     write,
