@@ -50,8 +50,11 @@ export const node = (args: ReadonlyArray<string>, cwd: string): Promise<string> 
     })
   })
 
+/** Both sides run with it: else V8 takes up to a hundred megabytes more for what lives shortly, and is no faster. */
+const youngGeneration = "--max-semi-space-size=8"
+
 const run = async (step: Step, profile: string | null): Promise<Came> => {
-  const flags = profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]
+  const flags = [youngGeneration, ...(profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`])]
   const here = import.meta.dirname
   const output = await node([...flags, join(here, "child.ts"), JSON.stringify(step)], here)
   const came: Came = JSON.parse(output.trim().split("\n").at(-1)!)

@@ -56,8 +56,8 @@ export const layer = (
               ? store.read(location, range)
               : Stream.fromAsyncIterable(arriving(generator.pieces(output, range?.start, range?.end)), unreadable)
           }),
-        write: (key, bytes) =>
-          Effect.tap(store.write(key, bytes), () =>
+        write: (key, bytes, options) =>
+          Effect.tap(store.write(key, bytes, options), () =>
             discards(key) ? Effect.promise(() => unlink(store.location(key))) : Effect.void)
       })
     })

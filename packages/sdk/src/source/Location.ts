@@ -14,6 +14,9 @@ import { type ObjectInfo, ObjectStore } from "../store/ObjectStore.ts"
 import { invalidOption, invalidSource } from "./internal/Failures.ts"
 import type { SourceFile } from "./internal/SourceFile.ts"
 
+/** Bytes of a local file that are digested at once. */
+const digestBytes = 1024 * 1024
+
 const pieceBytes = 256 * 1024
 
 /**
@@ -76,6 +79,11 @@ export const placeOf = (method: string, location: string | URL): Effect.Effect<P
 const changed = (method: string, uri: string): BatchError =>
   invalidSource(method, "failed", "the file changed while it was read; run again when nobody writes to it", { uri })
 
+const wholeOf = (piece: Uint8Array): Uint8Array<ArrayBuffer> =>
+  piece.buffer instanceof ArrayBuffer
+    ? new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength)
+    : new Uint8Array(piece)
+
 /** The bytes of a range, which must be as many as were asked for. */
 const wholeRange = Effect.fnUntraced(function*(
   method: string,
@@ -84,7 +92,8 @@ const wholeRange = Effect.fnUntraced(function*(
   end: number,
   read: Effect.Effect<ReadonlyArray<Uint8Array>, BatchError>
 ) {
-  const bytes = Buffer.concat(yield* read)
+  const pieces = yield* read
+  const bytes = pieces.length === 1 ? wholeOf(pieces[0]!) : Buffer.concat(pieces)
   return bytes.length === end - start ? bytes : yield* invalidSource(
     method,
     "failed",
@@ -132,6 +141,26 @@ const openObject = Effect.fnUntraced(function*(method: string, location: string,
 const hasCode = (cause: unknown, codes: ReadonlyArray<string>): boolean =>
   typeof cause === "object" && cause !== null && "code" in cause && codes.includes(String(cause.code))
 
+/** Digests a local file in one buffer, the next bytes being read meanwhile. */
+const digestOf = async (path: string, signal: AbortSignal): Promise<string> => {
+  const file = await openHandle(path)
+  try {
+    const hash = createHash("sha256")
+    let [full, empty] = [Buffer.allocUnsafeSlow(digestBytes), Buffer.allocUnsafeSlow(digestBytes)]
+    let { bytesRead } = await file.read(full)
+    while (bytesRead > 0) {
+      signal.throwIfAborted()
+      const next = file.read(empty)
+      hash.update(full.subarray(0, bytesRead))
+      ;({ bytesRead } = await next)
+      ;[full, empty] = [empty, full]
+    }
+    return hash.digest("hex")
+  } finally {
+    await file.close()
+  }
+}
+
 /** The bytes of a range of a local file, or as many of them as there are. */
 const readRange = async (path: string, start: number, end: number): Promise<Buffer> => {
   const file = await openHandle(path)
@@ -178,9 +207,8 @@ export const openFile = Effect.fnUntraced(function*(method: string, path: string
   const bytes: Stream.Stream<Uint8Array, BatchError> = Stream.suspend(() =>
     Stream.fromAsyncIterable<Uint8Array, BatchError>(createReadStream(path, { highWaterMark: pieceBytes }), readable)
   ).pipe(Stream.concat(Stream.fromEffectDrain(unchanged)))
-  const hash = createHash("sha256")
-  yield* Stream.runForEach(bytes, (piece) => Effect.sync(() => hash.update(piece)))
-  const sha256 = hash.digest("hex")
+  const sha256 = yield* Effect.tryPromise({ try: (signal) => digestOf(path, signal), catch: readable })
+  yield* unchanged
   const local: SourceFile = {
     uri,
     size: before.size,

@@ -34,6 +34,9 @@ const module = "FileSystem"
 /** Bytes of one chunk of a read. */
 const chunkBytes = 512 * 1024
 
+/** Bytes that are forced to the disk at once. */
+const forceBytes = 32 * 1024 * 1024
+
 /** Bytes that are written at once. */
 const writeBytes = 1024 * 1024
 
@@ -248,11 +251,20 @@ export const make = Effect.fnUntraced(function*(
     const fill = Effect.fnUntraced(function*(handle: fs.FileHandle) {
       let waiting: Array<Uint8Array> = []
       let size = 0
+      let unforced = 0
+      let forcing: Promise<unknown> | null = null
+      /** The first failure of the disk; a later call may not tell of it again. */
+      let failed: unknown = null
       const flush = async () => {
         const blocks = waiting
+        unforced += size
         waiting = []
         size = 0
         await writeAll(handle, blocks)
+        // On the way to the disk already while more is made, so that the last call has little to wait for.
+        if (unforced < forceBytes || forcing !== null) return
+        unforced = 0
+        forcing = handle.datasync().catch((error: unknown) => failed ??= error).finally(() => forcing = null)
       }
       yield* Stream.runForEachArray(bytes, (chunks) =>
         attempt(async () => {
@@ -263,7 +275,11 @@ export const make = Effect.fnUntraced(function*(
           }
           if (size >= writeBytes) await flush()
         }))
-      yield* attempt(flush)
+      yield* attempt(async () => {
+        await flush()
+        await forcing
+        if (failed !== null) throw failed
+      })
     })
     const created = yield* store("write", key, file, fill)
     const info = yield* occupant("write", key, file)
