@@ -79,10 +79,10 @@ export const placeOf = (method: string, location: string | URL): Effect.Effect<P
 const changed = (method: string, uri: string): BatchError =>
   invalidSource(method, "failed", "the file changed while it was read; run again when nobody writes to it", { uri })
 
-const wholeOf = (piece: Uint8Array): Uint8Array<ArrayBuffer> =>
+const wholeOf = (piece: Uint8Array): Buffer<ArrayBuffer> =>
   piece.buffer instanceof ArrayBuffer
-    ? new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength)
-    : new Uint8Array(piece)
+    ? Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)
+    : Buffer.from(piece)
 
 /** The bytes of a range, which must be as many as were asked for. */
 const wholeRange = Effect.fnUntraced(function*(
