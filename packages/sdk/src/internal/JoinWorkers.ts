@@ -42,11 +42,12 @@ export interface JoinWorkers {
 /** Megabytes of a worker's heap for what lives shortly: with the default, V8 lets it grow to several times that. */
 const youngGenerationMb = 16
 
-/** The worker's file beside this one, or null where there is none. */
+/** The worker's file beside this one, of the build all in one file; null where there is none. */
 const workerFile = (): URL | null => {
   try {
-    const url = new URL(import.meta.url.endsWith(".ts") ? "./JoinWorker.ts" : "./JoinWorker.js", import.meta.url)
-    return existsSync(fileURLToPath(url)) ? url : null
+    const names = import.meta.url.endsWith(".ts") ? ["JoinWorker.ts"] : ["JoinWorker.bundle.js", "JoinWorker.js"]
+    const urls = names.map((name) => new URL(name, import.meta.url))
+    return urls.find((url) => existsSync(fileURLToPath(url))) ?? null
   } catch {
     return null
   }
