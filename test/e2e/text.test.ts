@@ -20,7 +20,7 @@ const ask = (cells: ReadonlyMap<string, unknown>) => {
 }
 
 const families = { converse: undefined, anthropic: AnthropicMessages.anthropicMessages }
-const formats = ["parquet", "csv", "jsonl"] as const
+const formats = ["parquet", "csv", "jsonl", "arrow"] as const
 
 describe("a text run from CSV", () => {
   for (const family of ["converse", "anthropic"] as const) {

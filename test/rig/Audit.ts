@@ -2,6 +2,7 @@
  * An independent account of a run: what every input line, output line and result row says, read from S3 with other
  * readers than the sdk's own, held against each other and against the report.
  */
+import { DataType, tableFromIPC, type Vector } from "apache-arrow"
 import type { Collected, Outcome } from "@bedrock-batch/sdk"
 import { assert } from "@effect/vitest"
 import { Effect, Stream } from "effect"
@@ -67,7 +68,25 @@ const readJsonl = (bytes: Uint8Array): Table => {
   return { columns, rows: objects.map((object) => columns.map((column) => object[column])) }
 }
 
-const readers = { parquet: readParquet, csv: readCsv, jsonl: readJsonl }
+/** The library drops a byte order mark from the beginning of a text, so texts are decoded here. */
+const valuesOf = (column: Vector): ReadonlyArray<unknown> =>
+  DataType.isUtf8(column.type)
+    ? column.data.flatMap((data) =>
+      Array.from({ length: data.length }, (_, i) =>
+        data.getValid(i)
+          ? Buffer.from(data.values.subarray(data.valueOffsets[i], data.valueOffsets[i + 1])).toString("utf8")
+          : null)
+    )
+    : [...column]
+
+const readArrow = (bytes: Uint8Array): Table => {
+  const table = tableFromIPC(bytes)
+  const columns = table.schema.fields.map(({ name }) => name)
+  const values = columns.map((_, j) => valuesOf(table.getChildAt(j)!).map(plain))
+  return { columns, rows: Array.from({ length: table.numRows }, (_, i) => values.map((column) => column[i])) }
+}
+
+const readers = { parquet: readParquet, csv: readCsv, jsonl: readJsonl, arrow: readArrow }
 
 /** The result files of a run as one table. */
 export const readResults = Effect.fnUntraced(function*(stack: Stack, collected: Collected<object>) {

@@ -78,7 +78,7 @@ export type ParametricType =
  * | `float32` | `number` | Float32 | FLOAT |
  * | `day` | `string`, `2026-11-23` | Date32 | INT32 (Date) |
  * | `uuid` | `string`, lower case with hyphens | FixedSizeBinary(16) | FIXED_LEN_BYTE_ARRAY(16) (UUID) |
- * | `decimal` | `string` with `scale` digits after the point | Decimal (128 or 256 bits) | FIXED_LEN_BYTE_ARRAY (Decimal) |
+ * | `decimal` | `string` with `scale` digits after the point | Decimal (128 or 256 bits) | INT32 up to 9 digits, INT64 up to 18, else FIXED_LEN_BYTE_ARRAY (Decimal) |
  * | `timestamp` | `string`, ISO 8601 with the digits of its unit; with a `zone` in UTC, ending in `Z` | Timestamp(unit, zone) | INT64 (Timestamp; seconds as milliseconds) |
  * | `time` | `string`, `12:30:00` with the digits of its unit | Time32 or Time64 | INT32 or INT64 (Time; seconds as milliseconds) |
  * | `fixed` | `Uint8Array` of that many bytes | FixedSizeBinary | FIXED_LEN_BYTE_ARRAY |
@@ -99,7 +99,7 @@ export type ColumnType = ScalarType | ParametricType
  * @since 0.1.0
  * @category models
  */
-export interface Column {
+export type Column = {
   readonly name: string
   readonly type: ColumnType
 }

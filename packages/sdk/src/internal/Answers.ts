@@ -3,9 +3,11 @@
  *
  * @internal
  */
+import { forId } from "@bedrock-batch/processors/Families"
 import type { Json, Processor, Reading, VectorJson } from "@bedrock-batch/processors/Processor"
 import type { Column } from "../Column.ts"
 import type { Counts, Outcome } from "../Outcome.ts"
+import { misfit } from "../source/internal/Values.ts"
 import { canonicalJson } from "./Digest.ts"
 import * as Layout from "./Layout.ts"
 import { type OutputLine, parseOutputLine } from "./OutputLine.ts"
@@ -73,14 +75,18 @@ const codes = { refused: "Refused", invalid: "InvalidAnswer", failed: "ModelErro
 const tokens = (count: number | null): number | null =>
   count !== null && Number.isSafeInteger(count) && count >= 0 ? count : null
 
+const fieldOf = (answer: object, name: string): unknown => {
+  const value: unknown = Object.hasOwn(answer, name) ? Reflect.get(answer, name) : null
+  return value ?? null
+}
+
 const toAnswer = (reading: Reading<object>, columns: ReadonlyArray<Column>): Answer => {
   const { stopReason } = reading
   const usage = { inputTokens: tokens(reading.usage.inputTokens), outputTokens: tokens(reading.usage.outputTokens) }
   if ("answer" in reading) {
-    const fields: { readonly [name: string]: unknown } = { ...reading.answer }
     return {
       outcome: reading.status,
-      values: columns.map(({ name }) => (Object.hasOwn(fields, name) ? fields[name] : null) ?? null),
+      values: columns.map(({ name }) => fieldOf(reading.answer, name)),
       stopReason,
       code: null,
       message: null,
@@ -95,13 +101,31 @@ const toAnswer = (reading: Reading<object>, columns: ReadonlyArray<Column>): Ans
 const decode = (processor: Processor<object>, output: VectorJson): Reading<object> =>
   processor.decodeVectors === undefined ? processor.decode(output as Json) : processor.decodeVectors(output)
 
-const readLine = (line: OutputLine, processor: Processor<object>, columns: ReadonlyArray<Column>): Answer => {
+/** A processor of the user's own may give what its columns do not hold; null where all is well. */
+const misfitOf = ({ values }: Answer, columns: ReadonlyArray<Column>): string | null => {
+  for (let j = 0; values !== null && j < columns.length; j++) {
+    const wrong = values[j] === null ? null : misfit(columns[j]!.type, values[j])
+    if (wrong !== null) return `column ${JSON.stringify(columns[j]!.name)}: ${wrong}`
+  }
+  return null
+}
+
+const readLine = (
+  line: OutputLine,
+  processor: Processor<object>,
+  columns: ReadonlyArray<Column>,
+  trusted: boolean
+): Answer => {
   if (line.error !== undefined && line.error !== null) return readError(line.error)
   if (line.modelOutput === undefined || line.modelOutput === null) {
     return unanswered("invalid", codes.invalid, "the output line has neither modelOutput nor error")
   }
   try {
-    return toAnswer(decode(processor, line.modelOutput), columns)
+    const answer = toAnswer(decode(processor, line.modelOutput), columns)
+    const wrong = trusted ? null : misfitOf(answer, columns)
+    return wrong === null
+      ? answer
+      : unanswered("invalid", codes.invalid, `the processor ${processor.id} gave a value that does not fit ${wrong}`)
   } catch (cause) {
     const what = cause instanceof Error ? cause.name : typeof cause
     return unanswered("invalid", codes.invalid, `the processor ${processor.id} threw ${what}`)
@@ -116,6 +140,7 @@ export class AnswerReader {
   readonly #processor: Processor<object>
   readonly #columns: ReadonlyArray<Column>
   readonly #vectors: boolean
+  readonly #trusted: boolean
   #slab = new Float32Array(0)
   #used = 0
   /** The row of the line that was read last. */
@@ -125,6 +150,7 @@ export class AnswerReader {
     this.#processor = processor
     this.#columns = columns
     this.#vectors = processor.decodeVectors !== undefined
+    this.#trusted = forId(processor.id) === processor
   }
 
   /** Room for a vector beside others: a buffer for each costs more than to fill it. */
@@ -150,7 +176,7 @@ export class AnswerReader {
       oddities.unknown++
       return null
     }
-    const answer = readLine(parsed, this.#processor, this.#columns)
+    const answer = readLine(parsed, this.#processor, this.#columns, this.#trusted)
     if (!parsed.malformed) return answer
     oddities.malformed++
     return null

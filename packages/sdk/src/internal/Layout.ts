@@ -36,8 +36,21 @@ export const results = (runId: string, generation: string): string => `${runId}/
 /** @internal */
 export const jobKey = (attempt: number, index: number): string => `${attempt}-${String(index).padStart(6, "0")}`
 
+const lastDigits = Array.from({ length: 1000 }, (_, i) => String(i).padStart(3, "0"))
+
+/** The thousand that was asked for last, with its digits: rows are asked for one after the other. */
+let thousand = 0
+let firstDigits = "r0000000"
+
 /** The id of a record: its row number in the run, from 0. @internal */
-export const recordId = (row: number): string => `r${String(row).padStart(10, "0")}`
+export const recordId = (row: number): string => {
+  const rest = row % 1000
+  if (row - rest !== thousand) {
+    thousand = row - rest
+    firstDigits = `r${String(thousand / 1000).padStart(7, "0")}`
+  }
+  return firstDigits + lastDigits[rest]!
+}
 
 /** The row number of a record id, or -1 for an id that no record of ours has. @internal */
 export const rowOf = (recordId: string): number => {

@@ -1,16 +1,21 @@
 import type { Processor } from "@bedrock-batch/processors/Processor"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
+import type { Column } from "../../src/Column.ts"
 import { AnswerReader, Answers } from "../../src/internal/Answers.ts"
 import * as Layout from "../../src/internal/Layout.ts"
 import { labelColumns, labels } from "../rig/labels.ts"
 
 const line = (value: unknown) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value))
 
-const read = (lines: ReadonlyArray<unknown>, processor: Processor<object> = labels) => {
+const read = (
+  lines: ReadonlyArray<unknown>,
+  processor: Processor<object> = labels,
+  columns: ReadonlyArray<Column> = labelColumns
+) => {
   const oddities = { duplicates: 0, unknown: 0, malformed: 0 }
-  const answers = new Answers(10, 14, labelColumns.length)
-  const reader = new AnswerReader(processor, labelColumns)
+  const answers = new Answers(10, 14, columns.length)
+  const reader = new AnswerReader(processor, columns)
   for (const one of lines) {
     const answer = reader.read(line(one), 10, 14, oddities)
     if (answer !== null) answers.put(reader.row, answer, oddities)
@@ -103,6 +108,18 @@ describe("Answers", () => {
     assert.strictEqual(at?.message, "the processor labels/1 threw string")
   })
 
+  it("takes values that do not fit the processor's columns for an invalid answer", () => {
+    for (const answer of [{ label: 7, score: 1 }, { label: "a", score: "high" }, { label: [], score: null }]) {
+      const odd: Processor<object> = {
+        ...labels,
+        decode: () => ({ status: "succeeded", answer, stopReason: null, usage: { inputTokens: 1, outputTokens: 1 } })
+      }
+      const { at } = read([{ recordId: id, modelOutput: {} }], odd)
+      assert.deepStrictEqual([at?.outcome, at?.code, at?.values], ["invalid", "InvalidAnswer", null])
+      assert.match(at?.message ?? "", /^the processor labels\/1 gave a value that does not fit column "(label|score)": expected /)
+    }
+  })
+
   it("counts no tokens that are no count", () => {
     for (const tokens of [-1, 1.5, 1e300]) {
       const { at } = read([{ recordId: id, modelOutput: { label: "a", in: tokens, out: tokens } }])
@@ -168,8 +185,9 @@ describe("Answers", () => {
       })
     }
     const lines = [3, 1, 2].map((modelOutput) => ({ recordId: id, modelOutput }))
-    const forward = read(lines, vectors).at
-    assert.deepStrictEqual(forward, read(lines.toReversed(), vectors).at)
+    const columns: ReadonlyArray<Column> = [{ name: "label", type: "vector" }, { name: "score", type: "bigint" }]
+    const forward = read(lines, vectors, columns).at
+    assert.deepStrictEqual(forward, read(lines.toReversed(), vectors, columns).at)
     assert.deepStrictEqual(forward?.values, [Float32Array.of(1), 1n])
   })
 
