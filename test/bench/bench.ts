@@ -23,7 +23,7 @@ Measures rows per second and peak memory, each case in processes of their own, i
   --all                the same as --rows 100000,1000000,10000000
   --case NAME          only this case; may be repeated. Beyond the usual ones there are
                        ${cases.filter((one) => !one.usual).map((one) => `"${one.name}"`).join(", ")}
-  --parallelism N,...  run the cases of collect with each of these
+  --parallelism N,...  run the cases of collect with each of these                   (1,2)
   --runs N             runs of each side, of which the median counts         (3)
   --json FILE          write the figures to a file too: an array of objects
   --profile FOLDER     write a CPU profile of each measured process of ours
@@ -48,7 +48,7 @@ const parse = () => {
         rows: { type: "string", default: "100000" },
         all: { type: "boolean", default: false },
         case: { type: "string", multiple: true, default: [] },
-        parallelism: { type: "string" },
+        parallelism: { type: "string", default: "1,2" },
         runs: { type: "string", default: "3" },
         json: { type: "string" },
         profile: { type: "string" },
@@ -89,7 +89,7 @@ if (values.help) {
 for (const verb of positionals) if (verb !== "prepare" && verb !== "collect") usage(`there is no verb ${verb}`)
 for (const name of values.case) if (!cases.some((one) => one.name === name)) usage(`there is no case ${name}`)
 const sizes = [...numbers("rows", values.all ? "100000,1000000,10000000" : values.rows, 200)].sort((a, b) => a - b)
-const parallelisms = values.parallelism === undefined ? [null] : numbers("parallelism", values.parallelism, 1)
+const parallelisms = numbers("parallelism", values.parallelism, 1)
 const chosen = cases.filter((one) =>
   (values.case.length === 0 ? one.usual : values.case.includes(one.name)) &&
   (positionals.length === 0 || positionals.includes(one.verb))
@@ -130,7 +130,7 @@ for (const one of chosen) {
       measured.push(
         ...await (one.verb === "prepare"
           ? measurePrepare(one, rows, settings)
-          : measureCollect(one, rows, parallelisms, settings))
+          : measureCollect(one, rows, one.usual ? parallelisms : [1], settings))
       )
     })
   }
