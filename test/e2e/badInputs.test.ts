@@ -316,7 +316,7 @@ describe("sources that cannot be used", () => {
       yield* check(stack, ["file", of(gone), invalid("not-found"), /gone\.csv.*no such file/])
       yield* check(stack, ["object", of(uri), invalid("not-found", { uri }), /data\.csv.*no such object/])
       yield* check(stack, ["key", of("store://x/y.csv"), invalid("not-found", { uri: `s3://${bucket}/x/y.csv` }), /x\/y\.csv/])
-      yield* check(stack, ["folder", of(directory), invalid("failed"), /cannot be read/])
+      yield* check(stack, ["folder", of(directory), invalid("not-found"), /there are no files below this prefix/])
       yield* check(stack, ["scheme", of("ftp://host/data.csv"), option("location"), /ftp:\/\/ is not understood/])
       fs.writeFileSync(gone, csvOf(table))
       assert.strictEqual((yield* prepare({ ...good, source: Source.csv(gone) }).pipe(Effect.provide(stack.layer()))).jobs.length, 1)

@@ -6,35 +6,32 @@
  */
 import * as Schema from "effect/Schema"
 
-const scalars = [
-  "string",
-  "integer",
-  "bigint",
-  "number",
-  "boolean",
-  "date",
-  "binary",
-  "json",
-  "vector",
-  "int8",
-  "int16",
-  "int32",
-  "uint8",
-  "uint16",
-  "uint32",
-  "uint64",
-  "float32",
-  "day",
-  "uuid"
-] as const
-
 /**
  * A type that takes no parameters.
  *
  * @since 0.1.0
  * @category models
  */
-export type ScalarType = (typeof scalars)[number]
+export type ScalarType =
+  | "string"
+  | "integer"
+  | "bigint"
+  | "number"
+  | "boolean"
+  | "date"
+  | "binary"
+  | "json"
+  | "vector"
+  | "int8"
+  | "int16"
+  | "int32"
+  | "uint8"
+  | "uint16"
+  | "uint32"
+  | "uint64"
+  | "float32"
+  | "day"
+  | "uuid"
 
 /**
  * How fine a time is: seconds, milli-, micro- or nanoseconds.
@@ -113,7 +110,27 @@ const unit = Schema.Literals(["s", "ms", "us", "ns"])
  * @category schemas
  */
 export const ColumnType: Schema.Codec<ColumnType> = Schema.Union([
-  Schema.Literals(scalars),
+  Schema.Literals([
+    "string",
+    "integer",
+    "bigint",
+    "number",
+    "boolean",
+    "date",
+    "binary",
+    "json",
+    "vector",
+    "int8",
+    "int16",
+    "int32",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "float32",
+    "day",
+    "uuid"
+  ]),
   Schema.Struct({ type: Schema.Literal("decimal"), precision: Schema.Int, scale: Schema.Int }),
   Schema.Struct({ type: Schema.Literal("timestamp"), unit, zone: Schema.NullOr(Schema.String) }),
   Schema.Struct({ type: Schema.Literal("time"), unit }),

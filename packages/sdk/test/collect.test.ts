@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
+import { readdir } from "node:fs/promises"
 import { awaitAll } from "../src/awaitAll.ts"
 import { collect, collectJob, finish } from "../src/collect.ts"
 import type { EndedJob } from "../src/Job.ts"
@@ -9,6 +10,7 @@ import { addCounts, noCounts } from "../src/Outcome.ts"
 import { load, status } from "../src/Run.ts"
 import { submit } from "../src/submit.ts"
 import { bench } from "./rig/Bench.ts"
+import { ownTemporaryFolder } from "./rig/ownTemporaryFolder.ts"
 import { drive } from "./rig/WatchedStore.ts"
 
 const converse = (text: string) => ({
@@ -176,6 +178,27 @@ describe("collect", () => {
           store.get(`${run.id}/results/1-${format}/${job!.key}.${format}`))
         assert.strictEqual(Buffer.from(ours ?? []).toString("latin1"), Buffer.from(theirs ?? []).toString("latin1"))
       }
+    }), 30_000)
+
+  it.effect("leaves no temporary file behind, also when threads are ended in the middle", () =>
+    Effect.gen(function*() {
+      const folder = yield* ownTemporaryFolder
+      const left = Effect.map(
+        Effect.promise(() => readdir(folder)),
+        (names) => names.filter((name) => !name.startsWith("bedrock-batch-test-"))
+      )
+      const here = yield* ended(3)
+      const options = { format: "jsonl", parallelism: 2, memoryBudget: 20 } as const
+      yield* here.start()(collect(here.run, here.done, options))
+      assert.deepStrictEqual(yield* left, [])
+      const alone = yield* ended(1)
+      yield* alone.start()(collectJob(alone.run, alone.done[0]!, options))
+      assert.deepStrictEqual(yield* left, [])
+
+      const broken = yield* ended(3)
+      yield* broken.store.remove(broken.run.jobs[1]!.rows.key)
+      yield* Effect.flip(broken.start()(collect(broken.run, broken.done, options)))
+      assert.deepStrictEqual(yield* left, [])
     }), 30_000)
 
   it.effect("cuts the rows of a job into parts of a size, the same ones again after a death", () =>

@@ -29,19 +29,25 @@ export interface Collecting {
   readonly settings: CollectSettings
 }
 
-/** Joins a job's answers to its rows and encodes them, in this thread; `readers` may help. @internal */
+/**
+ * Joins a job's answers to its rows and encodes them, in this thread; `readers` may help. `temporary` is the folder for
+ * temporary files, that of the system where there is none.
+ *
+ * @internal
+ */
 export const make = Effect.fnUntraced(
   function*(
     store: Readable,
     { job, run, settings }: Collecting,
-    readers: SliceReaders | null = null
+    readers: SliceReaders | null = null,
+    temporary?: string
   ): Effect.fn.Return<JobResult, never, Scope.Scope> {
     const tally = Join.emptyTally()
     const { answer, columns, rename } = run.manifest
     const sink = forFormat(settings.format, { compression: settings.compression })
     const names = ResultColumns.all(columns, answer, rename)
     const parts = yield* ResultParts.make(
-      Join.joined(store, run, job, settings.memoryBudget, tally, readers),
+      Join.joined(store, run, job, settings.memoryBudget, tally, readers, temporary),
       (batches) => sink.encode(names, batches),
       settings.partBytes
     )

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
+import { tmpdir } from "node:os"
 import { BatchError, Damaged } from "../BatchError.ts"
 import type { EndedJob, RefusedJob } from "../Job.ts"
 import type { Counts, Outcome } from "../Outcome.ts"
@@ -69,14 +70,15 @@ export const joined = (
   job: EndedJob | RefusedJob,
   memoryBudget: number,
   tally: Tally,
-  readers: Outputs.SliceReaders | null = null
+  readers: Outputs.SliceReaders | null = null,
+  temporary = tmpdir()
 ): Stream.Stream<Batch, BatchError> =>
   Stream.unwrap(Effect.gen(function*() {
     const { answer } = run.manifest
     Object.assign(tally, emptyTally())
     const ranges = job.status === "Refused"
       ? []
-      : yield* Outputs.ranges(store, job, run.processor, answer, memoryBudget, tally, readers)
+      : yield* Outputs.ranges(store, job, run.processor, answer, memoryBudget, tally, readers, temporary)
     const silent = withoutLine(job)
     let range = 0
     let answers: Answers | null = null

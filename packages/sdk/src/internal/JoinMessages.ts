@@ -32,6 +32,8 @@ export type Request =
     readonly processor: string
     readonly job: EndedJob | RefusedJob
     readonly settings: CollectSettings
+    /** Folder for temporary files, which the main thread removes when the worker is gone. */
+    readonly temporary: string
   }
   /** Read a slice of a job's output. */
   | {

@@ -82,13 +82,14 @@ const serve = (port: MessagePort): void => {
   let part: { readonly run: number; readonly fiber: Fiber.Fiber<void>; readonly credits: Queue.Queue<void> } | null = null
 
   const openJob = Effect.fnUntraced(function*(request: Extract<Request, { readonly type: "job" }>) {
-    if (job !== null) yield* Scope.close(job.scope, Exit.void)
-    const { manifest, settings } = request
+    const before = job
+    job = null
+    if (before !== null) yield* Scope.close(before.scope, Exit.void)
+    const { manifest, settings, temporary } = request
     const processor = processorOf(request.processor)
     const scope = yield* Scope.make()
-    const result = yield* JobResult.make(store, { run: { manifest, processor }, job: request.job, settings }).pipe(
-      Scope.provide(scope)
-    )
+    const collecting: JobResult.Collecting = { run: { manifest, processor }, job: request.job, settings }
+    const result = yield* Scope.provide(JobResult.make(store, collecting, null, temporary), scope)
     job = { scope, result }
   })
 

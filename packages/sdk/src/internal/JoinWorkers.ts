@@ -13,7 +13,9 @@ import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
-import { existsSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { Worker } from "node:worker_threads"
 import { BatchError, Refused } from "../BatchError.ts"
@@ -93,13 +95,14 @@ class Thread {
   open(
     store: Store,
     context: Context.Context<never>,
-    { job, run, settings }: JobResult.Collecting
+    { job, run, settings }: JobResult.Collecting,
+    temporary: string
   ): JobResult.JobResult {
     this.#store = store
     this.#context = context
     this.#tally = emptyTally()
     this.#more = true
-    this.#send({ type: "job", manifest: run.manifest, processor: run.processor.id, job, settings })
+    this.#send({ type: "job", manifest: run.manifest, processor: run.processor.id, job, settings, temporary })
     return {
       part: (index) => this.#makePart(index),
       more: Effect.sync(() => this.#more),
@@ -107,7 +110,7 @@ class Thread {
     }
   }
 
-  /** Reads a slice of a job's output into the job's temporary files. */
+  /** Reads a slice of a job's output into the job's temporary files; interrupted, the thread ends. */
   spill(
     store: Store,
     context: Context.Context<never>,
@@ -122,10 +125,12 @@ class Thread {
       this.#context = context
       this.#slice = resume
       this.#send({ type: "slice", manifest: run.manifest, processor: run.processor.id, spills, slice, number })
+      return Effect.promise(() => this.terminate())
     })
   }
 
   terminate(): Promise<unknown> {
+    this.#dead ??= lost(undefined)
     return this.#worker.terminate()
   }
 
@@ -258,6 +263,24 @@ const lost = (cause: unknown) =>
     })
   })
 
+/** A folder for all threads, or null where none can be made: the join will say why, if it needs one. */
+const temporaryFolder = (): string | null => {
+  try {
+    return mkdtempSync(join(tmpdir(), "bedrock-batch-"))
+  } catch {
+    return null
+  }
+}
+
+/** A thread that starts, or null where none may be: Node.js can be told to have none. */
+const start = (file: URL): Thread | null => {
+  try {
+    return new Thread(file)
+  } catch {
+    return null
+  }
+}
+
 /** Where no thread can be started after all. */
 const spillHere = Effect.fnUntraced(function*(
   store: Store,
@@ -290,16 +313,26 @@ export const make = Effect.fnUntraced(function*(
   const here = yield* Semaphore.make(1)
   const threads = new Set<Thread>()
   const idle: Array<Thread> = []
-  yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(Array.from(threads, (thread) => thread.terminate()))))
+  let temporary: string | null = null
+  yield* Effect.addFinalizer(() =>
+    Effect.promise(() => Promise.all(Array.from(threads, (thread) => thread.terminate()))).pipe(
+      // A thread that was ended could not remove its files.
+      Effect.andThen(Effect.ignore(Effect.try(() => {
+        if (temporary !== null) rmSync(temporary, { recursive: true, force: true })
+      })))
+    )
+  )
 
   const thread = Effect.acquireRelease(
     Effect.promise(async () => {
       if (file === null) return null
-      const taken = idle.pop() ?? new Thread(file)
+      const taken = idle.pop() ?? start(file)
+      if (taken === null || !(await taken.started)) {
+        file = null
+        return null
+      }
       threads.add(taken)
-      if (await taken.started) return taken
-      file = null
-      return null
+      return taken
     }),
     (taken) =>
       Effect.sync(() => {
@@ -324,7 +357,10 @@ export const make = Effect.fnUntraced(function*(
       const context = yield* Effect.context<never>()
       const readers = readersFor(store, context, collecting)
       const taken = isBuiltIn(collecting) && readers === null ? yield* thread : null
-      if (taken !== null) return taken.open(store, context, collecting)
+      if (taken !== null) {
+        temporary ??= temporaryFolder()
+        return taken.open(store, context, collecting, temporary ?? tmpdir())
+      }
       yield* here.takeScoped(1)
       return yield* JobResult.make(store, collecting, readers)
     })

@@ -38,6 +38,9 @@ export const cut = (files: ReadonlyArray<ObjectInfo>, bytes: number): ReadonlyAr
 /** Bytes that are fetched for the end of a line. */
 const tailBytes = 256 * 1024
 
+/** Smaller files are read in one call. */
+const wholeBytes = 64_000_000
+
 const lineFeed = 0x0a
 
 /** Fails where fewer bytes come than the list of the store has said. */
@@ -76,6 +79,7 @@ export const forEachLine = (
     const take = (piece: Uint8Array) =>
       Effect.try({
         try: () => {
+          if (piece.length === 0) return
           position += piece.length
           const from = begun ? 0 : piece.indexOf(lineFeed) + 1
           begun ||= from > 0
@@ -101,8 +105,10 @@ export const forEachLine = (
         if (at >= 0) return
       }
     })
-    // The byte before the slice tells whether a line begins with it.
-    return store.read(slice.key, { start: position, end }).pipe(
+    // Read as a whole, an object is held against its checksum; in ranges, large ones are fetched by several calls. The
+    // byte before the slice tells whether a line begins with it.
+    const isWhole = start === 0 && end === size && size <= wholeBytes
+    return store.read(slice.key, isWhole ? undefined : { start: position, end }).pipe(
       Stream.runForEach(take),
       Effect.andThen(Effect.suspend(() => complete(slice, end, position))),
       Effect.andThen(takeRest),

@@ -8,7 +8,6 @@ import type { Processor } from "@bedrock-batch/processors/Processor"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as fs from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { BatchError } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
@@ -39,6 +38,9 @@ const mostRanges = 64
 /** While one range is written, the next one comes, and the collector has not seen the one before. */
 const rangesInBudget = 4
 
+/** A file of more than 2 GB cannot be read at once. */
+const mostRangeBytes = 1_000_000_000
+
 /** Smaller slices than this are not worth a thread. */
 const leastSlice = 16_000_000
 
@@ -50,7 +52,8 @@ export const ranges = Effect.fnUntraced(function*(
   columns: ReadonlyArray<Column>,
   memoryBudget: number,
   oddities: Oddities,
-  readers: SliceReaders | null
+  readers: SliceReaders | null,
+  temporary: string
 ): Effect.fn.Return<ReadonlyArray<Range>, BatchError, Scope.Scope> {
   const { objects } = yield* store.list(`${job.output}${job.arn.slice(job.arn.lastIndexOf("/") + 1)}/`)
   const files = objects.filter(({ key }) => key.endsWith(".jsonl.out"))
@@ -58,7 +61,8 @@ export const ranges = Effect.fnUntraced(function*(
   const [from, to] = [job.firstRow, job.firstRow + job.records]
 
   const answers = processor.decodeVectors === undefined ? bytes : bytes / vectorShare
-  const count = answers <= memoryBudget ? 1 : Math.min(mostRanges, Math.ceil(answers / memoryBudget * rangesInBudget), job.records)
+  const wanted = Math.max(Math.ceil(answers / memoryBudget * rangesInBudget), Math.ceil(answers / mostRangeBytes))
+  const count = answers <= memoryBudget ? 1 : Math.min(mostRanges, wanted, job.records)
   if (count <= 1) {
     const load = Effect.suspend(() => {
       const reader = new AnswerReader(processor, columns)
@@ -76,8 +80,8 @@ export const ranges = Effect.fnUntraced(function*(
   }
 
   const folder = yield* Effect.acquireRelease(
-    Effect.try({ try: () => fs.mkdtempSync(join(tmpdir(), "bedrock-batch-")), catch: localFailure }),
-    (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true, force: true }))
+    Effect.try({ try: () => fs.mkdtempSync(join(temporary, "bedrock-batch-")), catch: localFailure }),
+    (folder) => Effect.ignore(Effect.try(() => fs.rmSync(folder, { recursive: true, force: true })))
   )
   const size = Math.ceil(job.records / count)
   const spills: Spills.Spills = { folder, from, to, size, count: Math.ceil(job.records / size) }

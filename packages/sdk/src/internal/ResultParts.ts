@@ -73,9 +73,10 @@ export const make = Effect.fnUntraced(function*<E>(
   const fill = Effect.fnUntraced(function*(at: Position<E>) {
     while (at.waiting.length === 0 && !at.ended) {
       const batches = yield* at.pull.pipe(
+        // What the rows were made of, temporary files too, is given back now and not with the job.
         Pull.catchDone(() => {
           at.ended = true
-          return Effect.succeed([])
+          return Effect.as(Scope.close(at.scope, Exit.void), [])
         })
       )
       at.waiting.push(...batches.filter((batch) => batch.length > 0))

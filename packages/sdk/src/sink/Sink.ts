@@ -14,7 +14,7 @@ import type { Batch } from "../internal/Batch.ts"
  * @since 0.1.0
  * @category schemas
  */
-export const Format = Schema.Literals(["parquet", "arrow", "csv", "jsonl"])
+export const Format = Schema.Literals(["parquet", "csv", "jsonl", "arrow"])
 
 /**
  * The format of a result file: `parquet` or `arrow` (typed; vectors as `list<float32>`), `csv` (vectors and JSON values

@@ -54,23 +54,6 @@ export interface TypedCsvOptions<Row extends object, out Name extends string = k
   readonly columns: Schema.ConstraintDecoder<Row>
 }
 
-/** Columns that were not selected are no property of a row. */
-interface All {
-  readonly select?: undefined
-}
-
-interface Untyped {
-  readonly columns?: undefined
-}
-
-interface WithNulls {
-  readonly nullValues: ReadonlyArray<string>
-}
-
-interface WithoutNulls {
-  readonly nullValues?: undefined
-}
-
 /**
  * Reads CSV files with a header line, from `s3://bucket/key`, `store://key` (a key of the store), a `file://` URL or a
  * local path (relative to the working directory); or several, given as an array, as a local folder, or as a prefix that
@@ -114,22 +97,41 @@ export const csv: {
     locations: FileLocations,
     options: TypedCsvOptions<Row, Name> & { readonly select: ReadonlyArray<Name> }
   ): Source<Pick<Row, Name>, ObjectStore>
-  <Row extends object>(locations: FileLocations, options: TypedCsvOptions<Row> & All): Source<Row, ObjectStore>
+  <Row extends object>(
+    locations: FileLocations,
+    options: TypedCsvOptions<Row> & { readonly select?: undefined }
+  ): Source<Row, ObjectStore>
   <const Name extends string>(
     locations: FileLocations,
-    options: CsvOptions<Name> & { readonly select: ReadonlyArray<Name> } & WithNulls & Untyped
+    options: CsvOptions<Name> & {
+      readonly select: ReadonlyArray<Name>
+      readonly nullValues: ReadonlyArray<string>
+      readonly columns?: undefined
+    }
   ): Source<{ readonly [K in Name]: string | null }, ObjectStore>
   <const Name extends string>(
     locations: FileLocations,
-    options: CsvOptions<Name> & { readonly select: ReadonlyArray<Name> } & WithoutNulls & Untyped
+    options: CsvOptions<Name> & {
+      readonly select: ReadonlyArray<Name>
+      readonly nullValues?: undefined
+      readonly columns?: undefined
+    }
   ): Source<{ readonly [K in Name]: string }, ObjectStore>
   (
     locations: FileLocations,
-    options: CsvOptions & WithNulls & All & Untyped
+    options: CsvOptions & {
+      readonly nullValues: ReadonlyArray<string>
+      readonly select?: undefined
+      readonly columns?: undefined
+    }
   ): Source<UntypedRow<string | null>, ObjectStore>
   (
     locations: FileLocations,
-    options?: CsvOptions & WithoutNulls & All & Untyped
+    options?: CsvOptions & {
+      readonly nullValues?: undefined
+      readonly select?: undefined
+      readonly columns?: undefined
+    }
   ): Source<UntypedRow<string>, ObjectStore>
 } = (locations: FileLocations, options: AnyCsvOptions = {}) => sourceOf<never, ObjectStore>(open(locations, options))
 

@@ -36,14 +36,6 @@ export interface TypedJsonlOptions<Row extends object, out Name extends string =
   readonly columns: Schema.ConstraintDecoder<Row>
 }
 
-interface All {
-  readonly select?: undefined
-}
-
-interface Untyped {
-  readonly columns?: undefined
-}
-
 /**
  * Reads files with one JSON object a line, from `s3://bucket/key`, `store://key` (a key of the store), a `file://` URL
  * or a local path (relative to the working directory); or several, given as an array, as a local folder, or as a prefix
@@ -84,12 +76,18 @@ export const jsonl: {
     locations: FileLocations,
     options: TypedJsonlOptions<Row, Name> & { readonly select: ReadonlyArray<Name> }
   ): Source<Pick<Row, Name>, ObjectStore>
-  <Row extends object>(locations: FileLocations, options: TypedJsonlOptions<Row> & All): Source<Row, ObjectStore>
+  <Row extends object>(
+    locations: FileLocations,
+    options: TypedJsonlOptions<Row> & { readonly select?: undefined }
+  ): Source<Row, ObjectStore>
   <const Name extends string>(
     locations: FileLocations,
-    options: JsonlOptions<Name> & { readonly select: ReadonlyArray<Name> } & Untyped
+    options: JsonlOptions<Name> & { readonly select: ReadonlyArray<Name>; readonly columns?: undefined }
   ): Source<{ readonly [K in Name]: unknown }, ObjectStore>
-  (locations: FileLocations, options?: JsonlOptions & All & Untyped): Source<UntypedRow, ObjectStore>
+  (
+    locations: FileLocations,
+    options?: JsonlOptions & { readonly select?: undefined; readonly columns?: undefined }
+  ): Source<UntypedRow, ObjectStore>
 } = (locations: FileLocations, options: AnyJsonlOptions = {}) => sourceOf<never, ObjectStore>(open(locations, options))
 
 const open = Effect.fn("Source.jsonl")(function*(locations: FileLocations, options: AnyJsonlOptions) {

@@ -76,9 +76,10 @@ export const limitRows = <E, R>(
       Stream.map((batch) => {
         const taken = slice(batch, 0, Math.min(left, batch.length))
         left -= taken.length
-        return taken
+        return { taken, isLast: left === 0 }
       }),
-      Stream.takeUntil(() => left === 0)
+      Stream.takeUntil(({ isLast }) => isLast),
+      Stream.map(({ taken }) => taken)
     )
   })
 }
