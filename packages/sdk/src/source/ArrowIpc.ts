@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { ObjectStore } from "../store/ObjectStore.ts"
-import { type AnyArrowOptions, openArrow } from "./internal/ArrowSource.ts"
+import type { AnyArrowOptions } from "./internal/ArrowSource.ts"
 import { type FileLocations, openFiles } from "./internal/SourceFiles.ts"
 import { sourceOf } from "./internal/SourceOf.ts"
 import type { Selection } from "./Selection.ts"
@@ -42,6 +42,7 @@ export interface TypedArrowOptions<Row extends object> extends Omit<Selection, "
 
 const open = Effect.fn("Source.arrow")(function*(locations: FileLocations, options: AnyArrowOptions) {
   const files = yield* openFiles("arrow", locations, [".arrow", ".arrows", ".feather", ".ipc"])
+  const { openArrow } = yield* Effect.promise(() => import("./internal/ArrowSource.ts"))
   return yield* openArrow("arrow", files, options)
 })
 

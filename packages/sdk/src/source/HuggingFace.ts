@@ -9,10 +9,9 @@ import type { CsvOptions } from "./Csv.ts"
 import { openCsv } from "./internal/CsvSource.ts"
 import { declaredFields } from "./internal/DeclaredColumns.ts"
 import { invalidOption } from "./internal/Failures.ts"
-import { type HubSplit, hubSplit } from "./internal/HubFiles.ts"
+import type { HubSplit } from "./internal/HubFiles.ts"
 import { type Hub, method } from "./internal/HubHttp.ts"
 import { openJsonl } from "./internal/JsonlSource.ts"
-import { openParquet } from "./internal/ParquetSource.ts"
 import { selectionProblem } from "./internal/Selected.ts"
 import { sourceOf } from "./internal/SourceOf.ts"
 import type { Selection } from "./Selection.ts"
@@ -133,7 +132,10 @@ const openFiles = (found: HubSplit, options: AnyOptions, names: ReadonlyArray<st
   const taken = { select, limit, columns }
   switch (found.format) {
     case "parquet":
-      return openParquet(method, found.files, taken)
+      return Effect.flatMap(
+        Effect.promise(() => import("./internal/ParquetSource.ts")),
+        ({ openParquet }) => openParquet(method, found.files, taken)
+      )
     case "csv": {
       const delimiter = csv?.delimiter ?? found.delimiter ?? undefined
       return openCsv(method, found.files, { ...csv, ...taken, delimiter, select: select ?? names })
@@ -146,6 +148,7 @@ const openFiles = (found: HubSplit, options: AnyOptions, names: ReadonlyArray<st
 const open = Effect.fn("Source.huggingFace")(function*(id: string, options: AnyOptions) {
   const { names, ...wanted } = yield* checkOptions(options)
   const hub = yield* hubOf(id, options)
+  const { hubSplit } = yield* Effect.promise(() => import("./internal/HubFiles.ts"))
   const found = yield* hubSplit(hub, wanted.revision, { ...wanted, ownCsv: options.csv !== undefined })
   const opened = yield* openFiles(found, options, names)
   const { config, converted, sha } = found

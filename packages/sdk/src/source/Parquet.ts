@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { ObjectStore } from "../store/ObjectStore.ts"
-import { type AnyParquetOptions, openParquet } from "./internal/ParquetSource.ts"
+import type { AnyParquetOptions } from "./internal/ParquetSource.ts"
 import { type FileLocations, openFiles } from "./internal/SourceFiles.ts"
 import { sourceOf } from "./internal/SourceOf.ts"
 import type { Selection } from "./Selection.ts"
@@ -42,6 +42,7 @@ export interface TypedParquetOptions<Row extends object> extends Omit<Selection,
 
 const open = Effect.fn("Source.parquet")(function*(locations: FileLocations, options: AnyParquetOptions) {
   const files = yield* openFiles("parquet", locations, [".parquet", ".parq", ".pq"])
+  const { openParquet } = yield* Effect.promise(() => import("./internal/ParquetSource.ts"))
   return yield* openParquet("parquet", files, options)
 })
 
