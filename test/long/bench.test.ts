@@ -16,12 +16,14 @@ it("the benchmark measures every usual case, and writes its figures to a file", 
       [bench, "--rows", "2000", "--runs", "1", "--json", file]
     )
     const figures: ReadonlyArray<Record<string, unknown>> = JSON.parse(fs.readFileSync(file, "utf8"))
-    assert.deepStrictEqual(figures.map(({ name, rows }) => [name, rows]), [
-      ["prepare csv", 2000],
-      ["prepare parquet", 2000],
-      ["prepare jsonl", 2000],
-      ["collect text", 2000],
-      ["collect embeddings", 200]
+    assert.deepStrictEqual(figures.map(({ name, parallelism, rows }) => [name, rows, parallelism]), [
+      ["prepare csv", 2000, null],
+      ["prepare parquet", 2000, null],
+      ["prepare jsonl", 2000, null],
+      ["collect text", 2000, 1],
+      ["collect text", 2000, 2],
+      ["collect embeddings", 200, 1],
+      ["collect embeddings", 200, 2]
     ])
     for (const figure of figures) {
       for (const key of ["rowsPerSecond", "ceilingRowsPerSecond", "ratio", "peakRssMb"]) {
