@@ -101,9 +101,10 @@ export const anthropicMessages: Processor<TextAnswer> = {
         usage
       }
     }
-    const text = (content ?? [])
-      .map((block) => member(block, "type") === "text" ? string(member(block, "text")) ?? "" : "")
-      .join("")
+    let text = ""
+    for (const block of content ?? []) {
+      if (member(block, "type") === "text") text += string(member(block, "text")) ?? ""
+    }
     return readText(text, stopReason, usage, meanings)
   }
 }

@@ -30,7 +30,7 @@ export interface Spills {
 }
 
 /** Answers that wait for their file come from so many bytes of lines, over all ranges of a slice. */
-const waitingBytes = 16_000_000
+const waitingBytes = 48_000_000
 
 /** Answers in the order in which they came, and the rows that they are of. */
 interface Block extends AnswerColumns {
