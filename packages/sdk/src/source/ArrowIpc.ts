@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { ObjectStore } from "../store/ObjectStore.ts"
-import type { AnyArrowOptions } from "./internal/ArrowSource.ts"
+import type { AnyFileOptions } from "./internal/FileColumns.ts"
 import { type FileLocations, openFiles } from "./internal/SourceFiles.ts"
 import { sourceOf } from "./internal/SourceOf.ts"
 import type { Selection } from "./Selection.ts"
@@ -40,7 +40,7 @@ export interface TypedArrowOptions<Row extends object> extends Omit<Selection, "
   readonly select?: undefined
 }
 
-const open = Effect.fn("Source.arrow")(function*(locations: FileLocations, options: AnyArrowOptions) {
+const open = Effect.fn("Source.arrow")(function*(locations: FileLocations, options: AnyFileOptions) {
   const files = yield* openFiles("arrow", locations, [".arrow", ".arrows", ".feather", ".ipc"])
   const { openArrow } = yield* Effect.promise(() => import("./internal/ArrowSource.ts"))
   return yield* openArrow("arrow", files, options)
@@ -92,5 +92,5 @@ export const arrow: {
   ): Source<UntypedRow, ObjectStore>
 } = (
   locations: FileLocations,
-  options: AnyArrowOptions = {}
+  options: AnyFileOptions = {}
 ) => sourceOf<never, ObjectStore>(open(locations, options))

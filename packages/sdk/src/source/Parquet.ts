@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import type { ObjectStore } from "../store/ObjectStore.ts"
-import type { AnyParquetOptions } from "./internal/ParquetSource.ts"
+import type { AnyFileOptions } from "./internal/FileColumns.ts"
 import { type FileLocations, openFiles } from "./internal/SourceFiles.ts"
 import { sourceOf } from "./internal/SourceOf.ts"
 import type { Selection } from "./Selection.ts"
@@ -40,7 +40,7 @@ export interface TypedParquetOptions<Row extends object> extends Omit<Selection,
   readonly select?: undefined
 }
 
-const open = Effect.fn("Source.parquet")(function*(locations: FileLocations, options: AnyParquetOptions) {
+const open = Effect.fn("Source.parquet")(function*(locations: FileLocations, options: AnyFileOptions) {
   const files = yield* openFiles("parquet", locations, [".parquet", ".parq", ".pq"])
   const { openParquet } = yield* Effect.promise(() => import("./internal/ParquetSource.ts"))
   return yield* openParquet("parquet", files, options)
@@ -91,5 +91,5 @@ export const parquet: {
   ): Source<UntypedRow, ObjectStore>
 } = (
   locations: FileLocations,
-  options: AnyParquetOptions = {}
+  options: AnyFileOptions = {}
 ) => sourceOf<never, ObjectStore>(open(locations, options))

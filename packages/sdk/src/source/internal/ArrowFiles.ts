@@ -22,6 +22,7 @@ import {
 } from "../../internal/ArrowMessages.ts"
 import { type BatchRows, dictionaryKey, dictionaryOf, placesOf, rowsOf, within } from "../../internal/ArrowValues.ts"
 import { invalidSource } from "./Failures.ts"
+import { orChanged } from "./FileColumns.ts"
 import type { SourceFile } from "./SourceFile.ts"
 
 /**
@@ -71,14 +72,6 @@ export const failureOf = (method: string, uri: string, cause: unknown, firstRow 
 
 const attempt = <A>(method: string, uri: string, run: () => A): Effect.Effect<A, BatchError> =>
   Effect.try({ try: run, catch: (cause) => failureOf(method, uri, cause) })
-
-/**
- * Tells a file that was written to meanwhile from one that is damaged.
- *
- * @internal
- */
-export const orChanged = <A>(file: SourceFile, read: Effect.Effect<A, BatchError>): Effect.Effect<A, BatchError> =>
-  Effect.catch(read, (error) => Effect.andThen(file.unchanged, Effect.fail(error)))
 
 /** The message at the start of some bytes, and where its body begins. Before Arrow 0.15 (2019) it had no marker. */
 const messageAt = (bytes: Uint8Array): readonly [message: Message, start: number] => {

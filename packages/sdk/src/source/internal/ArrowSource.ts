@@ -5,7 +5,6 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { BatchError } from "../../BatchError.ts"
 import type { Column, ColumnType } from "../../Column.ts"
@@ -13,44 +12,27 @@ import type { ArrowField } from "../../internal/ArrowMessages.ts"
 import { columnsIn, columnTypeOf, fits, NoColumnType } from "../../internal/ArrowTypes.ts"
 import type { BatchRows } from "../../internal/ArrowValues.ts"
 import type { Batch } from "../../internal/Batch.ts"
-import type { Field } from "../../internal/ColumnsOf.ts"
 import type { OpenSource } from "../Source.ts"
-import { type ArrowFile, failureOf, openArrowFile, orChanged, recordBatches, sparseKey } from "./ArrowFiles.ts"
-import { type ColumnCheck, columnCheck } from "./ColumnChecks.ts"
-import { declaredFields, describeFields } from "./DeclaredColumns.ts"
-import { invalidOption, invalidSource, missingColumns } from "./Failures.ts"
-import { declaredType } from "./ParquetTypes.ts"
-import { selectColumns, selectionProblem } from "./Selected.ts"
+import { type ArrowFile, failureOf, openArrowFile, recordBatches, sparseKey } from "./ArrowFiles.ts"
+import type { ColumnCheck } from "./ColumnChecks.ts"
+import { invalidSource } from "./Failures.ts"
+import {
+  type AnyFileOptions,
+  batchBytes,
+  batchProblem,
+  batchRows,
+  checkFileOptions,
+  commonTypes,
+  declareTypes,
+  namesProblem,
+  orChanged,
+  takenNames
+} from "./FileColumns.ts"
+import { selectColumns } from "./Selected.ts"
 import type { SourceFile } from "./SourceFile.ts"
 import { commonUri, describeFiles, identityOf } from "./SourceFiles.ts"
 
-/**
- * The options of `Source.arrow`, whichever of its forms they have.
- *
- * @internal
- */
-export interface AnyArrowOptions {
-  readonly select?: ReadonlyArray<string> | undefined
-  readonly limit?: number | undefined
-  readonly columns?: Schema.Constraint | undefined
-}
-
-const batchRows = 5000
-const batchBytes = 4 * 1024 * 1024
 const schemasAtOnce = 8
-
-const checkOptions = Effect.fnUntraced(function*(method: string, options: AnyArrowOptions) {
-  if (typeof options !== "object" || options === null) return yield* invalidOption(method, "options", "give an object")
-  const problem = selectionProblem(method, options)
-  if (problem !== null) return yield* problem
-  const { columns, select } = options
-  if (columns === undefined) return { fields: null, names: select ?? null, schemas: null }
-  if (select !== undefined) {
-    return yield* invalidOption(method, "select", "give `columns` or `select`: `columns` takes the columns it declares")
-  }
-  const fields = yield* declaredFields(method, columns)
-  return { fields, names: fields.map(({ name }) => name), schemas: yield* describeFields(fields) }
-})
 
 /** A file with the columns that are read of it, in the order of the source: their places in its schema. */
 interface Table {
@@ -71,9 +53,6 @@ const tableOf = Effect.fnUntraced(function*(method: string, opened: ArrowFile, n
   return table
 })
 
-const differs = (method: string, uri: string, column: string, message: string): BatchError =>
-  invalidSource(method, "malformed", `${message}; the files of a source have the same columns`, { uri, column })
-
 /** The files with the chosen columns, or with all columns of the first file, in its order. */
 const readTables = Effect.fnUntraced(function*(
   method: string,
@@ -87,26 +66,17 @@ const readTables = Effect.fnUntraced(function*(
   if (head === undefined) return yield* invalidSource(method, "empty", "there are no files", { uri: null })
   const { uri } = head.file
   const available = namesIn(head)
-  const missing = chosen?.filter((name) => !available.includes(name)) ?? []
-  if (missing.length > 0) return yield* missingColumns(method, uri, missing, available, option)
-  const names = chosen ?? available
+  const names = yield* takenNames(method, uri, available, chosen, option)
   if (names.length === 0) return yield* invalidSource(method, "malformed", "the file has no columns", { uri })
   const first = yield* tableOf(method, head, names)
   const others: Array<Table> = []
   for (const opened of rest) {
-    const has = new Set(namesIn(opened))
-    const lacking = names.find((name) => !has.has(name))
-    if (lacking !== undefined) {
-      return yield* differs(method, opened.file.uri, lacking, `the file lacks the column, which ${uri} has`)
-    }
-    const more = chosen === null ? [...has].find((name) => !available.includes(name)) : undefined
-    if (more !== undefined) return yield* differs(method, opened.file.uri, more, `${uri} has no such column`)
+    const problem = namesProblem(method, opened.file.uri, namesIn(opened), names, chosen, uri)
+    if (problem !== null) return yield* problem
     others.push(yield* tableOf(method, opened, names))
   }
   return [first, ...others] as const
 })
-
-const nameOf = (type: ColumnType): string => (typeof type === "string" ? type : JSON.stringify(type))
 
 /**
  * The types of a file's columns: as the file carries them, where it is one of ours, or as Arrow has them; null for
@@ -136,53 +106,6 @@ const typesIn = Effect.fnUntraced(function*(method: string, table: Table, sparse
 const typeOf = (field: ArrowField, sparse: ReadonlySet<string>): ColumnType | NoColumnType =>
   columnTypeOf(field, (path) => sparse.has(sparseKey(field.name, path)))
 
-/** The types that the columns have in all files, but for files that have nulls alone in them. */
-const commonTypes = Effect.fnUntraced(function*(method: string, tables: readonly [Table, ...Array<Table>]) {
-  const sparse = new Set(tables.flatMap(({ opened }) => [...opened.sparse]))
-  const types: Array<ColumnType | null> = tables[0].places.map(() => null)
-  const uris: Array<string> = []
-  for (const { opened, places } of tables) {
-    const found = yield* typesIn(method, { opened, places }, sparse)
-    for (const [j, type] of found.entries()) {
-      const before = types[j] ?? null
-      if (type === null || (before !== null && nameOf(type) === nameOf(before))) continue
-      if (before !== null) {
-        const message = `the column is ${nameOf(type)} here, and ${nameOf(before)} in ${uris[j]!}`
-        return yield* differs(method, opened.file.uri, opened.schema.fields[places[j]!]!.name, message)
-      }
-      types[j] = type
-      uris[j] = opened.file.uri
-    }
-  }
-  return types
-})
-
-/** The types as which the columns are read, and the checks of declared ones. */
-interface Declared {
-  readonly types: ReadonlyArray<ColumnType>
-  readonly checks: ReadonlyArray<ColumnCheck>
-}
-
-const declare = Effect.fnUntraced(function*(
-  method: string,
-  uri: string | null,
-  fields: ReadonlyArray<Field> | null,
-  found: ReadonlyArray<ColumnType | null>
-) {
-  if (fields === null) return { types: found.map((type) => type ?? "string"), checks: [] } satisfies Declared
-  const types: Array<ColumnType> = []
-  for (const [j, field] of fields.entries()) {
-    const known = found[j] ?? field.type
-    const type = declaredType(field, known)
-    if (type === null) {
-      const message = `the column is ${nameOf(known)}, and \`columns\` declares other values; change its schema`
-      return yield* invalidSource(method, "malformed", message, { uri, column: field.name })
-    }
-    types.push(type)
-  }
-  return { types, checks: fields.map((field, j) => columnCheck(field, types[j]!)) } satisfies Declared
-})
-
 /** As many rows as a batch may have. */
 const cutAt = (rows: BatchRows, from: number, most: number): number => {
   let to = Math.min(rows.length, from + Math.min(batchRows, most))
@@ -197,17 +120,6 @@ interface Reading {
   readonly checks: ReadonlyArray<ColumnCheck>
   /** Rows that are still to be read. */
   left: number
-}
-
-const checkBatch = (reading: Reading, uri: string, { columns }: Batch, firstRow: number): BatchError | null => {
-  for (const [j, check] of reading.checks.entries()) {
-    const wrong = check(columns[j]!)
-    if (wrong === null) continue
-    const [index, fault] = wrong
-    const place = { uri, row: firstRow + index, column: reading.columns[j]!.name }
-    return invalidSource(reading.method, "malformed", fault, place)
-  }
-  return null
 }
 
 /** The rows of one file, from `reading.left` on. */
@@ -232,7 +144,7 @@ const batchesOf = (reading: Reading, { opened, places }: Table): Stream.Stream<B
       } catch (cause) {
         return Effect.fail(failureOf(method, file.uri, cause, start - from))
       }
-      const wrong = checkBatch(reading, file.uri, batch, start)
+      const wrong = batchProblem(method, file.uri, reading.columns, reading.checks, batch, start)
       if (wrong !== null) return Effect.fail(wrong)
       firstRow += batch.length
       reading.left -= batch.length
@@ -262,19 +174,23 @@ const batchesOf = (reading: Reading, { opened, places }: Table): Stream.Stream<B
 export const openArrow: (
   method: string,
   files: ReadonlyArray<SourceFile>,
-  options: AnyArrowOptions
+  options: AnyFileOptions
 ) => Effect.Effect<OpenSource, BatchError> = Effect.fnUntraced(
-  function*(method: string, files: ReadonlyArray<SourceFile>, options: AnyArrowOptions) {
-    const { fields, names, schemas } = yield* checkOptions(method, options)
+  function*(method: string, files: ReadonlyArray<SourceFile>, options: AnyFileOptions) {
+    const { fields, names, schemas } = yield* checkFileOptions(method, options)
     const tables = yield* readTables(method, files, names, fields === null ? "select" : "columns")
-    const found = yield* commonTypes(method, tables)
-    const uri = commonUri(files)
-    const { checks, types } = yield* declare(method, uri, fields, found)
     const [first] = tables
-    const columns = first.places.map((place, j): Column => ({
-      name: first.opened.schema.fields[place]!.name,
-      type: types[j]!
-    }))
+    const taken = first.places.map((place) => first.opened.schema.fields[place]!.name)
+    const sparse = new Set(tables.flatMap(({ opened }) => [...opened.sparse]))
+    const found = yield* commonTypes(
+      method,
+      taken,
+      yield* Effect.forEach(tables, (table) =>
+        Effect.map(typesIn(method, table, sparse), (types) => ({ uri: table.opened.file.uri, types })))
+    )
+    const uri = commonUri(files)
+    const { checks, types } = yield* declareTypes(method, uri, fields, found)
+    const columns = taken.map((name, j): Column => ({ name, type: types[j]! }))
     const limit = options.limit ?? Infinity
     let count: number | null = 0
     for (const { opened } of tables) count = count === null || opened.rows === null ? null : count + opened.rows

@@ -7,7 +7,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { ColumnType } from "../../Column.ts"
 import type { Field } from "../../internal/ColumnsOf.ts"
-import { isGuaranteed } from "./ParquetTypes.ts"
+import { isGuaranteed } from "./DeclaredTypes.ts"
 
 /**
  * Checks values of a declared column; gives the index of the first one that is wrong, and why.

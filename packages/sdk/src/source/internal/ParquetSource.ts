@@ -5,17 +5,26 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { BatchError } from "../../BatchError.ts"
 import type { Column, ColumnType } from "../../Column.ts"
 import type { Batch } from "../../internal/Batch.ts"
-import type { Field } from "../../internal/ColumnsOf.ts"
 import type { OpenSource } from "../Source.ts"
-import { type ColumnCheck, columnCheck } from "./ColumnChecks.ts"
-import { declaredFields, describeFields } from "./DeclaredColumns.ts"
-import { invalidOption, invalidSource, missingColumns } from "./Failures.ts"
+import type { ColumnCheck } from "./ColumnChecks.ts"
+import { invalidSource } from "./Failures.ts"
+import {
+  type AnyFileOptions,
+  batchBytes,
+  batchProblem,
+  batchRows,
+  checkFileOptions,
+  commonTypes,
+  declareTypes,
+  namesProblem,
+  orChanged,
+  takenNames
+} from "./FileColumns.ts"
 import { type ChunkBytes, type Fetching, GroupBytes, makeFetching } from "./ParquetBytes.ts"
 import { type Decompress, makeDecompress } from "./ParquetCodecs.ts"
 import { ColumnReader } from "./ParquetColumn.ts"
@@ -32,21 +41,9 @@ import { makeScratch, type Scratch } from "./ParquetPage.ts"
 import { type ColumnPlan, planColumn } from "./ParquetRows.ts"
 import { structEnd } from "./ParquetThrift.ts"
 import { type Node, typeOf } from "./ParquetTree.ts"
-import { declaredType, fits } from "./ParquetTypes.ts"
-import { selectionProblem } from "./Selected.ts"
+import { fits } from "./ParquetTypes.ts"
 import type { SourceFile } from "./SourceFile.ts"
 import { commonUri, describeFiles, identityOf } from "./SourceFiles.ts"
-
-/**
- * The options of `Source.parquet`, whichever of its forms they have.
- *
- * @internal
- */
-export interface AnyParquetOptions {
-  readonly select?: ReadonlyArray<string> | undefined
-  readonly limit?: number | undefined
-  readonly columns?: Schema.Constraint | undefined
-}
 
 /** What is loaded when a first file is read. */
 interface Library {
@@ -70,8 +67,6 @@ const loadLibrary: Effect.Effect<Library> = Effect.promise(async () => {
   }
 })
 
-const batchRows = 5000
-const batchBytes = 4 * 1024 * 1024
 /** Bytes that a column may add to a batch that is full. */
 const leastBytes = 64 * 1024
 const footersAtOnce = 8
@@ -93,20 +88,6 @@ const failure = (method: string, uri: string, error: unknown): BatchError => {
   return invalidSource(method, "malformed", message, { uri, row, column, cause: fault.cause })
 }
 
-const checkOptions = Effect.fnUntraced(function*(method: string, options: AnyParquetOptions) {
-  if (typeof options !== "object" || options === null) return yield* invalidOption(method, "options", "give an object")
-  const problem = selectionProblem(method, options)
-  if (problem !== null) return yield* problem
-  const { columns, select } = options
-  if (columns === undefined) return { fields: null, names: select ?? null, schemas: null }
-  if (select !== undefined) {
-    return yield* invalidOption(method, "select", "give `columns` or `select`: `columns` takes the columns it declares")
-  }
-  const fields = yield* declaredFields(method, columns)
-  if (fields.length === 0) return yield* invalidOption(method, "columns", "declare at least one column")
-  return { fields, names: fields.map(({ name }) => name), schemas: yield* describeFields(fields) }
-})
-
 /** A file with the columns that are read of it. */
 interface Table {
   readonly file: SourceFile
@@ -124,10 +105,6 @@ const loadFooter = Effect.fnUntraced(function*(method: string, file: SourceFile,
   return yield* orChanged(file, read)
 })
 
-/** A file that was written to meanwhile is told from one that is damaged. */
-const orChanged = <A>(file: SourceFile, read: Effect.Effect<A, BatchError>): Effect.Effect<A, BatchError> =>
-  Effect.catch(read, (error) => Effect.andThen(file.unchanged, Effect.fail(error)))
-
 const tableOf = Effect.fnUntraced(function*(
   method: string,
   file: SourceFile,
@@ -142,12 +119,6 @@ const tableOf = Effect.fnUntraced(function*(
 
 const namesIn = ({ tree }: Footer): ReadonlyArray<string> => tree.columns.map(({ name }) => name)
 
-const differs = (method: string, file: SourceFile, column: string, message: string): BatchError =>
-  invalidSource(method, "malformed", `${message}; the files of a source have the same columns`, {
-    uri: file.uri,
-    column
-  })
-
 /** The files with the chosen columns, or with all columns of the first file, in its order. */
 const readTables = Effect.fnUntraced(function*(
   method: string,
@@ -160,22 +131,13 @@ const readTables = Effect.fnUntraced(function*(
   if (first === undefined) return yield* invalidSource(method, "empty", "there are no files", { uri: null })
   const footer = yield* loadFooter(method, first, library)
   const available = namesIn(footer)
-  const missing = chosen?.filter((name) => !available.includes(name)) ?? []
-  if (missing.length > 0) return yield* missingColumns(method, first.uri, missing, available, option)
-  const names = chosen ?? available
+  const names = yield* takenNames(method, first.uri, available, chosen, option)
   const head = yield* tableOf(method, first, footer, names)
   const rest = yield* Effect.forEach(others, (file) =>
     Effect.gen(function*() {
       const footer = yield* loadFooter(method, file, library)
-      const has = new Set(namesIn(footer))
-      const lacking = names.find((name) => !has.has(name))
-      if (lacking !== undefined) {
-        return yield* differs(method, file, lacking, `the file lacks the column, which ${first.uri} has`)
-      }
-      for (const name of names) has.delete(name)
-      if (chosen === null && has.size > 0) {
-        return yield* differs(method, file, [...has][0]!, `${first.uri} has no such column`)
-      }
+      const problem = namesProblem(method, file.uri, namesIn(footer), names, chosen, first.uri)
+      if (problem !== null) return yield* problem
       return yield* tableOf(method, file, footer, names)
     }), { concurrency: footersAtOnce })
   return [head, ...rest] as const
@@ -194,55 +156,6 @@ const typesOf = ({ footer, nodes }: Table, sparse: ReadonlySet<string>): Readonl
     return carried !== undefined && fits(carried, found) && planColumn(node, carried) !== null ? carried : found
   })
 }
-
-const nameOf = (type: ColumnType): string => (typeof type === "string" ? type : JSON.stringify(type))
-
-/** The types that the columns have in all files, but for files that have nulls alone in them. */
-const commonTypes = Effect.fnUntraced(function*(method: string, tables: ReadonlyArray<Table>) {
-  const sparse = new Set(tables.flatMap(({ footer }) => [...footer.sparse]))
-  const types: Array<ColumnType | null> = tables[0]!.nodes.map(() => null)
-  const uris: Array<string> = []
-  for (const table of tables) {
-    for (const [j, type] of typesOf(table, sparse).entries()) {
-      const before = types[j] ?? null
-      if (type === null || (before !== null && nameOf(type) === nameOf(before))) continue
-      if (before !== null) {
-        const message = `the column is ${nameOf(type)} here, and ${nameOf(before)} in ${uris[j]!}`
-        return yield* differs(method, table.file, table.nodes[j]!.name, message)
-      }
-      types[j] = type
-      uris[j] = table.file.uri
-    }
-  }
-  return types
-})
-
-/** The types as which the columns are read, and the checks of declared ones. */
-interface Declared {
-  readonly types: ReadonlyArray<ColumnType>
-  readonly checks: ReadonlyArray<ColumnCheck>
-}
-
-const declare = Effect.fnUntraced(function*(
-  method: string,
-  uri: string | null,
-  fields: ReadonlyArray<Field> | null,
-  found: ReadonlyArray<ColumnType | null>,
-  tables: ReadonlyArray<Table>
-) {
-  if (fields === null) return { types: found.map((type) => type ?? "string"), checks: [] } satisfies Declared
-  const types: Array<ColumnType> = []
-  for (const [j, field] of fields.entries()) {
-    const known = found[j] ?? field.type
-    const type = declaredType(field, known)
-    if (type === null || tables.some(({ nodes }) => planColumn(nodes[j]!, type) === null)) {
-      const message = `the column is ${nameOf(known)}, and \`columns\` declares other values; change its schema`
-      return yield* invalidSource(method, "malformed", message, { uri, column: field.name })
-    }
-    types.push(type)
-  }
-  return { types, checks: fields.map((field, j) => columnCheck(field, types[j]!)) } satisfies Declared
-})
 
 /** A row group that is still to be read, and how many of its rows. */
 interface Work {
@@ -433,24 +346,6 @@ class OpenGroup {
   }
 }
 
-const checkBatch = (
-  method: string,
-  { columns }: Batch,
-  checks: ReadonlyArray<ColumnCheck>,
-  open: OpenGroup,
-  firstRow: number
-): Effect.Effect<void, BatchError> => {
-  for (const [j, check] of checks.entries()) {
-    const wrong = check(columns[j]!)
-    if (wrong === null) continue
-    const { table } = open.work
-    const [index, fault] = wrong
-    const place = { uri: table.file.uri, row: firstRow + index, column: table.nodes[j]!.name }
-    return Effect.fail(invalidSource(method, "malformed", fault, place))
-  }
-  return Effect.void
-}
-
 const batchesOf = (
   method: string,
   works: Iterator<Work>,
@@ -473,12 +368,13 @@ const batchesOf = (
       following = next()
     }
     const group: OpenGroup = open
-    const { last, table: { file } } = group.work
+    const { last, table: { file, nodes } } = group.work
     const read = Effect.gen(function*() {
       if ((yield* group.ahead()) && following !== null) yield* following.bytes.ahead()
       const { firstRow } = group
       const batch = yield* group.next()
-      yield* checkBatch(method, batch, checks, group, firstRow)
+      const problem = batchProblem(method, file.uri, nodes, checks, batch, firstRow)
+      if (problem !== null) return yield* problem
       if (group.rowsLeft > 0) return batch
       yield* group.close()
       open = null
@@ -498,16 +394,22 @@ const batchesOf = (
 export const openParquet: (
   method: string,
   files: ReadonlyArray<SourceFile>,
-  options: AnyParquetOptions
+  options: AnyFileOptions
 ) => Effect.Effect<OpenSource, BatchError, Scope.Scope> = Effect.fnUntraced(
-  function*(method: string, files: ReadonlyArray<SourceFile>, options: AnyParquetOptions) {
-    const { fields, names, schemas } = yield* checkOptions(method, options)
+  function*(method: string, files: ReadonlyArray<SourceFile>, options: AnyFileOptions) {
+    const { fields, names, schemas } = yield* checkFileOptions(method, options)
     const library = yield* loadLibrary
     const tables = yield* readTables(method, files, names, fields === null ? "select" : "columns", library)
-    const found = yield* commonTypes(method, tables)
     const { nodes } = tables[0]
+    const sparse = new Set(tables.flatMap(({ footer }) => [...footer.sparse]))
+    const found = yield* commonTypes(
+      method,
+      nodes.map(({ name }) => name),
+      tables.map((table) => ({ uri: table.file.uri, types: typesOf(table, sparse) }))
+    )
     const uri = commonUri(files)
-    const { checks, types } = yield* declare(method, uri, fields, found, tables)
+    const { checks, types } = yield* declareTypes(method, uri, fields, found, (column, type) =>
+      tables.every(({ nodes }) => planColumn(nodes[column]!, type) !== null))
     const limit = options.limit ?? Infinity
     const rows = tables.reduce((sum, { footer }) => sum + footer.rows, 0)
     const chosen = { select: names, limit: options.limit ?? null }
