@@ -1,4 +1,4 @@
-// Makes one file of the worker that joins jobs: it starts four times as fast as its modules one by one.
+// Makes one file of the worker that joins jobs: it starts faster than its modules one by one.
 import { build } from "esbuild"
 
 await build({

@@ -57,12 +57,16 @@ export interface CollectOptions {
    * rows are always cut at the same places. Default: one file a job.
    */
   readonly partBytes?: number | undefined
-  /** Bytes of one job's output above which its answers wait in temporary files until it is their turn; default 64 MB. */
+  /**
+   * Bytes of one job's output above which its answers wait in temporary files until it is their turn; default 64 MB. Of
+   * embeddings, which take a fraction of their text, five times as much.
+   */
   readonly memoryBudget?: number | undefined
   /**
-   * Jobs that are joined at the same time, each in a thread of its own; 1 is this thread. Default: the machine's cores,
-   * at most 8, and one for each 512 MB of its memory. In a program that is bundled into one file, and with a processor of
-   * your own, jobs are joined in this thread.
+   * Jobs that are joined at the same time, each in a thread of its own; where there are fewer jobs, the threads read one
+   * job's output together. 1 is this thread. Default: the machine's cores, at most 8, and one for each 512 MB of its
+   * memory; 1 for fewer than 10,000 rows. In a program that is bundled into one file, and with a processor of your own,
+   * jobs are joined in this thread.
    */
   readonly parallelism?: number | undefined
 }

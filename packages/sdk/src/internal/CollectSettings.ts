@@ -31,7 +31,8 @@ export interface Options {
   readonly parallelism?: number | undefined
 }
 
-const defaultMemoryBudget = 64_000_000
+/** Bytes of a job's output. @internal */
+export const defaultMemoryBudget = 64_000_000
 
 /** A worker takes about half of it. */
 const workerMemory = 512 * 1024 * 1024

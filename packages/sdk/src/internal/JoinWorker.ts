@@ -117,9 +117,8 @@ const serve = (port: MessagePort): void => {
     )
 
   const readSlice = Effect.fnUntraced(function*(request: Extract<Request, { readonly type: "slice" }>) {
-    const oddities = { duplicates: 0, unknown: 0, malformed: 0 }
     const { manifest, number, slice, spills } = request
-    yield* spill(store, spills, slice, number, processorOf(request.processor), manifest.answer, oddities)
+    const oddities = yield* spill(store, spills, slice, number, processorOf(request.processor), manifest.answer)
     send({ type: "sliceEnd", oddities })
   }, Effect.catchCause((cause) =>
     Effect.sync(() => send({ type: "sliceFailed", failure: encodeError(Cause.squash(cause)) }))))

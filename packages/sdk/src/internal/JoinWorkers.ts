@@ -281,19 +281,6 @@ const start = (file: URL): Thread | null => {
   }
 }
 
-/** Where no thread can be started after all. */
-const spillHere = Effect.fnUntraced(function*(
-  store: Store,
-  { run }: JobResult.Collecting,
-  spills: Spills,
-  slice: OutputSlice,
-  number: number
-) {
-  const oddities = { duplicates: 0, unknown: 0, malformed: 0 }
-  yield* spill(store, spills, slice, number, run.processor, run.manifest.answer, oddities)
-  return oddities
-})
-
 /** Whether another thread has the same processor under its id. */
 const isBuiltIn = ({ run: { processor } }: JobResult.Collecting): boolean => forId(processor.id) === processor
 
@@ -347,7 +334,8 @@ export const make = Effect.fnUntraced(function*(
       spill: (spills, slice, number) =>
         Effect.scoped(Effect.flatMap(thread, (taken) =>
           taken === null
-            ? spillHere(store, collecting, spills, slice, number)
+            // No thread can be started after all.
+            ? spill(store, spills, slice, number, collecting.run.processor, collecting.run.manifest.answer)
             : taken.spill(store, context, collecting, spills, slice, number)))
     }
 

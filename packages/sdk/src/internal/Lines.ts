@@ -4,16 +4,14 @@
  *
  * @internal
  */
-import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
 
 const lineFeed = 0x0a
 const carriageReturn = 0x0d
 
 /**
  * Cuts bytes into lines, piece by piece. A line that lies inside one piece is a view of it, not a copy; what is left of
- * a piece is copied, so that nothing of it is kept beyond its lines. Blank lines are dropped; a carriage return before the line feed stays (it is white space in
- * JSON).
+ * a piece is copied, so that nothing of it is kept beyond its lines. Blank lines are dropped; a carriage return before
+ * the line feed stays (it is white space in JSON).
  *
  * @internal
  */
@@ -64,37 +62,3 @@ export class LineSplitter {
     this.ended++
   }
 }
-
-/**
- * A limit on the length of a line; `tooLong` makes the failure from the line's number (from 1, blank lines counted).
- *
- * @internal
- */
-export interface LineLimit<out E> {
-  readonly maxLineBytes: number
-  readonly tooLong: (line: number) => E
-}
-
-/**
- * Splits a stream of bytes into lines: one array for each piece in which lines end. Memory is bounded by the longest
- * line, and by the limit where there is one.
- *
- * @internal
- */
-export const splitLines = <E, R, E2 = never>(
-  bytes: Stream.Stream<Uint8Array, E, R>,
-  limit?: LineLimit<E2>
-): Stream.Stream<ReadonlyArray<Buffer>, E | E2, R> =>
-  Stream.suspend(() => {
-    const splitter = new LineSplitter(limit?.maxLineBytes)
-    return bytes.pipe(
-      Stream.mapEffect((piece): Effect.Effect<ReadonlyArray<Buffer>, E2> => {
-        const lines = splitter.push(piece)
-        return limit !== undefined && splitter.tooLong !== null
-          ? Effect.fail(limit.tooLong(splitter.tooLong))
-          : Effect.succeed(lines)
-      }),
-      Stream.concat(Stream.suspend(() => Stream.succeed<ReadonlyArray<Buffer>>(splitter.end()))),
-      Stream.filter((lines) => lines.length > 0)
-    )
-  })

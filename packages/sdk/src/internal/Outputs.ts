@@ -86,18 +86,14 @@ export const ranges = Effect.fnUntraced(function*(
   const size = Math.ceil(job.records / count)
   const spills: Spills.Spills = { folder, from, to, size, count: Math.ceil(job.records / size) }
   const slices = readers === null ? whole(files) : cut(files, Math.max(leastSlice, bytes / (2 * readers.count)))
-  if (readers === null) {
-    for (const [number, slice] of slices.entries()) {
-      yield* Spills.spill(store, spills, slice, number, processor, columns, oddities)
-    }
-  } else {
-    const read = yield* Effect.forEach(slices, (slice, number) => readers.spill(spills, slice, number), {
-      concurrency: readers.count
-    })
-    for (const { malformed, unknown } of read) {
-      oddities.malformed += malformed
-      oddities.unknown += unknown
-    }
+  const spill: SliceReaders["spill"] = readers?.spill ??
+    ((spills, slice, number) => Spills.spill(store, spills, slice, number, processor, columns))
+  const read = yield* Effect.forEach(slices, (slice, number) => spill(spills, slice, number), {
+    concurrency: readers?.count ?? 1
+  })
+  for (const { malformed, unknown } of read) {
+    oddities.malformed += malformed
+    oddities.unknown += unknown
   }
   return Array.from({ length: spills.count }, (_, range) => ({
     load: Spills.load(spills, range, slices.length, columns.length, oddities)

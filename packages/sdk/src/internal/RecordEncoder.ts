@@ -125,7 +125,7 @@ const embedFrame = (processor: Processor<object>, parameters: ModelParameters, c
   })
 }
 
-/** What JSON writes otherwise than it is: to look for it takes half the time of writing JSON. */
+/** What JSON writes otherwise than it is: to look for it is faster than to write JSON. */
 const escapes = /[\u0000-\u001f"\\\ud800-\udfff]/
 
 /** Bytes that are added to a buffer which grows. */

@@ -143,16 +143,16 @@ class Spill {
   }
 }
 
-/** Reads the lines of a slice, and puts their answers into the files of their ranges. @internal */
+/** Reads the lines of a slice, puts their answers into the files of their ranges, and tells what was odd. @internal */
 export const spill = Effect.fnUntraced(function*(
   store: Readable,
   spills: Spills,
   slice: OutputSlice,
   number: number,
   processor: Processor<object>,
-  columns: ReadonlyArray<Column>,
-  oddities: Oddities
-) {
+  columns: ReadonlyArray<Column>
+): Effect.fn.Return<Oddities, BatchError> {
+  const oddities: Oddities = { duplicates: 0, unknown: 0, malformed: 0 }
   const reader = new AnswerReader(processor, columns)
   const { count, from, size, to } = spills
   const files = Array.from({ length: count }, (_, range) =>
@@ -162,6 +162,7 @@ export const spill = Effect.fnUntraced(function*(
     if (answer !== null) files[Math.floor((reader.row - from) / size)]!.put(reader.row, answer, line.length)
   })
   yield* Effect.try({ try: () => files.forEach((file) => file.flush()), catch: localFailure })
+  return oddities
 })
 
 /** The answers of a range, from the files of all slices. @internal */

@@ -9,6 +9,7 @@ import * as Stream from "effect/Stream"
 import { BatchError, InvalidColumns } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { Batch } from "../internal/Batch.ts"
+import { defaultMemoryBudget } from "../internal/CollectSettings.ts"
 import { canonicalJson, sha256 } from "../internal/Digest.ts"
 import * as Join from "../internal/Join.ts"
 import * as Layout from "../internal/Layout.ts"
@@ -37,9 +38,6 @@ export interface ResultsOptions<out Name extends string = string> extends Select
   /** Take the rows with one of these outcomes. Default: all rows. */
   readonly outcomes?: ReadonlyArray<Outcome> | undefined
 }
-
-/** Bytes of a job's output above which its answers wait in temporary files. */
-const memoryBudget = 64_000_000
 
 const isOutcomes = Schema.is(Schema.Array(Outcome))
 
@@ -127,7 +125,7 @@ const open = Effect.fn("Source.results")(function*(run: Handle<object>, options:
     }),
     description: { type: "results", run: run.id, uri, records: manifest.records, outcomes },
     batches: Stream.fromIterable(jobs).pipe(
-      Stream.flatMap((job) => Join.joined(store, run, job, memoryBudget, Join.emptyTally())),
+      Stream.flatMap((job) => Join.joined(store, run, job, defaultMemoryBudget, Join.emptyTally())),
       Stream.map(choose),
       Stream.filter((batch) => batch.length > 0)
     )

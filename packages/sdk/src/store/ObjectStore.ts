@@ -69,7 +69,7 @@ export interface Written extends Created {
  * @category models
  */
 export interface WriteOptions {
-  /** Whether the bytes are digested, which takes about a millisecond for a megabyte. Default: true. */
+  /** Whether the bytes are digested; only where somebody compares it is that worth its time. Default: true. */
   readonly digest?: boolean | undefined
 }
 

@@ -11,7 +11,7 @@ import { csv } from "../../src/source/Csv.ts"
 import type { OpenSource, Source } from "../../src/source/Source.ts"
 import * as FileSystem from "../../src/store/FileSystem.ts"
 import { ObjectStore } from "../../src/store/ObjectStore.ts"
-import { batchOf, everyColumn, nastyRows } from "../sink/columns.ts"
+import { batchOf, everyType, nastyRows } from "../rig/AnyTable.ts"
 
 const folder = Effect.acquireRelease(
   Effect.promise(() => mkdtemp(join(tmpdir(), "csv-"))),
@@ -172,8 +172,10 @@ describe("Source.csv", () => {
   it.effect("reads back what the CSV sink wrote", () =>
     inFolder((file) =>
       Effect.gen(function*() {
-        const rows = nastyRows.filter((row) => row[0] !== null)
-        const pieces = yield* Stream.runCollect(sink.encode(everyColumn, Stream.succeed(batchOf(everyColumn, rows))))
+        // The columns that a schema can declare.
+        const declared = everyType.slice(0, 9)
+        const rows = nastyRows.map((row) => row.slice(0, 9)).filter((row) => row[0] !== null)
+        const pieces = yield* Stream.runCollect(sink.encode(declared, Stream.succeed(batchOf(declared, rows))))
         const path = yield* file("results.csv", Buffer.concat(pieces))
         const columns = Schema.Struct({
           whole: Schema.Int,

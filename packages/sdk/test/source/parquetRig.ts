@@ -3,7 +3,8 @@ import type { BatchError, InvalidSource, Reason } from "../../src/BatchError.ts"
 import type { Column } from "../../src/Column.ts"
 import type { Batch } from "../../src/internal/Batch.ts"
 import { toRows } from "../../src/internal/Rows.ts"
-import { type AnyParquetOptions, openParquet } from "../../src/source/internal/ParquetSource.ts"
+import type { AnyFileOptions } from "../../src/source/internal/FileColumns.ts"
+import { openParquet } from "../../src/source/internal/ParquetSource.ts"
 import type { SourceFile } from "../../src/source/internal/SourceFile.ts"
 
 /** A file in memory; `reads` tells which ranges were asked for. */
@@ -37,7 +38,7 @@ export interface Read {
 /** Reads all of one or several files. */
 export const read = (
   files: SourceFile | Uint8Array | ReadonlyArray<SourceFile>,
-  options: AnyParquetOptions = {}
+  options: AnyFileOptions = {}
 ): Effect.Effect<Read, BatchError> =>
   Effect.scoped(Effect.gen(function*() {
     const all = files instanceof Uint8Array ? [memoryFile(files)] : "uri" in files ? [files] : files

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { BatchError } from "../../BatchError.ts"
 import type { ColumnType } from "../../Column.ts"
+import { dictionaryKey } from "../../internal/ArrowBody.ts"
 import {
   ArrowFault,
   type ArrowField,
@@ -20,7 +21,7 @@ import {
   messageOf,
   type RecordBatch
 } from "../../internal/ArrowMessages.ts"
-import { type BatchRows, dictionaryKey, dictionaryOf, placesOf, rowsOf, within } from "../../internal/ArrowValues.ts"
+import { type BatchRows, dictionaryOf, placesOf, rowsOf, within } from "../../internal/ArrowValues.ts"
 import { invalidSource } from "./Failures.ts"
 import { orChanged } from "./FileColumns.ts"
 import type { SourceFile } from "./SourceFile.ts"
