@@ -111,6 +111,14 @@ describe("options that are wrong", () => {
       /format "xml" is not known: give parquet, csv, jsonl/
     ],
     ["no memory to collect in", { memoryBudget: Number.NaN }, option("memoryBudget"), /memoryBudget is NaN/],
+    ["parts of no size", { partBytes: 1.5 }, option("partBytes"), /partBytes is 1.5, and must be a whole number/],
+    ["no thread", { parallelism: 0 }, option("parallelism"), /parallelism is 0, and must be a whole number/],
+    [
+      "a compression nobody knows",
+      { compression: "lzo" as "zstd" },
+      option("compression"),
+      /compression "lzo" is not known: give zstd, snappy, none/
+    ],
     ["no model", { model: undefined }, option("model"), /model must be a text/],
     ["a text as the prompt", { prompt: "About {topic}" }, option("prompt"), /Prompt\.make/],
     ["no source", { source: undefined }, option("source"), /Source\.csv/],

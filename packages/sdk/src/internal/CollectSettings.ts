@@ -69,8 +69,8 @@ export const settingsOf = (
   if (!(memoryBudget >= 1)) {
     return invalid("memoryBudget", `memoryBudget is ${memoryBudget}, and must be at least 1 byte`)
   }
-  if (partBytes !== undefined && !(partBytes >= 1)) {
-    return invalid("partBytes", `partBytes is ${partBytes}, and must be at least 1 byte`)
+  if (partBytes !== undefined && !(Number.isSafeInteger(partBytes) && partBytes >= 1)) {
+    return invalid("partBytes", `partBytes is ${partBytes}, and must be a whole number of at least 1 byte`)
   }
   return Number.isSafeInteger(parallelism) && parallelism >= 1
     ? Effect.succeed({
