@@ -41,6 +41,8 @@ const planned = {
   attempt: Schema.Natural,
   /** Position in its attempt, from 0. */
   index: Schema.Natural,
+  /** How its records are run: by a batch job, or one call a record where there are too few for one. */
+  lane: Schema.Literals(["batch", "on-demand"]),
   model: Schema.String,
   region: Schema.String,
   invocationType: Schema.Literals(["InvokeModel", "Converse"]),
@@ -52,14 +54,19 @@ const planned = {
   prepareId: Schema.String,
   /** Key prefix of the input files: the folder that Bedrock is told. */
   input: Schema.String,
-  /** Key prefix of the output folder that Bedrock is told. */
+  /** Key prefix of the output folder: the one that Bedrock is told, or that of the answers on demand. */
   output: Schema.String,
   /** The input files, in order. */
   files: Schema.Array(JobFile),
-  /** The original rows (Arrow IPC stream), in the order of the records. */
+  /**
+   * What the records are of (Arrow IPC stream), in their order: the original rows; for a job of a later attempt, which
+   * holds records of several earlier jobs, their row numbers in the run, as a column `row`.
+   */
   rows: JobFile,
   /** Row number in the run of the first record, from 0. */
   firstRow: Schema.Natural,
+  /** Row number in the run of the last record. A job of the first attempt holds all rows from `firstRow` on. */
+  lastRow: Schema.Natural,
   /** Records in the job. */
   records: Schema.Natural,
   /** Bytes of all input files. */
@@ -70,9 +77,9 @@ const planned = {
 
 const submitted = {
   ...planned,
-  /** Bedrock's ARN of the job. */
+  /** Bedrock's ARN of the job; `on-demand` for a job on demand, of which Bedrock knows nothing. */
   arn: Schema.String,
-  /** When Bedrock took it, ISO 8601. */
+  /** When Bedrock took it, or its first call was made, ISO 8601. */
   submittedAt: Schema.String,
   /** Whether the job was found by listing after a create call without an answer. */
   adopted: Schema.Boolean
@@ -192,7 +199,9 @@ export const EndedJob = Schema.Struct({
   status: TerminalStatus,
   /** Bedrock's own words about a failure. */
   message: Schema.NullOr(Schema.String),
-  counters: Schema.NullOr(Counters)
+  counters: Schema.NullOr(Counters),
+  /** Calls on demand that a process which died may have made before, and that were made again; 0 for a batch job. */
+  repeatedCalls: Schema.Natural
 })
 
 /**
@@ -204,7 +213,8 @@ export const EndedJob = Schema.Struct({
 export interface EndedJob extends Schema.Schema.Type<typeof EndedJob> {}
 
 /**
- * Schema for a job that Bedrock refused to create: its records are `missing`, the run goes on.
+ * Schema for a job that was not created: Bedrock refused it, or the run (or its attempt) was cancelled before it was
+ * submitted. Its records are `missing`, the run goes on.
  *
  * @since 0.1.0
  * @category schemas
@@ -212,14 +222,14 @@ export interface EndedJob extends Schema.Schema.Type<typeof EndedJob> {}
 export const RefusedJob = Schema.Struct({
   ...planned,
   status: Schema.Literal("Refused"),
-  /** Bedrock's error name, for example `ValidationException`. */
+  /** Bedrock's error name, for example `ValidationException`; `Cancelled` where nothing was sent. */
   code: Schema.String,
-  /** Bedrock's own words. */
+  /** Bedrock's own words, or why nothing was sent. */
   message: Schema.String
 })
 
 /**
- * A job that Bedrock refused to create.
+ * A job that was not created.
  *
  * @since 0.1.0
  * @category models

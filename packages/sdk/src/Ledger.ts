@@ -95,7 +95,7 @@ export class Ledger extends Context.Service<Ledger, {
   readonly sendWithin: number
   /** All entries of a run. */
   readonly entries: (runId: string) => Effect.Effect<Entries, BatchError>
-  /** The entry of one job, the time of the list that showed it, and whether the run is cancelled. */
+  /** The entry of one job, the time of the list that showed it, and whether the run or the job's attempt is cancelled. */
   readonly look: (
     job: Job
   ) => Effect.Effect<{ readonly entry: Entry; readonly at: number; readonly cancelled: boolean }, BatchError>
@@ -200,12 +200,13 @@ export const layer = (options?: Options): Layer.Layer<Ledger, never, ObjectStore
       })
       const look = Effect.fn("Ledger.look")(function*(job: Job) {
         const prefix = Layout.ledger(job.runId)
-        const cancelled = yield* store.head(Layout.cancelled(job.runId))
+        const marks = yield* store.list(Layout.cancelled(job.runId))
+        const ours = [Layout.cancelled(job.runId), Layout.cancelledAttempt(job.runId, job.attempt)]
         const listing = yield* store.list(`${prefix}${job.key}.`)
         return {
           entry: rebuild(prefix, listing.objects).get(job.key) ?? empty,
           at: listing.at,
-          cancelled: cancelled !== null
+          cancelled: marks.objects.some(({ key }) => ours.includes(key))
         }
       })
       return Ledger.of({

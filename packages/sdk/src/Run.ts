@@ -96,7 +96,7 @@ const processorOf = (manifest: RunManifest, options: LoadOptions | undefined): E
 export const open = Effect.fn("Run.open")(
   function*(runId: string, options?: LoadOptions): Effect.fn.Return<Handle<UntypedResultRow>, BatchError, ObjectStore> {
     const manifest = yield* readManifest(yield* ObjectStore, runId)
-    return handleOf<UntypedResultRow>(manifest, yield* processorOf(manifest, options))
+    return handleOf<UntypedResultRow>(manifest, yield* processorOf(manifest, options), 1)
   }
 )
 

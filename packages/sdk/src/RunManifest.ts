@@ -7,6 +7,7 @@ import type { Processor } from "@bedrock-batch/processors/Processor"
 import * as Schema from "effect/Schema"
 import { Column } from "./Column.ts"
 import type { Job } from "./Job.ts"
+import { Outcome } from "./Outcome.ts"
 import { Bounds } from "./Planner.ts"
 
 /**
@@ -108,6 +109,57 @@ export const RunManifest = Schema.Struct({
 export interface RunManifest extends Schema.Schema.Type<typeof RunManifest> {}
 
 /**
+ * Schema for how the records of an attempt are run: `batch` by batch jobs alone, `on-demand` by one call a record, `auto`
+ * by batch jobs, and on demand where there are too few for one.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Lane = Schema.Literals(["auto", "batch", "on-demand"])
+
+/**
+ * How the records of an attempt are run.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Lane = typeof Lane.Type
+
+/**
+ * Schema for `attempts/<n>.json`: the durable description of an attempt after the first.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Attempt = Schema.Struct({
+  version: Schema.Literal(1),
+  runId: Schema.String,
+  /** 2 or more. */
+  attempt: Schema.Natural,
+  /** ISO 8601. */
+  createdAt: Schema.String,
+  /** Which outcomes were to be tried again. */
+  outcomes: Schema.Array(Outcome),
+  /** Whether records were taken whose error another try does not mend. */
+  errors: Schema.Literals(["mendable", "all"]),
+  lane: Lane,
+  /** Records in all jobs. */
+  records: Schema.Natural,
+  /** Records that were to be tried again and are in no job, since they are too few for one. */
+  left: Schema.Natural,
+  /** The job list, an object of its own: an array of `Job` as JSON. */
+  jobs: Schema.Struct({ key: Schema.String, count: Schema.Natural, sha256: Schema.String })
+})
+
+/**
+ * The durable description of an attempt after the first.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Attempt extends Schema.Schema.Type<typeof Attempt> {}
+
+/**
  * A run without its job list: enough to collect, and one small read to get.
  *
  * @since 0.1.0
@@ -117,6 +169,8 @@ export interface Handle<out Row extends object> {
   readonly "~@bedrock-batch/sdk/Run": { readonly Row: Row }
   readonly id: string
   readonly manifest: RunManifest
+  /** The current attempt: 1 for a run as it was prepared, one more after each `retry`. */
+  readonly attempt: number
   /** Reads the answers. */
   readonly processor: Processor<object>
 }
@@ -128,6 +182,6 @@ export interface Handle<out Row extends object> {
  * @category models
  */
 export interface Run<out Row extends object> extends Handle<Row> {
-  /** The jobs of the current attempt. */
+  /** The jobs of the current attempt; those of earlier ones have ended. */
   readonly jobs: ReadonlyArray<Job>
 }

@@ -13,6 +13,7 @@ const job: Job = {
   key: "1-000001",
   attempt: 1,
   index: 1,
+  lane: "batch",
   model: "m",
   region: "us-east-1",
   invocationType: "Converse",
@@ -24,6 +25,7 @@ const job: Job = {
   files: [],
   rows: { key: "rows", size: 0, etag: "", sha256: "", records: 0 },
   firstRow: 0,
+  lastRow: 1,
   records: 0,
   bytes: 0,
   timeoutHours: 72
@@ -39,7 +41,7 @@ const request = {
   timeoutHours: 72
 } as const
 const submitted: SubmittedJob = { ...job, arn: "arn:1", submittedAt: "2026-11-23T00:00:00.000Z", adopted: false }
-const ended: EndedJob = { ...submitted, status: "Completed", message: null, counters: null }
+const ended: EndedJob = { ...submitted, status: "Completed", message: null, counters: null, repeatedCalls: 0 }
 const refusal = { version: 1, sent: true, code: "quota", message: "full" } as const
 
 const make = Effect.fnUntraced(function*(options?: Ledger.Options) {

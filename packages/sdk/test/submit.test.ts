@@ -79,7 +79,7 @@ describe("submit", () => {
       assert.deepStrictEqual(yield* drive(start()(submit(job))), submitted)
       assert.notProperty(submitted, "status")
       const { arn } = jobs.made[0]!.state
-      const outcome = { status: "Failed", message: "m", counters: null } as const
+      const outcome = { status: "Failed", message: "m", counters: null, repeatedCalls: 0 } as const
       const ended: EndedJob = { ...job, arn, submittedAt: "x", adopted: false, ...outcome }
       yield* start()(Ledger.use((ledger) => ledger.end(ended)))
       assert.deepStrictEqual(yield* drive(start()(submit(job))), ended)

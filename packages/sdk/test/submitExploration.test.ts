@@ -35,6 +35,7 @@ const job: Job = {
   key: "1-000000",
   attempt: 1,
   index: 0,
+  lane: "batch",
   model: "us.anthropic.claude-haiku-4-5-20251001-v1:0",
   region: "us-east-1",
   invocationType: "Converse",
@@ -46,6 +47,7 @@ const job: Job = {
   files: [],
   rows: { key: "run/rows/p/1-000000.arrow", size: 0, etag: "", sha256: sha256(), records: 0 },
   firstRow: 0,
+  lastRow: 0,
   records: 0,
   bytes: 0,
   timeoutHours: 72

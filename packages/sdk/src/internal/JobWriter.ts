@@ -100,6 +100,7 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       key: job.key,
       attempt: common.attempt,
       index: job.index,
+      lane: "batch",
       model: common.model,
       region: common.region,
       invocationType: common.invocationType,
@@ -111,6 +112,7 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       files: job.files,
       rows,
       firstRow: job.firstRow,
+      lastRow: job.firstRow + job.records - 1,
       records: job.records,
       bytes: job.files.reduce((sum, file) => sum + file.size, 0),
       timeoutHours: common.timeoutHours

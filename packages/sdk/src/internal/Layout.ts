@@ -10,8 +10,14 @@ export const plan = (runId: string): string => `${runId}/plan.json`
 /** @internal */
 export const manifest = (runId: string): string => `${runId}/run.json`
 
-/** @internal */
+/** The manifest of an attempt after the first. @internal */
+export const attempt = (runId: string, attempt: number): string => `${runId}/attempts/${attempt}.json`
+
+/** Present: nothing more of the run is submitted. @internal */
 export const cancelled = (runId: string): string => `${runId}/cancelled`
+
+/** Present: nothing more of this attempt is submitted. @internal */
+export const cancelledAttempt = (runId: string, attempt: number): string => `${runId}/cancelled-${attempt}`
 
 /** @internal */
 export const jobList = (runId: string, prepareId: string): string => `${runId}/prepare/${prepareId}/jobs.json`
@@ -29,6 +35,9 @@ export const ledger = (runId: string): string => `${runId}/jobs/`
 
 /** @internal */
 export const outputs = (runId: string, jobKey: string): string => `${runId}/outputs/${jobKey}/`
+
+/** Answers of calls on demand. @internal */
+export const onDemand = (runId: string, jobKey: string): string => `${runId}/ondemand/${jobKey}/`
 
 /** @internal */
 export const results = (runId: string, generation: string): string => `${runId}/results/${generation}/`

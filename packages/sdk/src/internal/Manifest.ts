@@ -41,18 +41,23 @@ export const readJobs = Effect.fnUntraced(function*(store: Store, manifest: RunM
 })
 
 /** @internal */
-export const handleOf = <Row extends object>(manifest: RunManifest, processor: Processor<object>): Handle<Row> => ({
+export const handleOf = <Row extends object>(
+  manifest: RunManifest,
+  processor: Processor<object>,
+  attempt: number
+): Handle<Row> => ({
   // The type parameter lives in the compiler alone.
   "~@bedrock-batch/sdk/Run": {} as { readonly Row: Row },
   id: manifest.runId,
   manifest,
+  attempt,
   processor
 })
 
 /** @internal */
 export const runOf = Effect.fnUntraced(
   function*<Row extends object>(store: Store, manifest: RunManifest, processor: Processor<object>) {
-    const run: Run<Row> = { ...handleOf<Row>(manifest, processor), jobs: yield* readJobs(store, manifest) }
+    const run: Run<Row> = { ...handleOf<Row>(manifest, processor, 1), jobs: yield* readJobs(store, manifest) }
     return run
   }
 )

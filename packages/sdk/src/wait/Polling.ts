@@ -102,7 +102,7 @@ export const polling = (options?: PollingOptions): WaitStrategy<EndedJob, BatchJ
       if (!isTerminal(state.status)) return
       open.delete(state.arn)
       const { message, counters, status } = state
-      yield* Deferred.succeed(waiting.ended, { ...waiting.job, status, message, counters })
+      yield* Deferred.succeed(waiting.ended, { ...waiting.job, status, message, counters, repeatedCalls: 0 })
     })
 
     const look = Effect.gen(function*() {

@@ -46,6 +46,7 @@ const ended = Effect.fnUntraced(
       key: "1-000000",
       attempt: 1,
       index: 0,
+      lane: "batch",
       model: "model",
       region: "us-east-1",
       invocationType: "Converse",
@@ -57,6 +58,7 @@ const ended = Effect.fnUntraced(
       files: [],
       rows: { key: "run/rows.arrow", size: bytes.length, etag: "", sha256: sha256(bytes), records },
       firstRow,
+      lastRow: firstRow + records - 1,
       records,
       bytes: 0,
       timeoutHours: 72,
@@ -65,7 +67,8 @@ const ended = Effect.fnUntraced(
       adopted: false,
       status,
       message: "a message",
-      counters: null
+      counters: null,
+      repeatedCalls: 0
     }
     return { job, store }
   }

@@ -28,6 +28,7 @@ const made = (jobs: ScriptedJobs, runId: string, index: number, at = 0): Submitt
     key: `1-${String(index).padStart(6, "0")}`,
     attempt: 1,
     index,
+    lane: "batch",
     model: "model",
     region: "us-east-1",
     invocationType: "Converse",
@@ -39,6 +40,7 @@ const made = (jobs: ScriptedJobs, runId: string, index: number, at = 0): Submitt
     files: [],
     rows: { key: "rows", size: 0, etag: "", sha256: "", records: 0 },
     firstRow: 0,
+    lastRow: 99,
     records: 100,
     bytes: 0,
     timeoutHours: 72,
@@ -114,7 +116,8 @@ describe("Wait.polling", () => {
         ...submitted,
         status: "PartiallyCompleted",
         message: "time is over",
-        counters
+        counters,
+        repeatedCalls: 0
       })
     }))
 
