@@ -60,8 +60,9 @@ export class InvalidSource extends Schema.TaggedError<InvalidSource>(id("Invalid
 }
 
 /**
- * The run does not exist, is not prepared to its end, was cancelled, or exists with other content; `differs` then names
- * the parts of the fingerprint that are not the same.
+ * The run does not exist (`not-found`), is not prepared to its end (`not-prepared`), was cancelled (`cancelled`), exists
+ * with other content (`different`; `differs` then names the parts of the fingerprint that are not the same), has jobs
+ * that have not ended (`not-ended`), or was not confirmed before its first paid call (`unconfirmed`).
  *
  * @since 0.1.0
  * @category errors
@@ -69,7 +70,7 @@ export class InvalidSource extends Schema.TaggedError<InvalidSource>(id("Invalid
 export class RunConflict extends Schema.TaggedError<RunConflict>(id("RunConflict"))("RunConflict", {
   ...what,
   runId: Schema.String,
-  problem: Schema.Literals(["not-found", "not-prepared", "different", "cancelled", "not-ended"]),
+  problem: Schema.Literals(["not-found", "not-prepared", "different", "cancelled", "not-ended", "unconfirmed"]),
   differs: Schema.Array(Schema.String)
 }) {
   /** Whether the same call may succeed later. */
