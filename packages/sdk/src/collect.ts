@@ -6,16 +6,15 @@
 import type { Table } from "apache-arrow"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import { BatchError, RunConflict } from "./BatchError.ts"
+import { BatchError, InvalidOption, RunConflict } from "./BatchError.ts"
 import { tableOf } from "./internal/ArrowTable.ts"
 import { collectAll, collectOne } from "./internal/CollectRun.ts"
 import { type CollectSettings, settingsOf } from "./internal/CollectSettings.ts"
 import * as Join from "./internal/Join.ts"
 import * as JoinWorkers from "./internal/JoinWorkers.ts"
-import { readJobs } from "./internal/Manifest.ts"
 import * as ResultColumns from "./internal/ResultColumns.ts"
 import { toRows } from "./internal/Rows.ts"
-import { type Settled, settledJobs } from "./internal/Settled.ts"
+import { mergingsOf, type Settled, settledJobs } from "./internal/Settled.ts"
 import type { EndedJob, RefusedJob } from "./Job.ts"
 import type { Ledger } from "./Ledger.ts"
 import type { JobReport, Report } from "./Report.ts"
@@ -23,7 +22,7 @@ import type { Handle, Run } from "./RunManifest.ts"
 import type { Compression, Format } from "./sink/Sink.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
 
-export { JobReport, Report } from "./Report.ts"
+export { AttemptReport, Difference, JobReport, Report } from "./Report.ts"
 
 /**
  * A report, and the rows to read it by.
@@ -72,7 +71,9 @@ export interface CollectOptions {
 }
 
 /**
- * Collects one ended job: its rows with the model's columns become one result file. Done again, it finds its result.
+ * Collects one ended job of the first attempt: its rows with the model's columns become one result file. Done again, it
+ * finds its result. Answers of later attempts, up to the run's current one, are merged as in `collect`; of a job of a
+ * later attempt the rows are in the results of earlier ones, so it is refused with `InvalidOption`.
  *
  * @since 0.1.0
  * @category constructors
@@ -94,11 +95,22 @@ export const collectJob = Effect.fn("collectJob")(
     run: Handle<object>,
     job: EndedJob,
     options?: CollectOptions
-  ): Effect.fn.Return<JobReport, BatchError, ObjectStore> {
+  ): Effect.fn.Return<JobReport, BatchError, ObjectStore | Ledger> {
     const settings = yield* settingsOf("collectJob", options)
+    if (job.attempt > 1) {
+      return yield* new BatchError({
+        module: "collect",
+        method: "collectJob",
+        reason: new InvalidOption({
+          path: "job",
+          message: `job ${job.key} is of attempt ${job.attempt}, whose answers belong to rows of earlier jobs: collect those`
+        })
+      })
+    }
+    const all = run.attempt === 1 ? [] : yield* settledJobs(run)
     return yield* Effect.scoped(Effect.gen(function*() {
       const workers = yield* JoinWorkers.make(settings, [job])
-      return yield* collectOne(workers, run, job, settings)
+      return yield* collectOne(workers, run, job, all.filter(({ attempt }) => attempt > 1), settings)
     }))
   }
 )
@@ -113,8 +125,8 @@ const collectSettled = Effect.fnUntraced(
     }))
     const { answer, columns, rename } = run.manifest
     const names = ResultColumns.all(columns, answer, rename)
-    const batches = Stream.fromIterable(jobs).pipe(
-      Stream.flatMap((job) => Join.joined(store, run, job, settings.memoryBudget, Join.emptyTally()))
+    const batches = Stream.fromIterable(mergingsOf(run, jobs)).pipe(
+      Stream.flatMap((merging) => Join.joined(store, merging, { memoryBudget: settings.memoryBudget }))
     )
     const collected: Collected<Row> = {
       report,
@@ -138,9 +150,9 @@ const conflict = (runId: string, message: string) =>
   })
 
 /**
- * Finishes a run whose jobs have all ended, by the ledger: collects those that are not collected yet, sums the job
- * reports and stores `report.json`. Fails with `RunConflict` (`not-ended`) when a job has neither ended nor been
- * refused.
+ * Finishes a run whose jobs have all ended, by the ledger, up to its current attempt: collects those that are not
+ * collected yet, sums the job reports and stores `report.json`. Fails with `RunConflict` (`not-ended`) when a job has
+ * neither ended nor been refused.
  *
  * @since 0.1.0
  * @category constructors
@@ -151,8 +163,7 @@ export const finish = Effect.fn("finish")(
     options?: CollectOptions
   ): Effect.fn.Return<Collected<Row>, BatchError, ObjectStore | Ledger> {
     const settings = yield* settingsOf("finish", options)
-    const jobs = yield* readJobs(yield* ObjectStore, run.manifest)
-    return yield* collectSettled(run, yield* settledJobs(run.id, jobs), settings)
+    return yield* collectSettled(run, yield* settledJobs(run), settings)
   }
 )
 
@@ -161,6 +172,9 @@ export const finish = Effect.fn("finish")(
  * sum to the number of rows. A job of any status is read: what it has answered is paid for. Rows without an answer say
  * why in `batch_status`, `batch_error_code` and `batch_error_message`. Jobs of the run that are not among `jobs` are
  * taken from the ledger. Done again, it finds its results.
+ *
+ * For a run after `retry`, the answers of all its attempts are merged: for each row the success of the lowest attempt
+ * counts, and without one the outcome of the highest. The results of earlier attempts stay where they are.
  *
  * @since 0.1.0
  * @category constructors
@@ -191,6 +205,6 @@ export const collect = Effect.fn("collect")(
       }
       given.set(job.key, job)
     }
-    return yield* collectSettled(run, yield* settledJobs(run.id, run.jobs, given), settings)
+    return yield* collectSettled(run, yield* settledJobs(run, given), settings)
   }
 )

@@ -125,7 +125,7 @@ export const prepare = Effect.fn("prepare")(function*<
     const definition = yield* define(options)
     yield* Effect.annotateCurrentSpan({ run: definition.runId })
     const manifest = yield* writeRun(store, definition)
-    return yield* runOf<ResultRow<Row, AnswerOf<P, X>, N>>(store, manifest, definition.processor)
+    return yield* runOf<ResultRow<Row, AnswerOf<P, X>, N>>(store, manifest, definition.processor, 1)
   })
   return yield* Effect.scoped(prepared)
 })

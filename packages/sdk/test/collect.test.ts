@@ -49,18 +49,25 @@ describe("collect", () => {
       const { done, run, start, store } = yield* ended(3)
       const { files, report, rows, table } = yield* start()(collect(run, done.toReversed(), { format: "jsonl" }))
       assert.deepStrictEqual([...(yield* table).getChild("response") ?? []], expected(6).map(({ response }) => response))
+      const came = {
+        records: 6,
+        jobs: 3,
+        counts: { ...noCounts, succeeded: 6 },
+        mendable: 0,
+        duplicates: 0,
+        unknown: 0,
+        malformed: 0,
+        repeatedCalls: 0,
+        inputTokens: 12,
+        outputTokens: 18
+      }
       assert.deepStrictEqual(report, {
         version: 1,
         runId: run.id,
         format: "jsonl",
-        records: 6,
-        jobs: 3,
-        counts: { ...noCounts, succeeded: 6 },
-        duplicates: 0,
-        unknown: 0,
-        malformed: 0,
-        inputTokens: 12,
-        outputTokens: 18,
+        ...came,
+        differences: [],
+        attempts: [{ attempt: 1, ...came }],
         results: store.location(`${run.id}/results/1-jsonl/`)
       })
       assert.deepStrictEqual(files, run.jobs.map(({ key }) => store.location(`${run.id}/results/1-jsonl/${key}.jsonl`)))

@@ -10,6 +10,7 @@ import type { Counts, Outcome } from "../Outcome.ts"
 import { misfit } from "../source/internal/Values.ts"
 import { canonicalJson } from "./Digest.ts"
 import * as Layout from "./Layout.ts"
+import { isMendable } from "./Mendable.ts"
 import { type OutputLine, parseOutputLine } from "./OutputLine.ts"
 
 /** Best first: of two lines for one record, the one whose outcome comes first counts. */
@@ -23,6 +24,9 @@ const outcomes: ReadonlyArray<Outcome> = [
   "missing"
 ]
 
+/** The rank of those that need no other try. */
+const succeeded = outcomes.indexOf("succeeded") + 1
+
 /** What one record came to: the values of the columns that a result adds, but for the record's id. @internal */
 export interface Answer {
   readonly outcome: Outcome
@@ -34,14 +38,30 @@ export interface Answer {
   readonly outputTokens: number | null
 }
 
-/** Lines that are no record's answer, or not its first. @internal */
+/** The lines of an output, and those among them that are no record's answer, or not its first. @internal */
 export interface Oddities {
+  /** Lines with a model's output for a record of the job. */
+  outputs: number
+  /** Lines with an error for a record of the job, but for those that say that it was not run. */
+  errors: number
   /** Lines for a record that had one already. */
   duplicates: number
   /** Lines whose id is none of the job's. */
   unknown: number
   /** Lines that are not JSON, or without an id. */
   malformed: number
+}
+
+/** @internal */
+export const noOddities = (): Oddities => ({ outputs: 0, errors: 0, duplicates: 0, unknown: 0, malformed: 0 })
+
+/** Adds what was odd in one slice, or one job, to `sum`. @internal */
+export const addOddities = (sum: Oddities, { duplicates, errors, malformed, outputs, unknown }: Oddities): void => {
+  sum.outputs += outputs
+  sum.errors += errors
+  sum.duplicates += duplicates
+  sum.unknown += unknown
+  sum.malformed += malformed
 }
 
 const isObject = (value: unknown): value is { readonly [key: string]: Json } =>
@@ -177,9 +197,13 @@ export class AnswerReader {
       return null
     }
     const answer = readLine(parsed, this.#processor, this.#columns, this.#trusted)
-    if (!parsed.malformed) return answer
-    oddities.malformed++
-    return null
+    if (parsed.malformed) {
+      oddities.malformed++
+      return null
+    }
+    if (parsed.error === undefined || parsed.error === null) oddities.outputs++
+    else if (answer.outcome !== "expired") oddities.errors++
+    return answer
   }
 }
 
@@ -270,6 +294,18 @@ export class Answers {
     return answerAt(this.#columns, row - this.from)
   }
 
+  /**
+   * Lets the answers of a later attempt to these rows, in their order, count in place of those that did not succeed;
+   * `silent` is the answer of those without a line.
+   */
+  overlay(rows: ReadonlyArray<number>, later: Answers | null, silent: Answer): void {
+    const { ranks } = this.#columns
+    for (const row of rows) {
+      if (row < this.from || row >= this.to || ranks[row - this.from] === succeeded) continue
+      putAnswer(this.#columns, row - this.from, later?.at(row) ?? silent)
+    }
+  }
+
   /** Gives the records that have no answer this one. */
   fill(answer: Answer): void {
     const { ranks } = this.#columns
@@ -298,11 +334,13 @@ export class Answers {
   }
 
   /** Counts the outcomes and tokens of all records, each of which has an answer. */
-  count(tally: { counts: Counts; inputTokens: number; outputTokens: number }): void {
-    const { inputTokens, outputTokens, ranks } = this.#columns
+  count(tally: { counts: Counts; mendable: number; inputTokens: number; outputTokens: number }): void {
+    const { codes, inputTokens, outputTokens, ranks } = this.#columns
     const counts: { -readonly [K in Outcome]: number } = { ...tally.counts }
     for (let at = 0; at < ranks.length; at++) {
-      counts[outcomes[ranks[at]! - 1]!]++
+      const outcome = outcomes[ranks[at]! - 1]!
+      counts[outcome]++
+      if (isMendable(outcome, codes[at]!)) tally.mendable++
       tally.inputTokens += tokensAt(inputTokens, at) ?? 0
       tally.outputTokens += tokensAt(outputTokens, at) ?? 0
     }

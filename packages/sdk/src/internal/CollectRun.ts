@@ -15,13 +15,15 @@ import { JobReport, Report } from "../Report.ts"
 import type { Handle } from "../RunManifest.ts"
 import { forFormat } from "../sink/Formats.ts"
 import { ObjectStore } from "../store/ObjectStore.ts"
+import { account } from "./Account.ts"
 import type { CollectSettings } from "./CollectSettings.ts"
+import { differencesOf } from "./Differences.ts"
 import { sha256 } from "./Digest.ts"
 import type { Collecting, JobResult } from "./JobResult.ts"
-import { emptyTally } from "./Join.ts"
+import { emptyTally, isEnded, type Merging, type Tally } from "./Merge.ts"
 import type { JoinWorkers } from "./JoinWorkers.ts"
 import * as Layout from "./Layout.ts"
-import type { Settled } from "./Settled.ts"
+import { mergingsOf, type Settled } from "./Settled.ts"
 import { stored } from "./Stored.ts"
 
 type Store = ObjectStore["Service"]
@@ -72,16 +74,47 @@ const partsOf = Effect.fnUntraced(function*(workers: JoinWorkers, store: Store, 
   return { part, more: () => more, tally: () => tally }
 })
 
-/** Writes the result files of a job and its report, or finds them. */
+/** What `collectInto` gives beside the result files. */
+const reportOf = (
+  store: Store,
+  run: Handle<object>,
+  job: Settled,
+  settings: CollectSettings,
+  { counts, duplicates, errors, inputTokens, malformed, mendable, outputTokens, outputs, own, unknown }: Tally,
+  results: ReadonlyArray<string>
+): Effect.Effect<JobReport, BatchError> =>
+  Effect.map(differencesOf(store, job, { errors, outputs }), (differences) => ({
+    version: 1,
+    runId: run.id,
+    job: job.key,
+    attempt: job.attempt,
+    status: job.status,
+    format: settings.format,
+    records: job.records,
+    counts,
+    mendable,
+    inputTokens,
+    outputTokens,
+    own,
+    duplicates,
+    unknown,
+    malformed,
+    repeatedCalls: isEnded(job) ? job.repeatedCalls : 0,
+    differences,
+    results
+  }))
+
+/** Writes the result files of a job of the first attempt and its report, or finds them. */
 const collectInto = Effect.fnUntraced(
-  function*(workers: JoinWorkers, run: Handle<object>, job: Settled, generation: string, settings: CollectSettings) {
+  function*(workers: JoinWorkers, run: Handle<object>, merging: Merging, generation: string, settings: CollectSettings) {
     const store = yield* ObjectStore
+    const { job } = merging
     const folder = Layout.results(run.id, generation)
-    const reportKey = `${folder}${job.key}.json`
+    const reportKey = Layout.jobReport(run.id, generation, job.key)
     const there = yield* jobReports.read(store, reportKey)
     if (there !== null) return there
     const { extension } = forFormat(settings.format)
-    const parts = yield* partsOf(workers, store, { run, job, settings })
+    const parts = yield* partsOf(workers, store, { ...merging, settings })
     const results: Array<string> = []
     do {
       const part = settings.partBytes === null ? "" : `-${String(results.length).padStart(6, "0")}`
@@ -90,16 +123,7 @@ const collectInto = Effect.fnUntraced(
       yield* store.write(key, parts.part(results.length), { digest: false })
       results.push(key)
     } while (parts.more())
-    const report: JobReport = {
-      version: 1,
-      runId: run.id,
-      job: job.key,
-      status: job.status,
-      format: settings.format,
-      records: job.records,
-      ...parts.tally(),
-      results
-    }
+    const report = yield* reportOf(store, run, job, settings, parts.tally(), results)
     const { value } = yield* jobReports.createOrRead(store, reportKey, report)
     yield* Progress.emit({ _tag: "Collected", runId: run.id, job: job.key, records: job.records })
     return value
@@ -107,43 +131,94 @@ const collectInto = Effect.fnUntraced(
   Effect.scoped
 )
 
-/** Collects one ended job. @internal */
+/** Counts a job of a later attempt, whose rows are in the results of the first one's jobs, and writes its report. */
+const accountInto = Effect.fnUntraced(
+  function*(run: Handle<object>, job: Settled, generation: string, settings: CollectSettings) {
+    const store = yield* ObjectStore
+    const reportKey = Layout.jobReport(run.id, generation, job.key)
+    const there = yield* jobReports.read(store, reportKey)
+    if (there !== null) return there
+    const report = yield* reportOf(store, run, job, settings, yield* account(store, run, job), [])
+    return (yield* jobReports.createOrRead(store, reportKey, report)).value
+  }
+)
+
+/** The generation of the jobs of all attempts. */
+const generationFor = (settings: CollectSettings, run: Handle<object>, jobs: ReadonlyArray<Settled>): string =>
+  generationOf(settings, run.attempt, jobs.filter((job) => job.status === "Refused").map((job) => job.key))
+
+/** Collects one ended job of the first attempt; `later` are the jobs of later attempts, all of them. @internal */
 export const collectOne = (
   workers: JoinWorkers,
   run: Handle<object>,
   job: EndedJob,
+  later: ReadonlyArray<Settled>,
   settings: CollectSettings
-) => collectInto(workers, run, job, generationOf(settings, job.attempt, []), settings)
+) => {
+  const [merging] = mergingsOf(run, [job, ...later])
+  return collectInto(workers, run, merging!, generationFor(settings, run, later), settings)
+}
 
-/** Collects all jobs and stores the run's report. @internal */
+/** The sums of what jobs came to; `of` says which totals of theirs. */
+const sumOf = (reports: ReadonlyArray<JobReport>, of: (report: JobReport) => JobReport["own"]) => {
+  const sum = (of: (report: JobReport) => number): number => reports.reduce((total, report) => total + of(report), 0)
+  return {
+    records: sum(({ records }) => records),
+    jobs: reports.length,
+    counts: reports.reduce((total, report) => addCounts(total, of(report).counts), noCounts),
+    mendable: sum((report) => of(report).mendable),
+    inputTokens: sum((report) => of(report).inputTokens),
+    outputTokens: sum((report) => of(report).outputTokens),
+    duplicates: sum(({ duplicates }) => duplicates),
+    unknown: sum(({ unknown }) => unknown),
+    malformed: sum(({ malformed }) => malformed),
+    repeatedCalls: sum(({ repeatedCalls }) => repeatedCalls)
+  }
+}
+
+/** Collects all jobs, those of later attempts among them, and stores the run's report. @internal */
 export const collectAll = Effect.fnUntraced(
   function*(workers: JoinWorkers, run: Handle<object>, jobs: ReadonlyArray<Settled>, settings: CollectSettings) {
     const store = yield* ObjectStore
-    const refused = jobs.filter((job) => job.status === "Refused").map((job) => job.key)
-    const generation = generationOf(settings, jobs[0]?.attempt ?? 1, refused)
+    const generation = generationFor(settings, run, jobs)
     const folder = Layout.results(run.id, generation)
-    const collected = yield* Effect.forEach(
-      jobs,
-      (job) => collectInto(workers, run, job, generation, settings),
+    const first = yield* Effect.forEach(
+      mergingsOf(run, jobs),
+      (merging) => collectInto(workers, run, merging, generation, settings),
       // One more than are made at a time: its last bytes are being stored.
       { concurrency: settings.parallelism + 1 }
     )
-    const sum = (of: (report: JobReport) => number): number => collected.reduce((total, report) => total + of(report), 0)
+    const later = yield* Effect.forEach(
+      jobs.filter(({ attempt }) => attempt > 1),
+      (job) => accountInto(run, job, generation, settings)
+    )
+    const all = [...first, ...later]
+    const everyAttempt = sumOf(all, (report) => report)
     const report: Report = {
       version: 1,
       runId: run.id,
       format: settings.format,
-      records: sum((report) => report.records),
-      jobs: collected.length,
-      counts: collected.reduce((total, { counts }) => addCounts(total, counts), noCounts),
-      duplicates: sum((report) => report.duplicates),
-      unknown: sum((report) => report.unknown),
-      malformed: sum((report) => report.malformed),
-      inputTokens: sum((report) => report.inputTokens),
-      outputTokens: sum((report) => report.outputTokens),
+      ...sumOf(first, (report) => report),
+      jobs: all.length,
+      duplicates: everyAttempt.duplicates,
+      unknown: everyAttempt.unknown,
+      malformed: everyAttempt.malformed,
+      repeatedCalls: everyAttempt.repeatedCalls,
+      differences: all.flatMap(({ differences }) => differences),
+      attempts: Array.from({ length: run.attempt }, (_, i) => ({
+        attempt: i + 1,
+        ...sumOf(all.filter(({ attempt }) => attempt === i + 1), ({ own }) => own)
+      })),
       results: store.location(folder)
     }
-    const { value } = yield* reports.createOrRead(store, `${folder}report.json`, report)
-    return { report: value, files: collected.flatMap(({ results }) => results.map((key) => store.location(key))) }
+    const { value } = yield* reports.createOrRead(store, Layout.report(run.id, generation), report)
+    if (value.differences.length > 0) {
+      yield* Effect.logWarning(
+        `run ${run.id}: Bedrock's own numbers of ${
+          new Set(value.differences.map(({ job }) => job)).size
+        } jobs are not those of its output; the report says which`
+      )
+    }
+    return { report: value, files: first.flatMap(({ results }) => results.map((key) => store.location(key))) }
   }
 )

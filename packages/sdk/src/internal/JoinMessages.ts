@@ -6,13 +6,13 @@
  */
 import * as Schema from "effect/Schema"
 import { BatchError } from "../BatchError.ts"
-import type { EndedJob, RefusedJob } from "../Job.ts"
 import type { RunManifest } from "../RunManifest.ts"
 import type { ByteRange, Listing } from "../store/ObjectStore.ts"
 import type { Oddities } from "./Answers.ts"
 import type { CollectSettings } from "./CollectSettings.ts"
-import type { Tally } from "./Join.ts"
+import type { Tally } from "./Merge.ts"
 import type { OutputSlice } from "./OutputSlice.ts"
+import type { Settled } from "./Settled.ts"
 import type { Spills } from "./Spills.ts"
 
 /** What goes wrong, as JSON. @internal */
@@ -30,7 +30,8 @@ export type Request =
     readonly manifest: RunManifest
     /** Id of a built-in processor. */
     readonly processor: string
-    readonly job: EndedJob | RefusedJob
+    readonly job: Settled
+    readonly later: ReadonlyArray<Settled>
     readonly settings: CollectSettings
     /** Folder for temporary files, which the main thread removes when the worker is gone. */
     readonly temporary: string

@@ -85,10 +85,10 @@ const serve = (port: MessagePort): void => {
     const before = job
     job = null
     if (before !== null) yield* Scope.close(before.scope, Exit.void)
-    const { manifest, settings, temporary } = request
+    const { job: first, later, manifest, settings, temporary } = request
     const processor = processorOf(request.processor)
     const scope = yield* Scope.make()
-    const collecting: JobResult.Collecting = { run: { manifest, processor }, job: request.job, settings }
+    const collecting: JobResult.Collecting = { run: { manifest, processor }, job: first, later, settings }
     const result = yield* Scope.provide(JobResult.make(store, collecting, null, temporary), scope)
     job = { scope, result }
   })

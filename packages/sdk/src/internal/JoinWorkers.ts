@@ -23,9 +23,9 @@ import type { ByteRange, ObjectStore } from "../store/ObjectStore.ts"
 import type { Oddities } from "./Answers.ts"
 import * as Blocks from "./Blocks.ts"
 import type { CollectSettings } from "./CollectSettings.ts"
-import { emptyTally, type Tally } from "./Join.ts"
 import { decodeError, encodeError, own, piecesAhead, type Reply, type Request } from "./JoinMessages.ts"
 import * as JobResult from "./JobResult.ts"
+import { emptyTally, type Tally } from "./Merge.ts"
 import type { SliceReaders } from "./Outputs.ts"
 import type { OutputSlice } from "./OutputSlice.ts"
 import { spill, type Spills } from "./Spills.ts"
@@ -95,14 +95,14 @@ class Thread {
   open(
     store: Store,
     context: Context.Context<never>,
-    { job, run, settings }: JobResult.Collecting,
+    { job, later, run, settings }: JobResult.Collecting,
     temporary: string
   ): JobResult.JobResult {
     this.#store = store
     this.#context = context
     this.#tally = emptyTally()
     this.#more = true
-    this.#send({ type: "job", manifest: run.manifest, processor: run.processor.id, job, settings, temporary })
+    this.#send({ type: "job", manifest: run.manifest, processor: run.processor.id, job, later, settings, temporary })
     return {
       part: (index) => this.#makePart(index),
       more: Effect.sync(() => this.#more),

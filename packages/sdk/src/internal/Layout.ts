@@ -10,8 +10,11 @@ export const plan = (runId: string): string => `${runId}/plan.json`
 /** @internal */
 export const manifest = (runId: string): string => `${runId}/run.json`
 
+/** The manifests of the attempts after the first. @internal */
+export const attempts = (runId: string): string => `${runId}/attempts/`
+
 /** The manifest of an attempt after the first. @internal */
-export const attempt = (runId: string, attempt: number): string => `${runId}/attempts/${attempt}.json`
+export const attempt = (runId: string, attempt: number): string => `${attempts(runId)}${attempt}.json`
 
 /** Present: nothing more of the run is submitted. @internal */
 export const cancelled = (runId: string): string => `${runId}/cancelled`
@@ -41,6 +44,13 @@ export const onDemand = (runId: string, jobKey: string): string => `${runId}/ond
 
 /** @internal */
 export const results = (runId: string, generation: string): string => `${runId}/results/${generation}/`
+
+/** @internal */
+export const jobReport = (runId: string, generation: string, jobKey: string): string =>
+  `${results(runId, generation)}${jobKey}.json`
+
+/** Present: the generation of results is whole. @internal */
+export const report = (runId: string, generation: string): string => `${results(runId, generation)}report.json`
 
 /** @internal */
 export const jobKey = (attempt: number, index: number): string => `${attempt}-${String(index).padStart(6, "0")}`

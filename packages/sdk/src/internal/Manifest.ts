@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { BatchError, Damaged, InvalidOption, RunConflict } from "../BatchError.ts"
 import { Job } from "../Job.ts"
-import { type Handle, Plan, type Run, RunManifest } from "../RunManifest.ts"
+import { Attempt, type Handle, Plan, type Run, RunManifest } from "../RunManifest.ts"
 import type { ObjectStore } from "../store/ObjectStore.ts"
 import { sha256 } from "./Digest.ts"
 import * as Layout from "./Layout.ts"
@@ -22,10 +22,12 @@ export const plans = stored("prepare", Plan)
 /** @internal */
 export const manifests = stored("Run", RunManifest)
 /** @internal */
+export const attempts = stored("Run", Attempt)
+/** @internal */
 export const jobLists = stored("Run", Schema.Array(Job))
 
-/** @internal */
-export const readJobs = Effect.fnUntraced(function*(store: Store, manifest: RunManifest) {
+/** The jobs of an attempt: `manifest` is that of the run for the first one. @internal */
+export const readJobs = Effect.fnUntraced(function*(store: Store, manifest: Pick<RunManifest, "jobs">) {
   const { key, sha256: digest } = manifest.jobs
   const bytes = yield* Effect.flatMap(store.get(key), (bytes) =>
     bytes === null || sha256(bytes) !== digest
@@ -54,10 +56,32 @@ export const handleOf = <Row extends object>(
   processor
 })
 
-/** @internal */
+/** The attempts after the first, in order. @internal */
+export const readAttempts = Effect.fnUntraced(function*(store: Store, runId: string) {
+  const { objects } = yield* store.list(Layout.attempts(runId))
+  const found = yield* Effect.forEach(objects, ({ key }) => attempts.read(store, key), { concurrency: 8 })
+  return found.filter((attempt) => attempt !== null).sort((a, b) => a.attempt - b.attempt)
+})
+
+/** The jobs of all attempts up to this one, in order. @internal */
+export const readAllJobs = Effect.fnUntraced(function*(store: Store, manifest: RunManifest, attempt = Infinity) {
+  const later = attempt === 1 ? [] : yield* readAttempts(store, manifest.runId)
+  const lists = yield* Effect.forEach(
+    [manifest, ...later.filter((one) => one.attempt <= attempt)],
+    (one) => readJobs(store, one)
+  )
+  return lists.flat()
+})
+
+/** The run at an attempt; without one at its last. @internal */
 export const runOf = Effect.fnUntraced(
-  function*<Row extends object>(store: Store, manifest: RunManifest, processor: Processor<object>) {
-    const run: Run<Row> = { ...handleOf<Row>(manifest, processor, 1), jobs: yield* readJobs(store, manifest) }
+  function*<Row extends object>(store: Store, manifest: RunManifest, processor: Processor<object>, attempt?: number) {
+    const later = attempt === 1 ? [] : yield* readAttempts(store, manifest.runId)
+    const current = attempt === undefined ? later.at(-1) : later.find((one) => one.attempt === attempt)
+    const run: Run<Row> = {
+      ...handleOf<Row>(manifest, processor, current?.attempt ?? 1),
+      jobs: yield* readJobs(store, current ?? manifest)
+    }
     return run
   }
 )

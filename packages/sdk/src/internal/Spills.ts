@@ -12,7 +12,16 @@ import { join } from "node:path"
 import { deserialize, serialize } from "node:v8"
 import type { BatchError } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
-import { type Answer, answerAt, type AnswerColumns, AnswerReader, Answers, type Oddities, putAnswer } from "./Answers.ts"
+import {
+  type Answer,
+  answerAt,
+  type AnswerColumns,
+  AnswerReader,
+  Answers,
+  noOddities,
+  type Oddities,
+  putAnswer
+} from "./Answers.ts"
 import { forEachLine, localFailure, type OutputSlice, type Readable } from "./OutputSlice.ts"
 
 /** Where the answers of a job wait. @internal */
@@ -152,7 +161,7 @@ export const spill = Effect.fnUntraced(function*(
   processor: Processor<object>,
   columns: ReadonlyArray<Column>
 ): Effect.fn.Return<Oddities, BatchError> {
-  const oddities: Oddities = { duplicates: 0, unknown: 0, malformed: 0 }
+  const oddities = noOddities()
   const reader = new AnswerReader(processor, columns)
   const { count, from, size, to } = spills
   const files = Array.from({ length: count }, (_, range) =>

@@ -13,9 +13,8 @@ import { defaultMemoryBudget } from "../internal/CollectSettings.ts"
 import { canonicalJson, sha256 } from "../internal/Digest.ts"
 import * as Join from "../internal/Join.ts"
 import * as Layout from "../internal/Layout.ts"
-import { readJobs } from "../internal/Manifest.ts"
 import * as ResultColumns from "../internal/ResultColumns.ts"
-import { settledJobs } from "../internal/Settled.ts"
+import { mergingsOf, settledJobs } from "../internal/Settled.ts"
 import type { Ledger } from "../Ledger.ts"
 import { Outcome } from "../Outcome.ts"
 import type { Handle } from "../RunManifest.ts"
@@ -97,7 +96,7 @@ const open = Effect.fn("Source.results")(function*(run: Handle<object>, options:
     })
   }
   const store = yield* ObjectStore
-  const jobs = yield* settledJobs(run.id, yield* readJobs(store, manifest))
+  const jobs = yield* settledJobs(run)
   const outcomes = options.outcomes === undefined ? null : Outcome.literals.filter((one) => options.outcomes!.includes(one))
   const taken = new Set<unknown>(outcomes)
 
@@ -124,8 +123,8 @@ const open = Effect.fn("Source.results")(function*(run: Handle<object>, options:
       outcomes
     }),
     description: { type: "results", run: run.id, uri, records: manifest.records, outcomes },
-    batches: Stream.fromIterable(jobs).pipe(
-      Stream.flatMap((job) => Join.joined(store, run, job, defaultMemoryBudget, Join.emptyTally())),
+    batches: Stream.fromIterable(mergingsOf(run, jobs)).pipe(
+      Stream.flatMap((merging) => Join.joined(store, merging, { memoryBudget: defaultMemoryBudget })),
       Stream.map(choose),
       Stream.filter((batch) => batch.length > 0)
     )

@@ -2,7 +2,7 @@ import type { Processor } from "@bedrock-batch/processors/Processor"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
 import type { Column } from "../../src/Column.ts"
-import { AnswerReader, Answers } from "../../src/internal/Answers.ts"
+import { AnswerReader, Answers, noOddities } from "../../src/internal/Answers.ts"
 import * as Layout from "../../src/internal/Layout.ts"
 import { labelColumns, labels } from "../rig/labels.ts"
 
@@ -13,7 +13,7 @@ const read = (
   processor: Processor<object> = labels,
   columns: ReadonlyArray<Column> = labelColumns
 ) => {
-  const oddities = { duplicates: 0, unknown: 0, malformed: 0 }
+  const oddities = noOddities()
   const answers = new Answers(10, 14, columns.length)
   const reader = new AnswerReader(processor, columns)
   for (const one of lines) {
@@ -40,7 +40,7 @@ describe("Answers", () => {
       inputTokens: 3,
       outputTokens: 1
     })
-    assert.deepStrictEqual(oddities, { duplicates: 0, unknown: 0, malformed: 0 })
+    assert.deepStrictEqual(oddities, { ...noOddities(), outputs: 1 })
   })
 
   it("reads what a model says instead of an answer", () => {
@@ -144,7 +144,7 @@ describe("Answers", () => {
       { recordId: Layout.recordId(14) },
       { recordId: `${id}0` }
     ])
-    assert.deepStrictEqual(oddities, { malformed: 7, unknown: 7, duplicates: 0 })
+    assert.deepStrictEqual(oddities, { ...noOddities(), malformed: 7, unknown: 7 })
     assert.deepStrictEqual(answers, [undefined, undefined, undefined, undefined])
   })
 
@@ -154,7 +154,7 @@ describe("Answers", () => {
     const bytes = Buffer.from(JSON.stringify({ recordId: id, modelOutput: { label: "?" } }))
     bytes[bytes.indexOf(0x3f)] = 0xff
     const reader = new AnswerReader(labels, labelColumns)
-    const answer = reader.read(bytes, 10, 11, { duplicates: 0, unknown: 0, malformed: 0 })
+    const answer = reader.read(bytes, 10, 11, noOddities())
     assert.strictEqual(answer?.values?.[0], "\ufffd")
   })
 

@@ -5,6 +5,7 @@ import type { Column } from "../../src/Column.ts"
 import { sha256 } from "../../src/internal/Digest.ts"
 import * as Join from "../../src/internal/Join.ts"
 import * as Layout from "../../src/internal/Layout.ts"
+import * as Merge from "../../src/internal/Merge.ts"
 import * as RowsFile from "../../src/internal/RowsFile.ts"
 import type { EndedJob, RefusedJob, TerminalStatus } from "../../src/Job.ts"
 import type { Handle } from "../../src/RunManifest.ts"
@@ -81,8 +82,8 @@ interface Fixture {
 
 /** All rows of the join, and what it counted. */
 const join = Effect.fnUntraced(function*({ job, store }: Fixture, memoryBudget = 1e9) {
-  const tally = Join.emptyTally()
-  const batches = yield* Stream.runCollect(Join.joined(store, handle, job, memoryBudget, tally))
+  const tally = Merge.emptyTally()
+  const batches = yield* Stream.runCollect(Join.joined(store, { run: handle, job, later: [] }, { memoryBudget }, tally))
   const rows = batches.flatMap((batch) =>
     Array.from({ length: batch.length }, (_, i) => batch.columns.map((values) => values[i]))
   )
@@ -107,13 +108,20 @@ describe("Join", () => {
         [2, "row 2", "r0000001002", null, null, "failed", null, "400", "bad", null, null],
         [3, null, "r0000001003", "d", 1, "succeeded", "end_turn", null, null, 10, 2]
       ])
-      assert.deepStrictEqual(tally, {
+      const totals = {
         counts: { succeeded: 1, truncated: 1, refused: 0, invalid: 0, failed: 1, expired: 0, missing: 1 },
-        duplicates: 0,
-        unknown: 0,
-        malformed: 0,
+        mendable: 1,
         inputTokens: 11,
         outputTokens: 3
+      }
+      assert.deepStrictEqual(tally, {
+        ...totals,
+        own: totals,
+        outputs: 2,
+        errors: 1,
+        duplicates: 0,
+        unknown: 0,
+        malformed: 0
       })
     }))
 
@@ -149,8 +157,8 @@ describe("Join", () => {
       const twice = answer(0, { label: "a", in: 5 }) + answer(0, { label: "b", in: 5 })
       const { job, store } = yield* ended(3, [`${twice}{}\n`])
       for (const budget of [1, 1e9]) {
-        const tally = Join.emptyTally()
-        const stream = Join.joined(store, handle, job, budget, tally)
+        const tally = Merge.emptyTally()
+        const stream = Join.joined(store, { run: handle, job, later: [] }, { memoryBudget: budget }, tally)
         yield* Stream.runDrain(stream)
         const once = structuredClone(tally)
         yield* Stream.runDrain(stream)
@@ -234,7 +242,7 @@ describe("Join", () => {
       const lines = Array.from({ length: 40 }, (_, i) => answer(i, { label: "x".repeat(50) })).join("")
       const fixture = yield* ended(40, [lines])
       yield* join(fixture, 100)
-      yield* Stream.runHead(Join.joined(fixture.store, handle, fixture.job, 100, Join.emptyTally()))
+      yield* Stream.runHead(Join.joined(fixture.store, { run: handle, job: fixture.job, later: [] }, { memoryBudget: 100 }))
       yield* Effect.flip(join(yield* ended(40, [lines], "Completed", 39), 100))
       assert.deepStrictEqual(yield* Effect.promise(() => readdir(directory)), [])
     }))
