@@ -1,5 +1,5 @@
 /**
- * The service itself: jobs, quotas, tokens, tags, pages and events, without a wire.
+ * The service itself: jobs, quotas, tokens, tags, pages, events and on-demand calls, without a wire.
  *
  * @since 0.1.0
  */
@@ -23,6 +23,7 @@ import * as Journal from "./Journal.ts"
 import { canonical, isObject } from "./Json.ts"
 import * as ListQuery from "./ListQuery.ts"
 import * as Model from "./Model.ts"
+import * as OnDemandCalls from "./OnDemandCalls.ts"
 import * as Register from "./Register.ts"
 import * as Responder from "./Responder.ts"
 import { ConnectionLost, type ExceptionName, ServiceException } from "./ServiceException.ts"
@@ -93,6 +94,14 @@ export class Emulator extends Context.Service<Emulator, {
   readonly listTags: (
     body: unknown
   ) => Effect.Effect<{ readonly tags: ReadonlyArray<CreateRequest.Tag> }, ServiceException>
+  /**
+   * InvokeModel, by model id, profile id or ARN: the body is the model's own request, the answer its own output. The
+   * responder's error of a record becomes the exception of its code. A call that is interrupted is answered, and
+   * counted, all the same.
+   */
+  readonly invoke: (modelId: string, body: unknown) => Effect.Effect<unknown, ServiceException | ConnectionLost>
+  /** Converse: as `invoke`, with the request and the answer that are the same for all models, without null members. */
+  readonly converse: (modelId: string, body: unknown) => Effect.Effect<unknown, ServiceException | ConnectionLost>
   /** What goes wrong from now on. */
   readonly faults: Faults
   /** What was called, created and open, as counted so far. */
@@ -170,13 +179,14 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
         submittedAt: job.submittedAt,
         at: job.changedAt
       }))
+    const responder = options.responder ?? Responder.standard
     const engine = yield* Engine.make({
       storage: options.storage,
       timing: options.timing ?? {},
       now,
       speed,
       limits,
-      responder: options.responder ?? Responder.standard,
+      responder,
       nullFilledUnions: options.nullFilledUnions ?? true,
       changed: (job) => {
         if (isTerminal(job.status)) {
@@ -308,10 +318,15 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       })
     const tags = Tags.make(find, (job, changed) => register.add({ type: "tagged", id: job.id, tags: changed }))
 
+    const answer = OnDemandCalls.make({ responder, faults, tally })
+    // The bytes of a call are on their way: it is acted upon even if its caller is interrupted.
+    const sent = <A, E>(call: Effect.Effect<A, E>) =>
+      Effect.flatMap(Effect.forkIn(call, scope, { startImmediately: true }), Fiber.join)
+
     return {
       region,
       accountId,
-      create: (body) => Effect.flatMap(Effect.forkIn(createNow(body), scope, { startImmediately: true }), Fiber.join),
+      create: (body) => sent(createNow(body)),
       get: (identifier) =>
         counted("get", "throttleGet", Effect.gen(function*() {
           const job = yield* find(identifier)
@@ -349,6 +364,8 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       tag: (body) => counted("tag", null, tags.tag(body)),
       untag: (body) => counted("untag", null, tags.untag(body)),
       listTags: (body) => counted("listTags", null, tags.list(body)),
+      invoke: (modelId, body) => sent(answer("invoke", modelId, body)),
+      converse: (modelId, body) => sent(answer("converse", modelId, body)),
       faults,
       stats: Effect.map(Effect.andThen(Effect.sync(() => register.sync()), engine.settle()), () => tally.stats),
       events: bus.stream,

@@ -119,6 +119,8 @@ export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scop
       enter(job, "InProgress", at)
       job.step = job.faults.end === "failed"
         ? { at: Math.min(to, job.expiresAt), to: "Ended", status: "Failed", processed: 0 }
+        : job.faults.end === "failed-with-output"
+        ? { at: Math.min(to, job.expiresAt), to: "Ended", status: "Failed", processed: records >> 1 }
         : to > job.expiresAt
         ? { at: job.expiresAt, to: "Ended", status: "PartiallyCompleted", processed: processedAt(job, job.expiresAt) }
         : job.faults.end === "partial"
@@ -133,16 +135,17 @@ export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scop
     }
 
     const ended = Effect.fnUntraced(function*(job: JobRecord, step: Extract<Step, { readonly to: "Ended" }>) {
-      if (step.status === "Failed") return failed(job, step.at, internalError)
+      if (step.status === "Failed" && step.processed === 0) return failed(job, step.at, internalError)
       if (job.input !== null && job.running !== null) {
         job.totals = yield* io.withPermits(1)(JobRunner.write(storage, runnable(job), job.input, {
           responder: options.responder,
           processed: step.processed,
-          unprocessed: step.status === "Stopped" ? "missing" : job.faults.unprocessed,
+          order: step.status === "Failed" ? "first" : "any",
+          unprocessed: step.status === "Stopped" || step.status === "Failed" ? "missing" : job.faults.unprocessed,
           nullFilledUnions: options.nullFilledUnions
         }))
       }
-      enter(job, step.status, step.at)
+      enter(job, step.status, step.at, step.status === "Failed" ? internalError : null)
     })
 
     const take = (job: JobRecord, step: Step): Effect.Effect<void, StorageError> => {

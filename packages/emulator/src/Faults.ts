@@ -62,14 +62,26 @@ export interface FaultOptions {
   readonly slowCreate?: Delay | undefined
   /** Create makes the job at once and takes its time to answer. */
   readonly slowAnswer?: Delay | undefined
+  /** An on-demand call answers `ThrottlingException`; the model is not asked. */
+  readonly throttleInvoke?: Trigger | undefined
+  /** An on-demand call answers `AccessDeniedException`; the model is not asked. */
+  readonly denyInvoke?: Trigger | undefined
+  /** An on-demand call answers `InternalServerException`; the model is not asked. */
+  readonly serverErrorOnInvoke?: Trigger | undefined
+  /** The model answers an on-demand call, then the connection breaks. */
+  readonly invokeAnswerLost?: Trigger | undefined
+  /** An on-demand call takes its time before the model answers, which it does even if the caller has gone away. */
+  readonly slowInvoke?: Delay | undefined
   /** What a client request token is worth; default `honoured`. */
   readonly token?: "honoured" | "ignored" | { readonly forgottenAfter: Duration.Input } | undefined
   /** The counters of a running job are this old; default as they are. In emulated time. */
   readonly counterLag?: Duration.Input | undefined
   /** A new job is not listed for so long; in emulated time. */
   readonly listLag?: Duration.Input | undefined
-  /** The job ends `Failed` after it ran. */
+  /** The job ends `Failed` after it ran, without output. */
   readonly failJob?: Trigger | undefined
+  /** The job ends `Failed` after it ran, with the output of the first half of its records. */
+  readonly failWithOutput?: Trigger | undefined
   /** The job ends `Expired` when it would have begun, without waiting for its expiration time. */
   readonly expireJob?: Trigger | undefined
   /** The job ends `PartiallyCompleted` with half of its records processed. */
@@ -103,7 +115,7 @@ export interface FaultOptions {
 type TriggerName = {
   [K in keyof FaultOptions]-?: NonNullable<FaultOptions[K]> extends Trigger ? K : never
 }[keyof FaultOptions]
-type DelayName = "slowCreate" | "slowAnswer" | "delayEvents"
+type DelayName = "slowCreate" | "slowAnswer" | "slowInvoke" | "delayEvents"
 
 /**
  * The faults of one job, as they were drawn when it was created. The record faults are kept as they were set.
@@ -112,7 +124,7 @@ type DelayName = "slowCreate" | "slowAnswer" | "delayEvents"
  * @category models
  */
 export interface JobFaults {
-  readonly end: "failed" | "expired" | "partial" | null
+  readonly end: "failed" | "failed-with-output" | "expired" | "partial" | null
   readonly unprocessed: "expired" | "missing"
   readonly failAllRecords: boolean
   readonly missingLines: Trigger
@@ -187,6 +199,8 @@ export class Faults {
     return {
       end: this.strikes("failJob")
         ? "failed"
+        : this.strikes("failWithOutput")
+        ? "failed-with-output"
         : this.strikes("expireJob")
         ? "expired"
         : this.strikes("partialJob")

@@ -6,6 +6,7 @@
 import type { Limits } from "@bedrock-batch/sdk/Limits"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import { asking } from "./Asking.ts"
 import * as Chance from "./Chance.ts"
 import { withNulls } from "./ConverseAnswer.ts"
 import { type JobFaults, picker } from "./Faults.ts"
@@ -14,6 +15,7 @@ import { splitter } from "./Lines.ts"
 import { isRecordError, type RecordRequest, type Responder } from "./Responder.ts"
 import { shuffler } from "./Shuffle.ts"
 import type { Storage, StorageError } from "./Storage.ts"
+import { inputTokens, outputTokens } from "./Usage.ts"
 
 /**
  * What a job needs to run.
@@ -156,62 +158,7 @@ export const scan: (storage: Storage, job: RunnableJob, limits: Limits) => Effec
   })
 
 const encoder = new TextEncoder()
-const inputTokenNames = ["inputTokens", "input_tokens", "prompt_tokens", "prompt_token_count", "inputTextTokenCount"]
-const outputTokenNames = ["outputTokens", "output_tokens", "completion_tokens", "generation_token_count"]
-
-const tokenCount = (modelOutput: unknown, names: ReadonlyArray<string>): number => {
-  const usage = member(modelOutput, "usage")
-  for (const name of names) {
-    const value = member(usage, name) ?? member(modelOutput, name)
-    if (typeof value === "number") return value
-  }
-  return 0
-}
-
 const outputOf = (outputUri: string, jobId: string) => `${outputUri.replace(/\/$/, "")}/${jobId}/`
-const brokenResponder = {
-  error: { errorCode: 500, errorMessage: "The model could not process the request. Try again." }
-}
-
-type Respond = (requests: ReadonlyArray<RecordRequest>) => Effect.Effect<ReadonlyArray<unknown>>
-
-const concurrentRecords = 16
-
-const respondWith = (responder: Responder): Respond => {
-  const call = (request: RecordRequest): unknown => {
-    try {
-      return responder(request)
-    } catch {
-      return brokenResponder
-    }
-  }
-  const toEffect = (result: unknown): Effect.Effect<unknown> => {
-    if (!Effect.isEffect(result) && !(result instanceof Promise)) return Effect.succeed(result)
-    const effect: Effect.Effect<unknown, unknown> = Effect.isEffect(result)
-      // A responder's Effect is declared to need no services.
-      ? result as Effect.Effect<unknown, unknown>
-      : Effect.tryPromise(() => result)
-    return Effect.catchCause(effect, () => Effect.succeed(brokenResponder))
-  }
-  return (requests) =>
-    Effect.suspend(() => {
-      const results: Array<unknown> = []
-      for (const [index, request] of requests.entries()) {
-        const result = call(request)
-        if (Effect.isEffect(result) || result instanceof Promise) {
-          // From the first answer that takes time on, records are asked a few at a time.
-          const ask = (one: RecordRequest, offset: number) =>
-            Effect.suspend(() => toEffect(offset === 0 ? result : call(one)))
-          return Effect.map(
-            Effect.forEach(requests.slice(index), ask, { concurrency: concurrentRecords }),
-            (rest) => [...results, ...rest]
-          )
-        }
-        results.push(result)
-      }
-      return Effect.succeed(results)
-    })
-}
 
 /**
  * How much of a job is run, and what writes its output.
@@ -221,8 +168,10 @@ const respondWith = (responder: Responder): Respond => {
  */
 export interface WriteOptions {
   readonly responder: Responder
-  /** How many of the records are run; which ones is left to chance. */
+  /** How many of the records are run. */
   readonly processed: number
+  /** Which ones those are: the first of the input, or any, by chance. */
+  readonly order: "first" | "any"
   /** What becomes of the others: a line with `expired: true`, or nothing. */
   readonly unprocessed: "expired" | "missing"
   /** Whether absent members of Converse's content blocks are written as null. */
@@ -247,14 +196,18 @@ export const write: (
   const total = input.records
   const pick = (name: Exclude<keyof JobFaults, "end" | "unprocessed" | "failAllRecords">) =>
     picker(faults[name], total, Chance.make(`${job.seed}/${name}`))
-  const isRun = picker({ next: options.processed }, total, Chance.make(`${job.seed}/order`))
+  const isRun = picker(
+    { next: options.processed },
+    options.order === "first" ? options.processed : total,
+    Chance.make(`${job.seed}/order`)
+  )
   const isMissing = pick("missingLines")
   const isDuplicate = pick("duplicateLines")
   const isUnknown = pick("unknownIds")
   const isMalformed = pick("malformedLines")
   const isThrottled = pick("throttledRecords")
   const isBroken = pick("brokenRecords")
-  const respond = respondWith(options.responder)
+  const ask = asking(options.responder)
   const counts = { success: 0, error: 0, inputTokens: 0, outputTokens: 0 }
   const failure = (errorCode: number, errorMessage: string, expired = false) => ({ errorCode, errorMessage, expired })
   const notRun = failure(400, "The record was not processed before the job's timeout.", true)
@@ -299,7 +252,7 @@ export const write: (
         })
       }
     }
-    const results = yield* respond(requests)
+    const results = yield* ask(requests)
     let next = 0
     for (const [index, record] of records.entries()) {
       const state = early[index]
@@ -317,8 +270,8 @@ export const write: (
           ending = JSON.stringify({ error: { errorCode, errorMessage, expired: false, ...rest } })
         } else {
           counts.success++
-          counts.inputTokens += tokenCount(result, inputTokenNames)
-          counts.outputTokens += tokenCount(result, outputTokenNames)
+          counts.inputTokens += inputTokens(result)
+          counts.outputTokens += outputTokens(result)
           const fill = options.nullFilledUnions && job.modelInvocationType === "Converse"
           ending = JSON.stringify({ modelOutput: (fill ? withNulls(result) : result) ?? null })
         }

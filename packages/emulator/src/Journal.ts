@@ -54,7 +54,7 @@ export const Entry = Schema.Union([
     /** Whether the entry is void if another entry with the same token stands before it. */
     exclusive: Schema.Boolean,
     faults: Schema.Struct({
-      end: Schema.NullOr(Schema.Literals(["failed", "expired", "partial"])),
+      end: Schema.NullOr(Schema.Literals(["failed", "failed-with-output", "expired", "partial"])),
       unprocessed: Schema.Literals(["expired", "missing"]),
       failAllRecords: Schema.Boolean,
       missingLines: Trigger,

@@ -9,21 +9,24 @@ import type { JsonObject } from "./Json.ts"
 import { isObject, member } from "./Json.ts"
 
 /**
- * One record, as a responder sees it.
+ * One record of a job, or one on-demand call, as a responder sees it.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RecordRequest {
-  /** The model as the job names it: an id or an ARN. */
+  /** The model as the job or the call names it: an id or an ARN. */
   readonly modelId: string
   readonly modelInvocationType: "InvokeModel" | "Converse"
+  /** The record's id; of on-demand calls `on-demand-1`, `on-demand-2` and so on, in the order in which they came. */
   readonly recordId: string
   readonly modelInput: JsonObject
 }
 
 /**
- * The error of one record.
+ * The error of one record. On demand its code is that of the answer: 400 is a `ValidationException`, 403
+ * `AccessDeniedException`, 404 `ResourceNotFoundException`, 408 `ModelTimeoutException`, 424 `ModelErrorException`, 429
+ * `ThrottlingException`, 500 `InternalServerException`, 503 `ServiceUnavailableException`.
  *
  * @since 0.1.0
  * @category models
@@ -36,7 +39,7 @@ export interface RecordError {
 }
 
 /**
- * Answers records: gives the `modelOutput`, or a `RecordError`; at once, as a Promise or as an Effect. A function that
+ * Answers records and on-demand calls: gives the `modelOutput`, or a `RecordError`; at once, as a Promise or as an Effect. A function that
  * throws, rejects or fails gives its record an error 500.
  *
  * @since 0.1.0

@@ -1,22 +1,27 @@
 /**
- * The emulator over HTTP: the wire of the real service (restJson1) for the AWS SDKs and the `aws` command, and routes
- * of its own under `/emulator/` for tests.
+ * The emulator over HTTP: the wire of the real services (restJson1), of batch jobs and of on-demand calls, for the AWS
+ * SDKs and the `aws` command, and routes of its own under `/emulator/` for tests.
  *
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import * as http from "node:http"
+import * as http2 from "node:http2"
+import * as net from "node:net"
+import type { Readable, Writable } from "node:stream"
 import * as Chance from "./Chance.ts"
 import * as Emulator from "./Emulator.ts"
 import * as FaultsJson from "./FaultsJson.ts"
 import { parse } from "./Json.ts"
 import { ConnectionLost, ServiceException } from "./ServiceException.ts"
+import { inputTokens, outputTokens } from "./Usage.ts"
 
 /**
  * Options of `serve`.
@@ -63,33 +68,62 @@ export interface Served {
   readonly emulator: Emulator.Emulator["Service"]
 }
 
+/** A request of HTTP/1.1 or HTTP/2. */
+interface Incoming extends Readable {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly socket: { readonly destroy: () => unknown }
+}
+
+/** Its answer. */
+interface Outgoing extends Writable {
+  readonly setHeader: (name: string, value: string) => unknown
+  readonly writeHead: (status: number, headers: { readonly [name: string]: string }) => unknown
+  /** Not declared for HTTP/2, where it exists too. */
+  readonly flushHeaders?: () => void
+}
+
 const largestBody = 4 << 20
 
-const bodyOf = (request: IncomingMessage): Effect.Effect<string, ConnectionLost | ServiceException> =>
+/** What the service declares for the bodies of on-demand calls. */
+const largestModelBody = 25_000_000
+
+const tooLarge = () => new ServiceException({ name: "SerializationException", message: "The body is too large" })
+const modelBodyTooLarge = () =>
+  new ServiceException({
+    name: "ValidationException",
+    message: "1 validation error detected: Value at 'body' failed to satisfy constraint: " +
+      `Member must have length less than or equal to ${largestModelBody}`
+  })
+
+const bodyOf = (
+  request: Incoming,
+  most = largestBody,
+  refusal = tooLarge
+): Effect.Effect<string, ConnectionLost | ServiceException> =>
   Effect.callback((resume) => {
     const parts: Array<Buffer> = []
     let size = 0
     request.on("data", (part: Buffer) => {
       size += part.length
-      if (size <= largestBody) parts.push(part)
+      if (size <= most) parts.push(part)
     })
     request.on("end", () =>
-      resume(
-        size > largestBody
-          ? Effect.fail(new ServiceException({ name: "SerializationException", message: "The body is too large" }))
-          : Effect.succeed(Buffer.concat(parts).toString("utf8"))
-      ))
+      resume(size > most ? Effect.fail(refusal()) : Effect.succeed(Buffer.concat(parts).toString("utf8"))))
     request.on("error", () => resume(Effect.fail(new ConnectionLost())))
   })
 
+const notJson = () => new ServiceException({ name: "SerializationException", message: "The body is not JSON" })
+
 /** A body that is not there counts as an empty structure. */
-const jsonOf = (request: IncomingMessage) =>
-  Effect.flatMap(bodyOf(request), (text) => {
-    const json = text === "" ? {} : parse(text)
-    return json === undefined
-      ? Effect.fail(new ServiceException({ name: "SerializationException", message: "The body is not JSON" }))
-      : Effect.succeed(json)
-  })
+const toJson = (text: string): Effect.Effect<unknown, ServiceException> => {
+  const json = text === "" ? {} : parse(text)
+  return json === undefined ? Effect.fail(notJson()) : Effect.succeed(json)
+}
+
+const jsonOf = (request: Incoming) => Effect.flatMap(bodyOf(request), toJson)
+
+const modelBodyOf = (request: Incoming) => bodyOf(request, largestModelBody, modelBodyTooLarge)
 
 const unknownOperation = () =>
   new ServiceException({ name: "UnknownOperationException", message: "There is no such operation" })
@@ -112,7 +146,7 @@ interface Target {
  * Takes a request's target apart. The path is routed as it came: decoding it first would turn an ARN's slash into a
  * separator, and not everything that a client may send is a URL.
  */
-const targetOf = (request: IncomingMessage): Target => {
+const targetOf = (request: Incoming): Target => {
   const target = (request.url ?? "/").replace(/^https?:\/\/[^/?]*/, "")
   const question = target.indexOf("?")
   return question < 0
@@ -124,7 +158,7 @@ type Handled = Effect.Effect<unknown, ServiceException | ConnectionLost>
 
 const handleService = (
   emulator: Emulator.Emulator["Service"],
-  request: IncomingMessage,
+  request: Incoming,
   { path, query }: Target
 ): Handled | null => {
   const segments = path.split("/").slice(1)
@@ -152,9 +186,54 @@ const handleService = (
   }
 }
 
+/** What is sent with an answer of status 200. */
+interface Reply {
+  readonly headers: { readonly [name: string]: string }
+  readonly body: unknown
+}
+
+const plain = (body: unknown): Reply => ({ headers: {}, body })
+
+/** The on-demand operations; null for any other route. */
+const handleRuntime = (
+  emulator: Emulator.Emulator["Service"],
+  request: Incoming,
+  { path }: Target
+): Effect.Effect<Reply, ServiceException | ConnectionLost> | null => {
+  const [root, identifier, action, ...rest] = path.split("/").slice(1)
+  if (request.method !== "POST" || root !== "model" || rest.length > 0) return null
+  const modelId = decoded(identifier ?? "")
+  switch (action) {
+    case "converse":
+      return modelBodyOf(request).pipe(
+        Effect.flatMap(toJson),
+        Effect.flatMap((body) => emulator.converse(modelId, body)),
+        Effect.map(plain)
+      )
+    case "invoke":
+      return Effect.gen(function*() {
+        // The body is the model's: what is no JSON is for the operation to refuse.
+        const body = parse(yield* modelBodyOf(request))
+        const from = yield* Clock.currentTimeMillis
+        const output = yield* emulator.invoke(modelId, body)
+        const latency = (yield* Clock.currentTimeMillis) - from
+        return {
+          headers: {
+            "x-amzn-bedrock-invocation-latency": String(latency),
+            "x-amzn-bedrock-input-token-count": String(inputTokens(output)),
+            "x-amzn-bedrock-output-token-count": String(outputTokens(output))
+          },
+          body: output
+        }
+      })
+    default:
+      return null
+  }
+}
+
 const handleAdmin = (
   emulator: Emulator.Emulator["Service"],
-  request: IncomingMessage,
+  request: Incoming,
   path: string
 ): Handled | null => {
   const { faults } = emulator
@@ -196,24 +275,24 @@ const handleAdmin = (
   }
 }
 
-const send = (response: ServerResponse, status: number, headers: { readonly [name: string]: string }, body: unknown) =>
+const send = (response: Outgoing, status: number, headers: { readonly [name: string]: string }, body: unknown) =>
   Effect.sync(() => {
     if (response.destroyed) return
     response.writeHead(status, { "content-type": "application/json", ...headers })
     response.end(JSON.stringify(body))
   })
 
-const sendException = (response: ServerResponse, exception: ServiceException) =>
+const sendException = (response: Outgoing, exception: ServiceException) =>
   send(response, exception.status, { "x-amzn-ErrorType": exception.name }, {
     __type: exception.name,
     message: exception.message,
     ...(exception.resourceName === undefined ? {} : { resourceName: exception.resourceName })
   })
 
-const streamEvents = (emulator: Emulator.Emulator["Service"], response: ServerResponse) =>
+const streamEvents = (emulator: Emulator.Emulator["Service"], response: Outgoing) =>
   Effect.sync(() => {
     response.writeHead(200, { "content-type": "application/x-ndjson" })
-    response.flushHeaders()
+    response.flushHeaders?.()
   }).pipe(
     Effect.andThen(Stream.runForEach(emulator.events, (event) =>
       Effect.sync(() => response.write(`${JSON.stringify(event)}\n`)))),
@@ -222,14 +301,15 @@ const streamEvents = (emulator: Emulator.Emulator["Service"], response: ServerRe
     }))
   )
 
-const respond = (emulator: Emulator.Emulator["Service"], request: IncomingMessage, response: ServerResponse) => {
+const respond = (emulator: Emulator.Emulator["Service"], request: Incoming, response: Outgoing) => {
   const target = targetOf(request)
   if (request.method === "GET" && target.path === "/emulator/events") return streamEvents(emulator, response)
   const handled = target.path.startsWith("/emulator/")
     ? handleAdmin(emulator, request, target.path)
     : handleService(emulator, request, target)
-  return (handled ?? Effect.fail(unknownOperation())).pipe(
-    Effect.flatMap((body) => send(response, 200, {}, body)),
+  const replied = handled === null ? handleRuntime(emulator, request, target) : Effect.map(handled, plain)
+  return (replied ?? Effect.fail(unknownOperation())).pipe(
+    Effect.flatMap(({ body, headers }) => send(response, 200, headers, body)),
     Effect.catchTag("ServiceException", (exception) => sendException(response, exception)),
     Effect.catchTag("ConnectionLost", () => Effect.sync(() => request.socket.destroy())),
     Effect.catchCause((cause) =>
@@ -243,8 +323,35 @@ const respond = (emulator: Emulator.Emulator["Service"], request: IncomingMessag
   )
 }
 
+const preface = "PRI"
+
 /**
- * Starts an emulator behind an HTTP server; both end with the scope.
+ * Serves HTTP/1.1, and HTTP/2 without encryption, on one port: what a connection speaks shows in its first bytes. The
+ * SDK's client for on-demand calls speaks HTTP/2 unless it is told otherwise, the others HTTP/1.1.
+ */
+const bothVersions = (
+  answer: (request: Incoming, response: Outgoing) => void,
+  sockets: Set<net.Socket>
+): net.Server => {
+  const first = http.createServer(answer)
+  const second = http2.createServer(answer)
+  return net.createServer((socket) => {
+    sockets.add(socket)
+    socket.once("close", () => sockets.delete(socket))
+    socket.on("error", () => socket.destroy())
+    const look = () => {
+      const bytes: Buffer | null = socket.read(preface.length)
+      if (bytes === null) return void socket.once("readable", look)
+      socket.unshift(bytes)
+      const server = bytes.toString("latin1") === preface ? second : first
+      server.emit("connection", socket)
+    }
+    look()
+  })
+}
+
+/**
+ * Starts an emulator behind an HTTP server; both end with the scope. It speaks HTTP/1.1, and HTTP/2 without encryption.
  *
  * @since 0.1.0
  * @category constructors
@@ -269,10 +376,12 @@ export const serve: (options: Options) => Effect.Effect<Served, ListenError, Sco
     const run = Effect.runForkWith(yield* Effect.context<never>())
     const requestIds = Chance.make(`${options.seed ?? randomUUID()}/requests`)
     const hex = (length: number) => Array.from({ length }, () => requestIds.below(16).toString(16)).join("")
-    const server = createServer((request, response) => {
+    const answer = (request: Incoming, response: Outgoing) => {
       response.setHeader("x-amzn-RequestId", [8, 4, 4, 4, 12].map(hex).join("-"))
       run(respond(emulator, request, response))
-    })
+    }
+    const sockets = new Set<net.Socket>()
+    const server = bothVersions(answer, sockets)
     const port = yield* Effect.acquireRelease(
       Effect.callback<number, ListenError>((resume) => {
         server.once("error", (cause) => resume(Effect.fail(new ListenError({ host, port: wanted, cause }))))
@@ -284,7 +393,7 @@ export const serve: (options: Options) => Effect.Effect<Served, ListenError, Sco
       () =>
         Effect.callback<void>((resume) => {
           server.close(() => resume(Effect.void))
-          server.closeAllConnections()
+          for (const socket of sockets) socket.destroy()
         })
     )
     return { port, url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, emulator }

@@ -9,9 +9,12 @@ const statuses = {
   AccessDeniedException: 403,
   ConflictException: 400,
   InternalServerException: 500,
+  ModelErrorException: 424,
+  ModelTimeoutException: 408,
   ResourceNotFoundException: 404,
   SerializationException: 400,
   ServiceQuotaExceededException: 400,
+  ServiceUnavailableException: 503,
   ThrottlingException: 429,
   TooManyTagsException: 400,
   UnknownOperationException: 404,
@@ -19,8 +22,8 @@ const statuses = {
 } as const
 
 /**
- * Names of the service's exceptions. All but `SerializationException` (a body that is no JSON, or a value of the wrong
- * JSON type) and `UnknownOperationException` (no such route) are declared in the service's model.
+ * Names of the exceptions, of batch jobs and of on-demand calls. All but `SerializationException` (a body that is no JSON, or a value of the wrong
+ * JSON type) and `UnknownOperationException` (no such route) are declared in the services' models.
  *
  * @since 0.1.0
  * @category models

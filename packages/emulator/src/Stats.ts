@@ -11,7 +11,7 @@ import type { Totals } from "./JobRunner.ts"
  * @since 0.1.0
  * @category models
  */
-export type Operation = "create" | "get" | "list" | "stop" | "tag" | "untag" | "listTags"
+export type Operation = "create" | "get" | "list" | "stop" | "tag" | "untag" | "listTags" | "invoke" | "converse"
 
 /**
  * What was counted so far.
@@ -26,6 +26,8 @@ export interface Stats {
   readonly jobsCreated: number
   /** Records that were run by jobs that have ended: each would have been billed. */
   readonly recordsProcessed: number
+  /** On-demand calls that a model answered, also where the answer was lost: each would have been billed. */
+  readonly callsAnswered: number
   /** Jobs that are open now, by base model. */
   readonly open: { readonly [baseModel: string]: number }
   /** The most jobs that were ever open at a time, by base model. */
@@ -46,16 +48,24 @@ export class Tally {
     stop: 0,
     tag: 0,
     untag: 0,
-    listTags: 0
+    listTags: 0,
+    invoke: 0,
+    converse: 0
   }
   readonly #open = new Map<string, number>()
   readonly #most = new Map<string, number>()
   #created = 0
   #processed = 0
+  #answered = 0
 
   /** Counts a call. */
   called(operation: Operation): void {
     this.#calls[operation]++
+  }
+
+  /** Counts an on-demand call that a model answered. */
+  answered(): void {
+    this.#answered++
   }
 
   /** Counts a new job. */
@@ -83,6 +93,7 @@ export class Tally {
       calls: { ...this.#calls },
       jobsCreated: this.#created,
       recordsProcessed: this.#processed,
+      callsAnswered: this.#answered,
       open: Object.fromEntries(this.#open),
       maxOpenSeen: Object.fromEntries(this.#most)
     }

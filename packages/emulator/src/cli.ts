@@ -16,7 +16,7 @@ import { realistic } from "./Timing.ts"
 
 const usage = `Usage: bedrock-batch-emulator [options]
 
-A local Amazon Bedrock batch inference service.
+A local Amazon Bedrock batch inference service, with on-demand calls beside it.
 
   --port <n>             port to listen on (default 9290; 0 takes any free one)
   --host <address>       address to listen on (default 127.0.0.1)
@@ -107,7 +107,7 @@ const main = Effect.fnUntraced(function*(args: ReadonlyArray<string>, env: NodeJ
   })
   process.stdout.write(
     `Bedrock batch emulator at ${served.url} (${region}, objects in ${endpoint ?? directory}). ` +
-      `SDK and CLI: AWS_ENDPOINT_URL_BEDROCK=${served.url}, or ` +
+      `SDK and CLI: AWS_ENDPOINT_URL_BEDROCK=${served.url} AWS_ENDPOINT_URL_BEDROCK_RUNTIME=${served.url}, or ` +
       `aws --region ${region} --endpoint-url ${served.url} bedrock list-model-invocation-jobs\n`
   )
   return yield* Effect.never

@@ -31,6 +31,8 @@ describe("triggers", () => {
     const read = (json: unknown) => Result.getOrUndefined(FaultsJson.read(json))
     const plain = { throttleCreate: 0.5, quotaFull: { next: 1 }, token: "ignored", unprocessed: "missing" }
     assert.deepStrictEqual<unknown>(read(plain), plain)
+    const onDemand = { throttleInvoke: 1, denyInvoke: 0, serverErrorOnInvoke: 0.5, invokeAnswerLost: { next: 1 } }
+    assert.deepStrictEqual<unknown>(read({ ...onDemand, failWithOutput: 1 }), { ...onDemand, failWithOutput: 1 })
     assert.deepStrictEqual(read({ failJob: null }), { failJob: undefined })
     assert.isDefined(
       read({ counterLag: "1 minute", slowCreate: { by: 5, when: { next: 1 } }, token: { forgottenAfter: "1 hour" } })
@@ -53,6 +55,7 @@ describe("triggers", () => {
       counterLag: "1 minute",
       listLag: 5,
       slowCreate: { by: "2 seconds", when: { next: 1 } },
+      slowInvoke: { by: "1 second", when: 1 },
       delayEvents: { by: 7, when: 0.5 },
       token: { forgottenAfter: "1 hour" },
       failJob: { next: 2 },
@@ -64,6 +67,7 @@ describe("triggers", () => {
       ...durations,
       counterLag: 60_000,
       slowCreate: { by: 2000, when: { next: 1 } },
+      slowInvoke: { by: 1000, when: 1 },
       token: { forgottenAfter: 3_600_000 }
     })
     assert.deepStrictEqual(Result.getOrThrow(FaultsJson.read(written)), options)
@@ -180,6 +184,30 @@ describe("jobs", () => {
       assert.strictEqual(lines.filter((line) => line.error?.expired === true).length, 100)
       emulator.faults.set({ unprocessed: "missing" })
       assert.strictEqual((yield* output(yield* after("1 hour"))).length, 100)
+      assert.strictEqual((yield* after("1 hour")).status, "Completed")
+    }))
+
+  it.effect("fail with the output of the first half of their records", () =>
+    Effect.gen(function*() {
+      const { after, emulator, output, storage } = yield* emulate({ faults: { failWithOutput: { next: 1 } } })
+      const job = yield* after("1 hour")
+      assert.deepInclude(job, {
+        status: "Failed",
+        totalRecordCount: 200,
+        processedRecordCount: 100,
+        successRecordCount: 100,
+        errorRecordCount: 0
+      })
+      assert.match(job.message ?? "", /^Internal server error/)
+      const ids = (yield* output(job)).map((line) => line.recordId)
+      assert.sameMembers(ids, Array.from({ length: 100 }, (_, index) => `r${index}`))
+      const manifest = storage.objects.get(`s3://bucket/out/${job.jobArn.slice(-12)}/manifest.json.out`)
+      assert.deepInclude(JSON.parse(Buffer.from(manifest ?? []).toString()), {
+        totalRecordCount: 200,
+        processedRecordCount: 100,
+        successRecordCount: 100
+      })
+      assert.strictEqual((yield* emulator.stats).recordsProcessed, 100)
       assert.strictEqual((yield* after("1 hour")).status, "Completed")
     }))
 
