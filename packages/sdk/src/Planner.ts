@@ -74,6 +74,15 @@ export interface Impossible {
   readonly row: number | null
 }
 
+/**
+ * What becomes of records that are fewer than a job must have: no plan (`fail`, the default), or one job of them all, to
+ * be run on demand.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type BelowMinimum = "on-demand" | "fail"
+
 /** A first-in-first-out queue of record sizes, with their sum. */
 class Sizes {
   #items: Array<number> = []
@@ -113,6 +122,7 @@ class Sizes {
 export class Planner {
   readonly #bounds: Bounds
   readonly #total: number | null
+  readonly #belowMinimum: BelowMinimum
   readonly #soft: number
   #steps: Array<{ job: number; file: number; records: number; closes: boolean }> = []
   #job = 0
@@ -130,10 +140,12 @@ export class Planner {
   #target: number
   #seen = 0
   #ended = false
+  #few = false
 
-  private constructor(bounds: Bounds, total: number | null) {
+  private constructor(bounds: Bounds, total: number | null, belowMinimum: BelowMinimum) {
     this.#bounds = bounds
     this.#total = total
+    this.#belowMinimum = belowMinimum
     this.#soft = Math.max(bounds.minRecords, 1, Math.min(bounds.maxRecordsPerJob, bounds.maxRecords))
     this.#target = total === null ? this.#soft : Math.ceil(total / jobsFor(total, this.#soft, bounds.minRecords))
   }
@@ -142,7 +154,11 @@ export class Planner {
    * Starts a plan. With a known `count` the split is even. Fails at once when the count alone shows that no plan
    * exists.
    */
-  static make(bounds: Bounds, count: number | null): Result.Result<Planner, Impossible> {
+  static make(
+    bounds: Bounds,
+    count: number | null,
+    belowMinimum: BelowMinimum = "fail"
+  ): Result.Result<Planner, Impossible> {
     const { maxRecords, minRecords } = bounds
     if (maxRecords < Math.max(1, minRecords)) {
       return Result.fail({
@@ -160,7 +176,7 @@ export class Planner {
             `their number is known beforehand: raise maxRecords to ${2 * minRecords - 1} or give an array of rows`
         })
       }
-      return Result.succeed(new Planner(bounds, null))
+      return Result.succeed(new Planner(bounds, null, belowMinimum))
     }
     const soft = Math.max(minRecords, 1, Math.min(bounds.maxRecordsPerJob, maxRecords))
     const total = Math.min(
@@ -168,16 +184,21 @@ export class Planner {
       bounds.maxRecordsTotal ?? Infinity,
       bounds.maxJobs === null ? Infinity : bounds.maxJobs * soft
     )
-    const none = tooFew(total, minRecords)
+    const none = tooFew(total, minRecords, belowMinimum)
     if (none !== null) return Result.fail(none)
-    if (Math.ceil(total / jobsFor(total, soft, minRecords)) > maxRecords) {
+    if (total >= minRecords && Math.ceil(total / jobsFor(total, soft, minRecords)) > maxRecords) {
       return Result.fail({
         problem: "no-plan",
         row: null,
         message: `${total} records cannot be divided into jobs of at least ${minRecords} and at most ${maxRecords} records`
       })
     }
-    return Result.succeed(new Planner(bounds, total))
+    return Result.succeed(new Planner(bounds, total, belowMinimum))
+  }
+
+  /** Whether the records were fewer than a batch job must have: known when the plan has ended. */
+  get few(): boolean {
+    return this.#few
   }
 
   /** Whether the plan takes no more records: `maxRecordsTotal` or `maxJobs` is reached. */
@@ -239,8 +260,9 @@ export class Planner {
   end(): Result.Result<void, Impossible> {
     this.#ended = true
     const { maxJobBytes, maxRecords, minRecords } = this.#bounds
-    const none = tooFew(this.#seen, minRecords)
+    const none = tooFew(this.#seen, minRecords, this.#belowMinimum)
     if (none !== null) return Result.fail(none)
+    this.#few = this.#seen < minRecords
     const tail = this.#tail.length
     if (tail > 0) {
       const records = this.#given + this.#held.length + tail
@@ -332,15 +354,15 @@ const jobsFor = (records: number, soft: number, minimum: number): number => {
   return Math.max(1, Math.floor(records / wished) >= minimum ? wished : Math.floor(records / minimum))
 }
 
-const tooFew = (records: number, minimum: number): Impossible | null =>
+const tooFew = (records: number, minimum: number, belowMinimum: BelowMinimum): Impossible | null =>
   records === 0
     ? { problem: "empty", row: null, message: "there are no rows" }
-    : records < minimum
+    : records < minimum && belowMinimum === "fail"
     ? {
       problem: "below-minimum",
       row: null,
-      message: `there are ${records} rows, and a batch job must have at least ${minimum} records: add rows, or ask the ` +
-        `model on demand for so few`
+      message: `there are ${records} rows, and a batch job must have at least ${minimum} records: add rows, or give ` +
+        `belowMinimum: "on-demand" to ask the model on demand, at its full price`
     }
     : null
 

@@ -145,8 +145,6 @@ export const Attempt = Schema.Struct({
   lane: Lane,
   /** Records in all jobs. */
   records: Schema.Natural,
-  /** Records that were to be tried again and are in no job, since they are too few for one. */
-  left: Schema.Natural,
   /** The job list, an object of its own: an array of `Job` as JSON. */
   jobs: Schema.Struct({ key: Schema.String, count: Schema.Natural, sha256: Schema.String })
 })

@@ -12,6 +12,7 @@ import { runOf } from "./internal/Manifest.ts"
 import { writeRun } from "./internal/WriteRun.ts"
 import type { CheckClash, CheckRename, ResultRow } from "./Outcome.ts"
 import type { Limits } from "./Limits.ts"
+import type { BelowMinimum } from "./Planner.ts"
 import type { Run } from "./RunManifest.ts"
 import { Capacity } from "./schedule/Capacity.ts"
 import type { Source } from "./source/Source.ts"
@@ -85,6 +86,11 @@ export interface PrepareOptions<Row extends object, SR, P, X extends object, N, 
   readonly maxRecordsPerJob?: number | undefined
   /** Hours until Bedrock gives a job up, 24 to 168; default 72. */
   readonly timeoutHours?: number | undefined
+  /**
+   * What becomes of a run with fewer rows than a batch job must have (100 for most models): `fail`, the default, or
+   * `on-demand`: the model is asked row by row, at its full price; ledger, results and columns are the same.
+   */
+  readonly belowMinimum?: BelowMinimum | undefined
 }
 
 /**

@@ -306,6 +306,14 @@ export class Answers {
     }
   }
 
+  /** Calls `use` with each row whose outcome, and error code, are so. */
+  forEach(are: (outcome: Outcome, code: string | null) => boolean, use: (row: number) => void): void {
+    const { codes, ranks } = this.#columns
+    for (let at = 0; at < ranks.length; at++) {
+      if (are(outcomes[ranks[at]! - 1]!, codes[at]!)) use(this.from + at)
+    }
+  }
+
   /** Gives the records that have no answer this one. */
   fill(answer: Answer): void {
     const { ranks } = this.#columns

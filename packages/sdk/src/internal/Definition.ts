@@ -14,7 +14,7 @@ import * as Schema from "effect/Schema"
 import { BatchError, InvalidColumns, InvalidOption, InvalidSource } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { Limits } from "../Limits.ts"
-import type { Bounds } from "../Planner.ts"
+import type { BelowMinimum, Bounds } from "../Planner.ts"
 import type { Fingerprint } from "../RunManifest.ts"
 import { Capacity } from "../schedule/Capacity.ts"
 import type { OpenSource, Source } from "../source/Source.ts"
@@ -41,6 +41,7 @@ export interface Options<SR> {
   readonly maxJobs?: number | undefined
   readonly maxRecordsPerJob?: number | undefined
   readonly timeoutHours?: number | undefined
+  readonly belowMinimum?: BelowMinimum | undefined
 }
 
 /** @internal */
@@ -55,6 +56,7 @@ export interface Definition {
   readonly answer: ReadonlyArray<Column>
   readonly rename: { readonly [column: string]: string }
   readonly bounds: Bounds
+  readonly belowMinimum: BelowMinimum
   readonly timeoutHours: number
   readonly fingerprint: Fingerprint
 }
@@ -121,6 +123,9 @@ const checkKinds = (options: Options<unknown>): BatchError | null => {
   }
   if (options.embed !== undefined && typeof options.embed !== "string") {
     return invalid("embed", "embed must be the name of a column")
+  }
+  if (options.belowMinimum !== undefined && options.belowMinimum !== "on-demand" && options.belowMinimum !== "fail") {
+    return invalid("belowMinimum", `belowMinimum is ${JSON.stringify(options.belowMinimum)}: give "on-demand" or "fail"`)
   }
   for (const name of ["parameters", "rename"] as const) {
     const value: unknown = options[name]
@@ -265,6 +270,7 @@ export const define = Effect.fnUntraced(function*<SR>(options: Options<SR>) {
       maxJobs: options.maxJobs ?? null,
       maxRecordsTotal: options.maxRecordsTotal ?? null
     },
+    belowMinimum: options.belowMinimum ?? "fail",
     timeoutHours: options.timeoutHours ?? defaultTimeoutHours,
     fingerprint
   }

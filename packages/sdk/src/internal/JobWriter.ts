@@ -24,12 +24,15 @@ export interface Common
 {
   readonly nonce: string
   readonly columns: ReadonlyArray<Column>
+  /** The row number of a row; by default rows are numbered as they come, from 0. */
+  readonly rowOf?: ((batch: Batch, at: number) => number) | undefined
 }
 
 interface OpenJob {
   readonly index: number
   readonly key: string
-  readonly firstRow: number
+  firstRow: number
+  lastRow: number
   readonly rows: Upload.Upload<Batch>
   readonly files: Array<JobFile>
   file: { readonly index: number; readonly key: string; readonly upload: Upload.Upload<Uint8Array>; records: number } | null
@@ -39,7 +42,11 @@ interface OpenJob {
 /** @internal */
 export interface JobWriter {
   /** Writes the segments of one step. A job that the step closes is stored while the next one is written. */
-  readonly write: (step: Step, segments: ReadonlyArray<Segment>) => Effect.Effect<void, BatchError, Scope.Scope>
+  readonly write: (
+    step: Step,
+    segments: ReadonlyArray<Segment>,
+    lane: Job["lane"]
+  ) => Effect.Effect<void, BatchError, Scope.Scope>
   /** Jobs that were closed so far. */
   readonly closed: () => number
   /** All jobs, as soon as they are stored. */
@@ -62,6 +69,8 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
   let storing: Fiber.Fiber<Job, BatchError> | null = null
   let closed = 0
 
+  const rowOf = common.rowOf ?? ((_: Batch, at: number) => nextRow + at)
+
   /** Waits for the job before: at most one is stored while another is written. */
   const settle = Effect.suspend(() => {
     if (storing === null) return Effect.void
@@ -78,7 +87,7 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       Layout.rows(common.runId, common.prepareId, key),
       (batches) => RowsFile.encode(common.columns, batches)
     )
-    const job: OpenJob = { index, key, firstRow: nextRow, rows, files: [], file: null, records: 0 }
+    const job: OpenJob = { index, key, firstRow: -1, lastRow: -1, rows, files: [], file: null, records: 0 }
     return job
   })
 
@@ -88,7 +97,7 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
     job.file = null
   })
 
-  const closeJob = Effect.fnUntraced(function*(job: OpenJob) {
+  const closeJob = Effect.fnUntraced(function*(job: OpenJob, lane: Job["lane"]) {
     yield* closeFile(job)
     const rowsKey = Layout.rows(common.runId, common.prepareId, job.key)
     const rows = fileOf(rowsKey, yield* job.rows.close, job.records)
@@ -100,7 +109,7 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       key: job.key,
       attempt: common.attempt,
       index: job.index,
-      lane: "batch",
+      lane,
       model: common.model,
       region: common.region,
       invocationType: common.invocationType,
@@ -108,11 +117,11 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       token: sha256("token\n", identity),
       prepareId: common.prepareId,
       input: Layout.inputs(common.runId, common.prepareId, job.key),
-      output: Layout.outputs(common.runId, job.key),
+      output: (lane === "batch" ? Layout.outputs : Layout.onDemand)(common.runId, job.key),
       files: job.files,
       rows,
       firstRow: job.firstRow,
-      lastRow: job.firstRow + job.records - 1,
+      lastRow: job.lastRow,
       records: job.records,
       bytes: job.files.reduce((sum, file) => sum + file.size, 0),
       timeoutHours: common.timeoutHours
@@ -121,7 +130,7 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
   })
 
   return {
-    write: Effect.fnUntraced(function*(step: Step, segments: ReadonlyArray<Segment>) {
+    write: Effect.fnUntraced(function*(step: Step, segments: ReadonlyArray<Segment>, lane: Job["lane"]) {
       const job: OpenJob = open ?? (yield* openJob(step.job))
       open = job
       if (step.records > 0 && job.file?.index !== step.file) {
@@ -133,15 +142,17 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       for (const segment of segments) {
         yield* job.file!.upload.offer(segment.bytes)
         yield* job.rows.offer(segment.batch)
+        if (job.firstRow < 0) job.firstRow = rowOf(segment.batch, 0)
+        job.lastRow = rowOf(segment.batch, segment.batch.length - 1)
+        nextRow += segment.batch.length
       }
       if (job.file !== null) job.file.records += step.records
       job.records += step.records
-      nextRow += step.records
       if (!step.closes) return
       open = null
       closed++
       yield* settle
-      storing = yield* Effect.forkScoped(closeJob(job))
+      storing = yield* Effect.forkScoped(closeJob(job, lane))
     }),
     closed: () => closed,
     jobs: Effect.as(settle, stored)

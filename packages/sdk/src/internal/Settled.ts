@@ -59,8 +59,9 @@ export const settledJobs = Effect.fnUntraced(function*(
 ) {
   const jobs = yield* readAllJobs(yield* ObjectStore, run.manifest, run.attempt)
   if (jobs.every(({ key }) => given.has(key))) return jobs.map(({ key }) => given.get(key)!)
-  const entries = yield* (yield* Ledger).entries(run.id)
+  // Whoever claims after the mark sees it and sends nothing; so it is looked for before the claims.
   const cancelled = yield* cancelledAttempts(run.id)
+  const entries = yield* (yield* Ledger).entries(run.id)
   return yield* Effect.forEach(
     jobs,
     Effect.fnUntraced(function*(job) {

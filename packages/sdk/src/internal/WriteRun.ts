@@ -8,7 +8,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import { BatchError, InvalidOption, InvalidSource, Refused, RunConflict } from "../BatchError.ts"
+import { BatchError, InvalidOption, InvalidSource, RunConflict } from "../BatchError.ts"
 import { type Impossible, Planner } from "../Planner.ts"
 import * as Progress from "../Progress.ts"
 import type { Fingerprint, Plan, RunManifest } from "../RunManifest.ts"
@@ -16,17 +16,14 @@ import type { ObjectStore } from "../store/ObjectStore.ts"
 import { type Batch, slice } from "./Batch.ts"
 import type { Definition } from "./Definition.ts"
 import { freshId, sha256 } from "./Digest.ts"
-import * as HeldBack from "./HeldBack.ts"
 import * as JobWriter from "./JobWriter.ts"
 import * as Layout from "./Layout.ts"
 import { jobLists, manifests, plans } from "./Manifest.ts"
+import * as PlannedJobs from "./PlannedJobs.ts"
 
 type Store = ObjectStore["Service"]
 
 const error = (reason: BatchError["reason"]) => new BatchError({ module: "prepare", method: "prepare", reason })
-
-/** Above so many bytes, records that wait for their job wait in a temporary file. */
-const heldBackBytes = 32_000_000
 
 /** Gives the run's manifest: the one that is there, or a new one. @internal */
 export const writeRun = Effect.fnUntraced(function*(store: Store, definition: Definition) {
@@ -87,7 +84,7 @@ const agree = (definition: Definition, fingerprint: Fingerprint): Effect.Effect<
 }
 
 const plannerOf = (definition: Definition, bounds: Plan["bounds"]): Effect.Effect<Planner, BatchError> => {
-  const planner = Planner.make(bounds, definition.source.count)
+  const planner = Planner.make(bounds, definition.source.count, definition.belowMinimum)
   return Result.isSuccess(planner) ? Effect.succeed(planner.success) : Effect.fail(impossible(definition, planner.failure))
 }
 
@@ -130,7 +127,9 @@ const begin = Effect.fnUntraced(function*(store: Store, definition: Definition, 
     nonce: plan.nonce,
     columns: definition.source.columns
   })
-  return { plan, planner: yield* plannerOf(definition, plan.bounds), writer }
+  const planner = yield* plannerOf(definition, plan.bounds)
+  const planned = yield* PlannedJobs.make(planner, writer, "prepare", (why) => impossible(definition, why))
+  return { plan, planned, planner, writer }
 })
 
 /**
@@ -139,17 +138,8 @@ const begin = Effect.fnUntraced(function*(store: Store, definition: Definition, 
  */
 const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definition, prepareId: string) {
   const { encoder, processor, source } = definition
-  const held = yield* HeldBack.make(heldBackBytes)
   const state: { begun: Effect.Success<ReturnType<typeof begin>> | null } = { begun: null }
   let rows = 0
-
-  const keep = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => unkept(definition, cause) })
-
-  const write = Effect.fnUntraced(function*(planner: Planner, writer: JobWriter.JobWriter) {
-    for (const step of planner.takeSteps()) {
-      yield* writer.write(step, yield* keep(() => held.take(step.records)))
-    }
-  })
 
   const encode = Effect.fnUntraced(function*(batch: Batch) {
     if (rows === 0 && processor.check !== undefined) {
@@ -168,21 +158,8 @@ const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definiti
   const take = Effect.fnUntraced(function*(batch: Batch) {
     const room = state.begun?.planner.room ?? definition.bounds.maxRecordsTotal ?? Infinity
     const segments = yield* encode(slice(batch, 0, Math.min(batch.length, room)))
-    const { planner, writer } = state.begun ??= yield* begin(store, definition, prepareId)
-    for (const segment of segments) {
-      let taken = 0
-      let start = 0
-      for (const end of segment.ends) {
-        const added = planner.add(end - start)
-        if (Result.isFailure(added)) return yield* impossible(definition, added.failure)
-        if (!added.success) break
-        start = end
-        taken++
-      }
-      if (taken > 0) yield* keep(() => held.push(HeldBack.head(segment, taken)))
-      rows += taken
-      yield* write(planner, writer)
-    }
+    const { planned, planner, writer } = state.begun ??= yield* begin(store, definition, prepareId)
+    for (const segment of segments) rows += yield* planned.take(segment)
     yield* Progress.emit({ _tag: "Prepared", runId: definition.runId, records: rows, jobs: writer.closed(), done: false })
     return planner.ended
   })
@@ -195,21 +172,8 @@ const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definiti
   if (state.begun === null) {
     return yield* impossible(definition, { problem: "empty", row: null, message: "there are no rows" })
   }
-  const { plan, planner, writer } = state.begun
-  const ended = planner.end()
-  if (Result.isFailure(ended)) return yield* impossible(definition, ended.failure)
-  yield* write(planner, writer)
-  return { jobs: yield* writer.jobs, plan }
+  return { jobs: yield* state.begun.planned.end, plan: state.begun.plan }
 })
-
-const unkept = (definition: Definition, cause: unknown): BatchError =>
-  error(
-    new Refused({
-      code: "TemporaryFile",
-      message: `records of run ${definition.runId} that wait for their job cannot be kept in a temporary file`,
-      cause
-    })
-  )
 
 const unencodable = (definition: Definition, row: number, cause: unknown): BatchError =>
   error(
