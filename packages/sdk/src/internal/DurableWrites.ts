@@ -46,6 +46,7 @@ export const durableWrites: ReadonlyArray<DurableWrite> = [
   ...ofAttempt("claim", "submit", (attempt) => `jobs/${attempt}-${number}\\.claim-\\d+`),
   ...ofAttempt("refusal", "submit", (attempt) => `jobs/${attempt}-${number}\\.refused-\\d+`),
   ...ofAttempt("ARN", "submit", (attempt) => `jobs/${attempt}-${number}\\.arn`),
+  ...ofAttempt("on-demand part", "submit", (attempt) => `ondemand/${attempt}-${number}/part-\\d+\\.jsonl\\.out`),
   ...ofAttempt("end", "await", (attempt) => `jobs/${attempt}-${number}\\.end`),
   ...ofAttempt("result file", "collect", (attempt) =>
     `results/${attempt}-[A-Za-z0-9-]+/${job}(?:-${number})?\\.(?:parquet|csv|jsonl|arrow)`),

@@ -43,10 +43,16 @@ const keys: { readonly [name in keyof typeof Layout]: ReadonlyArray<readonly [st
     [`${Layout.results(runId, "2-parquet-snappy")}${first}.json`, "retry", "job report of a later attempt"],
     [`${Layout.results(runId, "11-arrow")}report.json`, "retry", "report of a later attempt"]
   ],
+  jobReport: [[Layout.jobReport(runId, "1-csv", first), "collect", "job report"]],
+  report: [[Layout.report(runId, "2-csv"), "retry", "report of a later attempt"]],
+  onDemand: [
+    [`${Layout.onDemand(runId, first)}part-000000.jsonl.out`, "submit", "on-demand part"],
+    [`${Layout.onDemand(runId, later)}part-000012.jsonl.out`, "retry", "on-demand part of a later attempt"]
+  ],
   // Bedrock writes there.
   outputs: [],
-  onDemand: [],
-  // Names within keys.
+  // The beginning of keys, and names within them.
+  attempts: [],
   jobKey: [],
   recordId: [],
   rowOf: []
