@@ -63,7 +63,8 @@ const hints: { readonly [code: string]: string } = {
   ENOSPC: "the disk is full",
   EDQUOT: "the disk quota is used up",
   ENAMETOOLONG: "use shorter names: a file system takes about 255 bytes between two slashes",
-  EMFILE: "too many files are open"
+  EMFILE: "too many files are open",
+  ELOOP: "a symbolic link is not followed there: remove it, or choose another folder"
 }
 
 /**
@@ -71,14 +72,19 @@ const hints: { readonly [code: string]: string } = {
  *
  * @internal
  */
-export const toBatchError = (method: string, what: string, failure: FileFailed): BatchError => {
+export const toBatchError = (
+  method: string,
+  what: string,
+  failure: FileFailed,
+  module: string = "FileSystem"
+): BatchError => {
   const hint = hints[failure.code]
   const message = `${what}: ${failure.detail}${hint === undefined ? "" : `; ${hint}`}`
   const { cause, code } = failure
   const reason: Reason = passing.has(code)
     ? new Unavailable({ code: "server", message, retryAfterMillis: null, cause })
     : new Refused({ code, message, cause })
-  return new BatchError({ module: "FileSystem", method, reason })
+  return new BatchError({ module, method, reason })
 }
 
 /**
@@ -120,6 +126,26 @@ export const syncFolder = (folder: string): Effect.Effect<void, FileFailed> =>
     }
     // Windows opens no folders, and some network file systems do not sync them.
   }).pipe(Effect.asVoid, orOn(["EPERM", "EISDIR", "EINVAL", "ENOTSUP", "ENOSYS"], undefined))
+
+/**
+ * The names of the folders in a folder; none where it is not there. Links to folders are not counted.
+ *
+ * @internal
+ */
+export const foldersIn = (folder: string): Effect.Effect<Array<string>, FileFailed> =>
+  attempt(async () => (await entries(folder)).filter((entry) => entry.isDirectory()).map((entry) => entry.name))
+
+/**
+ * Removes a folder and those below it, as far as they hold no file.
+ *
+ * @internal
+ */
+export const removeEmpty = async (folder: string): Promise<void> => {
+  for (const entry of await entries(folder)) {
+    if (entry.isDirectory()) await removeEmpty(path.join(folder, entry.name))
+  }
+  await fs.rmdir(folder).catch(() => {})
+}
 
 /** Files whose size and time are asked for at the same time. */
 const statsAtOnce = 64

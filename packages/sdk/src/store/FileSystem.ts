@@ -20,8 +20,10 @@ import {
   attempt,
   FileFailed,
   files,
+  foldersIn,
   inspect,
   orOn,
+  removeEmpty,
   syncFolder,
   tempFolder,
   toBatchError
@@ -45,6 +47,9 @@ const createBytes = 8 * 1024 * 1024
 
 /** Temporary files older than this belong to processes that died. */
 const abandonedAfter = 24 * 60 * 60 * 1000
+
+/** Files that `removeAll` removes at the same time. */
+const removalsAtOnce = 32
 
 /** How often a write begins again because its folder was removed under it. */
 const maximumTries = 100
@@ -113,18 +118,33 @@ export const make = Effect.fnUntraced(function*(
     )
   })
 
-  const list = Effect.fn("FileSystem.list")(function*(prefix: string) {
+  /** The prefix as the start of a key, and whether it was given as a URI. */
+  const locatePrefix = (method: string, prefix: string) => {
     const own = prefix.startsWith(`${base}/`)
-    if (Key.isUri(prefix) && !own) return yield* foreign("list", prefix)
+    if (Key.isUri(prefix) && !own) return Effect.fail(foreign(method, prefix))
     const start = own ? prefix.slice(base.length + 1) : prefix
     const wrong = Key.prefixProblem(start)
-    if (wrong !== null) return yield* Key.invalid(prefix, wrong, { module, method: "list" })
+    return wrong === null ? Effect.succeed({ own, start }) : Effect.fail(Key.invalid(prefix, wrong, { module, method }))
+  }
+
+  const list = Effect.fn("FileSystem.list")(function*(prefix: string) {
+    const { own, start } = yield* locatePrefix("list", prefix)
     const at = yield* Clock.currentTimeMillis
     const found = yield* files(root, start).pipe(
       Effect.mapError((failed) => toBatchError("list", `cannot list ${root} at ${JSON.stringify(prefix)}`, failed))
     )
     const objects = own ? found.map((info) => ({ ...info, key: uri(info.key) })) : found
     return { objects: objects.sort((a, b) => Key.compare(a.key, b.key)), at }
+  })
+
+  const folders = Effect.fn("FileSystem.folders")(function*(prefix: string) {
+    const { start } = yield* locatePrefix("folders", prefix)
+    yield* Key.checkFolder(start, { module, method: "folders" })
+    if (start.startsWith(`${tempFolder}/`)) return []
+    const names = yield* foldersIn(path.join(root, start)).pipe(
+      Effect.mapError((failed) => toBatchError("folders", `cannot list ${root} at ${JSON.stringify(prefix)}`, failed))
+    )
+    return names.filter((name) => start !== "" || name !== tempFolder).sort(Key.compareFolders)
   })
 
   const get = Effect.fn("FileSystem.get")(function*(location: string) {
@@ -292,10 +312,8 @@ export const make = Effect.fnUntraced(function*(
     return { created, info, sha256: tally.digest() }
   })
 
-  const remove = Effect.fn("FileSystem.remove")(function*(key: string) {
-    const { file } = yield* Effect.flatMap(Key.check(key, { module, method: "remove" }), () => locate("remove", key))
-    durable.clear()
-    yield* attempt(() => fs.unlink(file)).pipe(
+  const unlink = (method: string, file: string) =>
+    attempt(() => fs.unlink(file)).pipe(
       // A folder is no object: EISDIR, on some platforms EPERM.
       Effect.catchIf(
         (failed) => failed.code === "EPERM",
@@ -303,12 +321,35 @@ export const make = Effect.fnUntraced(function*(
           Effect.flatMap(attempt(() => fs.lstat(file)), (at) => (at.isDirectory() ? Effect.void : Effect.fail(failed)))
       ),
       orOn([...absent, "EISDIR"], undefined),
-      Effect.mapError((failed) => toBatchError("remove", `cannot remove ${file}`, failed))
+      Effect.mapError((failed) => toBatchError(method, `cannot remove ${file}`, failed))
     )
+
+  const remove = Effect.fn("FileSystem.remove")(function*(key: string) {
+    const { file } = yield* Effect.flatMap(Key.check(key, { module, method: "remove" }), () => locate("remove", key))
+    durable.clear()
+    yield* unlink("remove", file)
     yield* prune(root, path.dirname(file))
   })
 
-  return { base, uri, location: (key) => path.join(root, key), head, list, get, read, create, write, remove }
+  const removeAll = Effect.fn("FileSystem.removeAll")(function*(keys: ReadonlyArray<string>) {
+    const at = { module, method: "removeAll" }
+    const places = yield* Effect.forEach(keys, (key) =>
+      Effect.flatMap(Key.check(key, at), () => locate("removeAll", key)))
+    durable.clear()
+    yield* Effect.forEach(places, ({ file }) => unlink("removeAll", file), {
+      concurrency: removalsAtOnce,
+      discard: true
+    })
+    const folders = new Set(places.map(({ file }) => path.dirname(file)).filter((folder) => folder !== root))
+    for (const folder of folders) {
+      yield* Effect.ignore(attempt(() => removeEmpty(folder)))
+      yield* prune(root, path.dirname(folder))
+    }
+  })
+
+  const checksum = Effect.fn("FileSystem.checksum")((location: string) => Effect.as(locate("checksum", location), null))
+
+  return { base, uri, location: (key) => path.join(root, key), head, list, folders, get, read, create, write, remove, removeAll, checksum }
 })
 
 /** Writes blocks behind each other with as few calls as it takes. */

@@ -93,6 +93,20 @@ export const check = (
 }
 
 /**
+ * Checks the prefix of `ObjectStore.folders` and gives it back: empty, or ending in `/`; else fails with `InvalidOption`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const checkFolder = (
+  prefix: string,
+  at: { readonly module: string; readonly method: string }
+): Effect.Effect<string, BatchError> =>
+  prefix === "" || prefix.endsWith("/")
+    ? Effect.succeed(prefix)
+    : Effect.fail(invalid(prefix, "is no folder: it must end in \"/\", or be empty", at))
+
+/**
  * Whether Bedrock takes the key in an S3 URI: letters, digits and `- ! _ * ' ( ) .` in segments that are not empty.
  * Spaces, `=`, `+`, `:`, `%` and all that is not ASCII are refused by its API.
  *
@@ -146,6 +160,15 @@ export const compare = (a: string, b: string): number => {
   }
   return a.length - b.length
 }
+
+/**
+ * Compares the names of two folders as the keys below them compare, which is not as the names do: `a-b/` comes before
+ * `a/`; for `Array.sort`.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const compareFolders = (a: string, b: string): number => compare(`${a}/`, `${b}/`)
 
 /** UTF-16 puts surrogates, which are the highest code points, before U+E000 to U+FFFF. */
 const rank = (unit: number): number => (unit < 0xd800 ? unit : unit < 0xe000 ? unit + 0x2000 : unit - 0x800)

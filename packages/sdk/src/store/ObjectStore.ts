@@ -85,6 +85,19 @@ export interface ByteRange {
 }
 
 /**
+ * What a store knows of an object's content without reading it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Checksum {
+  /** How it is computed, over the whole object. */
+  readonly algorithm: "sha256" | "sha1" | "md5" | "crc64nvme" | "crc32"
+  /** In lower-case hex. */
+  readonly value: string
+}
+
+/**
  * The service: files under one base. Keys are relative to the base (`<runId>/run.json`); where a `location` is taken, a
  * full `s3://bucket/key` URI is understood too, as far as the implementation can reach it.
  *
@@ -108,6 +121,12 @@ export class ObjectStore extends Context.Service<ObjectStore, {
    * `s3://bucket/...` URI is understood as a `location` is; the keys are then URIs too.
    */
   readonly list: (prefix: string) => Effect.Effect<Listing, BatchError>
+  /**
+   * The names directly below `prefix` under which objects lie, without slashes, in the order in which their objects are
+   * listed; by as many paged calls as it takes, which do not grow with the number of objects. The prefix is empty or ends
+   * in `/`, and may be a URI as that of a list; another one is `InvalidOption`.
+   */
+  readonly folders: (prefix: string) => Effect.Effect<ReadonlyArray<string>, BatchError>
   /** A whole small object, or null if there is none. */
   readonly get: (location: string) => Effect.Effect<Uint8Array | null, BatchError>
   /**
@@ -129,4 +148,15 @@ export class ObjectStore extends Context.Service<ObjectStore, {
   ) => Effect.Effect<Written, BatchError | E, R>
   /** Removes an object; one that is not there is no error. */
   readonly remove: (key: string) => Effect.Effect<void, BatchError>
+  /**
+   * Removes objects by bulk calls, in no order; keys as `list` gives them, those that are not there are no error. Fails
+   * with the first key that could not be removed, when the others of its call are gone. A folder store removes the empty
+   * folders at and below where they lay, too.
+   */
+  readonly removeAll: (keys: ReadonlyArray<string>) => Effect.Effect<void, BatchError>
+  /**
+   * The checksum of a whole object that the store keeps, by one call that does not read it; null where it keeps none that
+   * can be computed from the bytes, and where there is no object. A folder store keeps none.
+   */
+  readonly checksum: (location: string) => Effect.Effect<Checksum | null, BatchError>
 }>()("@bedrock-batch/sdk/ObjectStore") {}

@@ -7,6 +7,7 @@ import {
   DeleteObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
+  type ListObjectsV2CommandOutput,
   PutObjectCommand,
   S3Client,
   type S3ClientConfig
@@ -21,7 +22,9 @@ import { randomUUID } from "node:crypto"
 import { BatchError, InvalidOption } from "../BatchError.ts"
 import { digest } from "../internal/Blocks.ts"
 import { call, type CallFailed, damaged, isPassing, toBatchError } from "../internal/S3Call.ts"
+import { checksumOf } from "../internal/S3Checksum.ts"
 import { isLarge, pause, read, readAhead } from "../internal/S3Read.ts"
+import { bulks, bulksAtOnce, removeBulk } from "../internal/S3Remove.ts"
 import { partBytes, upload, type Uploaded } from "../internal/S3Upload.ts"
 import * as Key from "./Key.ts"
 import { type ByteRange, type ObjectInfo, ObjectStore, type WriteOptions } from "./ObjectStore.ts"
@@ -128,7 +131,7 @@ export const make = Effect.fnUntraced(function*(
   }
 
   /** Where a list looks, and how the keys that it finds are given: as the prefix is, a URI as URIs. */
-  const locatePrefix = (prefix: string) => {
+  const locatePrefix = (method: string, prefix: string) => {
     if (!Key.isUri(prefix)) {
       const wrong = Key.prefixProblem(prefix)
       return wrong === null
@@ -138,12 +141,12 @@ export const make = Effect.fnUntraced(function*(
           uri: uri(prefix),
           keyOf: (key: string) => key.slice(root.length)
         })
-        : Effect.fail(Key.invalid(prefix, wrong, { module, method: "list" }))
+        : Effect.fail(Key.invalid(prefix, wrong, { module, method }))
     }
     const slash = prefix.indexOf("/", 5)
     if (slash <= 5) {
       const what = "is a URI without a bucket and the slash after it"
-      return Effect.fail(Key.invalid(prefix, what, { module, method: "list" }))
+      return Effect.fail(Key.invalid(prefix, what, { module, method }))
     }
     const start = prefix.slice(0, slash + 1)
     return Effect.succeed({
@@ -212,15 +215,9 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const list = Effect.fn("S3.list")(function*(prefix: string) {
-    const place = yield* locatePrefix(prefix)
+    const place = yield* locatePrefix("list", prefix)
     const objects: Array<ObjectInfo> = []
-    let at: number | null = null
-    let token: string | undefined
-    do {
-      const { answer, date } = yield* listPage(client, place.bucket, place.prefix, token).pipe(
-        Effect.mapError((failure) => toBatchError("list", `cannot list ${place.uri}`, failure))
-      )
-      at ??= date ?? (yield* Clock.currentTimeMillis)
+    const at = yield* eachPage("list", place, undefined, (answer) => {
       for (const object of answer.Contents ?? []) {
         if (object.Key === undefined) continue
         objects.push({
@@ -230,9 +227,42 @@ export const make = Effect.fnUntraced(function*(
           modifiedAt: object.LastModified?.getTime() ?? 0
         })
       }
+    })
+    return { objects: objects.sort((a, b) => Key.compare(a.key, b.key)), at }
+  })
+
+  const folders = Effect.fn("S3.folders")(function*(prefix: string) {
+    const place = yield* locatePrefix("folders", prefix)
+    yield* Key.checkFolder(place.prefix, { module, method: "folders" })
+    const names = new Set<string>()
+    yield* eachPage("folders", place, "/", (answer) => {
+      for (const { Prefix } of answer.CommonPrefixes ?? []) {
+        if (Prefix !== undefined) names.add(Prefix.slice(place.prefix.length, -1))
+      }
+    })
+    // Of a key with an empty segment.
+    names.delete("")
+    return [...names].sort(Key.compareFolders)
+  })
+
+  /** Runs through the pages of a list; gives the time of the first. */
+  const eachPage = Effect.fnUntraced(function*(
+    method: string,
+    place: { readonly bucket: string; readonly prefix: string; readonly uri: string },
+    delimiter: string | undefined,
+    take: (answer: ListObjectsV2CommandOutput) => void
+  ) {
+    let at: number | null = null
+    let token: string | undefined
+    do {
+      const { answer, date } = yield* listPage(client, place.bucket, place.prefix, delimiter, token).pipe(
+        Effect.mapError((failure) => toBatchError(method, `cannot list ${place.uri}`, failure))
+      )
+      at ??= date ?? (yield* Clock.currentTimeMillis)
+      take(answer)
       token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined
     } while (token !== undefined)
-    return { objects: objects.sort((a, b) => Key.compare(a.key, b.key)), at }
+    return at
   })
 
   const bytesOf = (method: string, location: string, range: ByteRange | undefined) =>
@@ -328,12 +358,36 @@ export const make = Effect.fnUntraced(function*(
     )
   })
 
+  const removeAll = Effect.fn("S3.removeAll")(function*(keys: ReadonlyArray<string>) {
+    for (const key of keys) {
+      // Consoles and other tools leave empty segments behind; nothing else that a list gives is refused.
+      const wrong = Key.problem(key.split("/").filter((segment, i) => i === 0 || segment !== "").join("/"))
+      if (wrong !== null) return yield* Key.invalid(key, wrong, { module, method: "removeAll" })
+    }
+    const names = keys.map((key) => root + key)
+    yield* Effect.forEach(bulks(names), (bulk) => removeBulk(client, bucket, bulk), {
+      concurrency: bulksAtOnce,
+      discard: true
+    })
+  })
+
+  const checksum = Effect.fn("S3.checksum")(function*(location: string) {
+    const place = yield* locate("checksum", location)
+    const command = new HeadObjectCommand({ ...place.target, ChecksumMode: "ENABLED" })
+    return yield* call((abortSignal) => client.send(command, { abortSignal })).pipe(
+      Effect.map(checksumOf),
+      Effect.catchIf((failure) => failure.status === 404, () => Effect.succeed(null)),
+      Effect.mapError((failure) => toBatchError("checksum", `cannot look at ${place.uri}`, failure))
+    )
+  })
+
   return {
     base,
     uri,
     location: uri,
     head,
     list,
+    folders,
     get,
     read: (location, range) =>
       range !== undefined && range.start === range.end
@@ -344,17 +398,30 @@ export const make = Effect.fnUntraced(function*(
         : bytesOf("read", location, range),
     create,
     write,
-    remove
+    remove,
+    removeAll,
+    checksum
   }
 })
 
 const Dated = Schema.decodeUnknownOption(Schema.Struct({ headers: Schema.Struct({ date: Schema.String }) }))
 
 /** One page of a list, and the `Date` of the answer, which the SDK does not pass on. */
-const listPage = (client: S3Client, bucket: string, prefix: string, token: string | undefined) =>
+const listPage = (
+  client: S3Client,
+  bucket: string,
+  prefix: string,
+  delimiter: string | undefined,
+  token: string | undefined
+) =>
   Effect.suspend(() => {
     let date: number | null = null
-    const command = new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix, ContinuationToken: token })
+    const command = new ListObjectsV2Command({
+      Bucket: bucket,
+      Prefix: prefix,
+      Delimiter: delimiter,
+      ContinuationToken: token
+    })
     command.middlewareStack.add(
       (next) => async (args) => {
         const result = await next(args)

@@ -38,6 +38,12 @@ export const memoryStore = (): ObjectStore["Service"] => {
         objects: [...objects].filter(([key]) => key.startsWith(prefix)).map(([key, held]) => info(key, held))
           .sort((a, b) => Key.compare(a.key, b.key))
       })),
+    folders: (prefix) =>
+      Effect.sync(() => {
+        const below = [...objects.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length))
+        const names = below.flatMap((key) => (key.includes("/") ? [key.slice(0, key.indexOf("/"))] : []))
+        return [...new Set(names)].sort(Key.compareFolders)
+      }),
     get: (key) => Effect.sync(() => objects.get(key)?.bytes ?? null),
     read: (key, range) =>
       Stream.suspend(() => {
@@ -52,6 +58,14 @@ export const memoryStore = (): ObjectStore["Service"] => {
       const created = yield* put(key, bytes)
       return { created, info: info(key, objects.get(key)!), sha256: createHash("sha256").update(bytes).digest("hex") }
     }),
-    remove: (key) => Effect.sync(() => void objects.delete(key))
+    remove: (key) => Effect.sync(() => void objects.delete(key)),
+    removeAll: (keys) => Effect.sync(() => keys.forEach((key) => objects.delete(key))),
+    checksum: (key) =>
+      Effect.sync(() => {
+        const held = objects.get(key)
+        return held === undefined
+          ? null
+          : { algorithm: "sha256", value: createHash("sha256").update(held.bytes).digest("hex") }
+      })
   })
 }

@@ -28,6 +28,8 @@ export interface Fault {
   readonly truncate?: number
   /** Changes the first byte of the answer's body. */
   readonly corrupt?: boolean
+  /** Answers something else than the body that was to be answered. */
+  readonly rewrite?: (body: string) => string
   /** Does what was asked, then resets the connection instead of answering. */
   readonly dropAfter?: boolean
 }
@@ -216,8 +218,12 @@ const plain = (exchange: Exchange): Exchange => {
   return { ...exchange, headers, body }
 }
 
-const verifyChecksums = ({ body, headers, method }: Exchange): void => {
-  if (method !== "PUT") return
+const verifyChecksums = ({ body, headers, method, query }: Exchange): void => {
+  const bulk = method === "POST" && query.has("delete")
+  if (method !== "PUT" && !bulk) return
+  if (bulk && !Object.keys(headers).some((name) => name === "content-md5" || /^x-amz-checksum-(?!algo)/.test(name))) {
+    throw new S3Error("InvalidRequest", 400, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+  }
   for (const [name, compute] of Object.entries(checksums)) {
     const given = headers[`x-amz-checksum-${name}`]
     if (typeof given === "string" && !given.includes("-") && compute(body) !== given) {
@@ -291,6 +297,14 @@ const startGuard = async (backend: Backend, conditions: "guard" | "backend") => 
     if (fault?.dropAfter === true) {
       for await (const _ of answer);
       response.socket?.resetAndDestroy()
+      return
+    }
+    if (fault?.rewrite !== undefined) {
+      const parts: Array<Buffer> = []
+      for await (const chunk of answer) parts.push(chunk)
+      const { "content-length": _, ...rest } = answer.headers
+      response.writeHead(answer.statusCode ?? 500, rest)
+      response.end(fault.rewrite(Buffer.concat(parts).toString()))
       return
     }
     response.writeHead(answer.statusCode ?? 500, answer.headers)

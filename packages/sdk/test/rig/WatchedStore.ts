@@ -3,7 +3,17 @@ import { TestClock } from "effect/testing"
 import type { BatchError } from "../../src/BatchError.ts"
 import { ObjectStore } from "../../src/store/ObjectStore.ts"
 
-export type Operation = "head" | "list" | "get" | "read" | "create" | "write" | "remove"
+export type Operation =
+  | "head"
+  | "list"
+  | "folders"
+  | "get"
+  | "read"
+  | "create"
+  | "write"
+  | "remove"
+  | "removeAll"
+  | "checksum"
 
 /** What happens around each operation of a store: it may wait, fail or die. */
 export interface Around {
@@ -31,6 +41,7 @@ export const watched = (store: ObjectStore["Service"], around: Around = {}): Obj
     location: store.location,
     head: (key) => watch("head", key, store.head(key)),
     list: (prefix) => watch("list", prefix, store.list(prefix)),
+    folders: (prefix) => watch("folders", prefix, store.folders(prefix)),
     get: (key) => watch("get", key, store.get(key)),
     read: (key, range) =>
       Stream.concat(
@@ -39,7 +50,11 @@ export const watched = (store: ObjectStore["Service"], around: Around = {}): Obj
       ).pipe(Stream.ensuring(Effect.sync(() => void busy--))),
     create: (key, bytes) => watch("create", key, store.create(key, bytes)),
     write: (key, bytes) => watch("write", key, store.write(key, bytes)),
-    remove: (key) => watch("remove", key, store.remove(key))
+    remove: (key) => watch("remove", key, store.remove(key)),
+    // One by one: a bulk call may come to its end for some keys only.
+    removeAll: (keys) =>
+      Effect.forEach(keys, (key) => watch("removeAll", key, store.removeAll([key])), { discard: true }),
+    checksum: (key) => watch("checksum", key, store.checksum(key))
   })
 }
 

@@ -1,8 +1,9 @@
-import { PutObjectCommand, S3Client, type S3ClientConfig } from "@aws-sdk/client-s3"
+import { PutObjectCommand, type PutObjectCommandInput, S3Client, type S3ClientConfig } from "@aws-sdk/client-s3"
 import { afterAll, afterEach, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Data, Deferred, Effect, Exit, Fiber, Stream } from "effect"
 import { createHash } from "node:crypto"
 import type { BatchError } from "../../src/BatchError.ts"
+import { running } from "../../src/internal/Checksums.ts"
 import { ObjectStore } from "../../src/store/ObjectStore.ts"
 import * as S3 from "../../src/store/S3.ts"
 import { type Fault, type S3Server, startS3Server } from "../rig/S3Server.ts"
@@ -333,6 +334,95 @@ describe("a list", () => {
     }))
 })
 
+describe("a bulk removal", () => {
+  const failing = (key: string, code: string) => (body: string) =>
+    body.replace("</DeleteResult>", `<Error><Key>${key}</Key><Code>${code}</Code></Error></DeleteResult>`)
+  const present = () => Effect.map(store.list("bulk/"), ({ objects }) => objects.map(({ key }) => key))
+
+  it.live("takes 1,000 objects a call", () =>
+    Effect.gen(function*() {
+      const keys = Array.from({ length: 2_001 }, (_, i) => `bulk/${i}`)
+      const { log } = yield* requests(store.removeAll(keys))
+      assert.deepStrictEqual(log.map((line) => line.split("&")[0]), Array(3).fill("POST /test-bucket/?delete="))
+      assert.deepStrictEqual((yield* requests(store.removeAll([]))).log, [])
+    }))
+
+  it.live("asks again for what S3 could not remove just now, and for that alone", () =>
+    Effect.gen(function*() {
+      for (const key of ["bulk/a", "bulk/b"]) yield* store.create(key, bytesOf("x"))
+      fault("POST", /[?]delete/, { status: 503, times: 1 })
+      fault("POST", /[?]delete/, { rewrite: failing("bulk/b", "InternalError"), times: 1 })
+      fault("POST", /[?]delete/, { rewrite: failing("bulk/b", "SlowDown"), times: 1 })
+      const from = server.log.length
+      yield* store.removeAll(["bulk/a", "bulk/b"])
+      const sizes = server.log.slice(from).map(({ bytes }) => bytes)
+      assert.strictEqual(sizes.length, 4)
+      assert.deepStrictEqual([sizes[1], sizes[3]], [sizes[0], sizes[2]])
+      assert.isBelow(sizes[2]!, sizes[1]!)
+      assert.deepStrictEqual(yield* present(), [])
+    }))
+
+  it.live("names the object that may not be removed", () =>
+    Effect.gen(function*() {
+      fault("POST", /[?]delete/, { rewrite: failing("bulk/b", "AccessDenied") })
+      const reason = yield* reasonOf(store.removeAll(["bulk/a", "bulk/b"]))
+      assert.strictEqual(reason._tag === "Refused" && reason.code, "AccessDenied")
+      assert.include(reason.message, "cannot remove s3://test-bucket/bulk/b:")
+      server.faults.length = 0
+      fault("POST", /[?]delete/, { rewrite: failing("bulk/b", "InternalError") })
+      const later = yield* reasonOf(store.removeAll(["bulk/a", "bulk/b"]))
+      assert.strictEqual(later._tag === "Unavailable" && later.code, "server")
+      assert.include(later.message, "s3://test-bucket/bulk/b")
+    }), 20_000)
+
+  it.live("takes the objects with empty segments that other tools leave", () =>
+    Effect.gen(function*() {
+      for (const Key of ["bulk/", "bulk/a//b", "bulk/a/"]) {
+        yield* Effect.promise(() => client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: new Uint8Array() })))
+      }
+      const keys = yield* present()
+      assert.deepStrictEqual(keys, ["bulk/", "bulk/a/", "bulk/a//b"])
+      assert.deepStrictEqual(yield* store.folders("bulk/"), ["a"])
+      assert.deepStrictEqual(yield* store.folders("bulk/a/"), [])
+      yield* store.removeAll(keys)
+      assert.deepStrictEqual(yield* present(), [])
+    }))
+})
+
+describe("a checksum", () => {
+  it.live("is the one that the writer gave, else the MD5 that is the ETag", () =>
+    Effect.gen(function*() {
+      const bytes = pattern(5_000)
+      const put = (key: string, how: Partial<PutObjectCommandInput>) =>
+        Effect.promise(() => plain.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: bytes, ...how })))
+      const plain = new S3Client({
+        region: server.region,
+        endpoint: server.endpoint,
+        credentials: server.credentials,
+        forcePathStyle: true,
+        requestChecksumCalculation: "WHEN_REQUIRED"
+      })
+      const digests = { sha256: "SHA256", sha1: "SHA1", crc32: "CRC32", md5: undefined } as const
+      for (const [algorithm, ChecksumAlgorithm] of Object.entries(digests)) {
+        yield* put(`summed/${algorithm}`, ChecksumAlgorithm === undefined ? {} : { ChecksumAlgorithm })
+        const checksum = yield* store.checksum(`summed/${algorithm}`)
+        assert.strictEqual(checksum?.algorithm, algorithm)
+        if (checksum === null) continue
+        const sum = running(checksum.algorithm)
+        sum.update(bytes)
+        assert.strictEqual(checksum.value, sum.digest())
+      }
+      plain.destroy()
+    }))
+
+  it.live("fails as other calls do", () =>
+    Effect.gen(function*() {
+      fault("HEAD", /denied/, { status: 403, code: "AccessDenied" })
+      const reason = yield* reasonOf(store.checksum("denied"))
+      assert.strictEqual(reason._tag === "Refused" && reason.code, "AccessDenied")
+    }))
+})
+
 describe("errors", () => {
   const here = () => ({
     region: server.region,
@@ -359,6 +449,9 @@ describe("errors", () => {
         assert.strictEqual(looked._tag === "Refused" && looked.code, "AccessDenied")
         assert.strictEqual((yield* reasonOf(wrong.list("")))._tag, "Refused")
         assert.strictEqual((yield* reasonOf(wrong.remove("a")))._tag, "Refused")
+        assert.strictEqual((yield* reasonOf(wrong.removeAll(["a"])))._tag, "Refused")
+        assert.strictEqual((yield* reasonOf(wrong.folders("a/")))._tag, "Refused")
+        assert.strictEqual((yield* reasonOf(wrong.checksum("a")))._tag, "Refused")
         assert.strictEqual((yield* reasonOf(wrong.get("a")))._tag, "Refused")
         assert.strictEqual((yield* reasonOf(wrong.write("a", Stream.make(bytesOf("x")))))._tag, "Refused")
       }).pipe(Effect.orDie)))
