@@ -13,6 +13,7 @@ import * as Schema from "effect/Schema"
  * - `Prepared`: so many records were written so far; `done` when the run's manifest is stored;
  * - `JobChanged`: a job has another status, or Bedrock counted more of its records as processed;
  * - `Waiting`: nothing can be submitted now, and why;
+ * - `Stopping`: nothing more is submitted, for good, and why; so many open jobs are asked to stop;
  * - `Collected`: a job's results are stored.
  *
  * @since 0.1.0
@@ -37,6 +38,11 @@ export const Event = Schema.Union([
     job: Schema.String,
     why: Schema.Literals(["quota", "throttled", "unavailable", "unsettled"]),
     millis: Schema.Natural
+  }),
+  Schema.TaggedStruct("Stopping", {
+    runId: Schema.String,
+    why: Schema.Literals(["deadline", "cancel"]),
+    open: Schema.Natural
   }),
   Schema.TaggedStruct("Collected", { runId: Schema.String, job: Schema.String, records: Schema.Natural })
 ])

@@ -3,23 +3,46 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { BatchError } from "./BatchError.ts"
 import type { BatchJobs } from "./bedrock/BatchJobs.ts"
 import { awaitProblem } from "./internal/AwaitProblem.ts"
-import { concernsEveryJob } from "./internal/Refusals.ts"
+import { confirmed, planOf } from "./internal/Confirm.ts"
+import * as CutOff from "./internal/CutOff.ts"
+import { deadlineOf } from "./internal/Deadline.ts"
+import { maxTroubles, patiently } from "./internal/Patience.ts"
+import { concernsEveryJob, isCancelled } from "./internal/Refusals.ts"
+import { makeStanding, type Standing } from "./internal/Standing.ts"
+import { cancelledJob, makeViews, mayBeOpen, neverSent, type Views } from "./internal/Views.ts"
 import { type EndedJob, isTerminal, type Job, type RefusedJob, type SubmittedJob } from "./Job.ts"
-import { type Entries, type Entry, Ledger } from "./Ledger.ts"
+import { Ledger } from "./Ledger.ts"
 import * as Progress from "./Progress.ts"
 import { Capacity } from "./schedule/Capacity.ts"
 import * as Slots from "./schedule/Slots.ts"
+import type { ObjectStore } from "./store/ObjectStore.ts"
 import type { Submission } from "./submit.ts"
 import { polling } from "./wait/Polling.ts"
 import type { Waiter, WaitStrategy } from "./wait/Wait.ts"
+
+/**
+ * What is about to be submitted for the first time: of the attempts of which no job was claimed before.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ConfirmPlan {
+  readonly runs: ReadonlyArray<{ readonly runId: string; readonly attempt: number }>
+  /** Records in all those jobs: what Bedrock bills. */
+  readonly records: number
+  readonly jobs: number
+  /** Bytes of their input files. */
+  readonly bytes: number
+}
 
 /**
  * Options of `awaitAll`.
@@ -27,35 +50,64 @@ import type { Waiter, WaitStrategy } from "./wait/Wait.ts"
  * @since 0.1.0
  * @category configuration
  */
-export interface AwaitOptions<A extends SubmittedJob, WR, HR = never> {
+export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never> {
   /** Open jobs of this call at most; `Capacity` bounds them further. Default: as many as `Capacity` allows. */
   readonly concurrency?: number | undefined
   /** How to learn of a job's end; default `Wait.polling()`. */
   readonly wait?: WaitStrategy<A, WR> | undefined
   /** Runs at each job's end, one at a time, for instance to collect it while others still run. */
   readonly onEnded?: ((job: A | EndedJob) => Effect.Effect<unknown, BatchError, HR>) | undefined
+  /**
+   * When the results are wanted: a moment, or a time from the call on. With `rescue: "stop"` open jobs are asked to stop
+   * some time before it, at the cut-off, so that what they have is there at the deadline: ten minutes before, but not
+   * more than a tenth of the time from the call to the deadline. (`run` adds the time for calls on demand, where it is to
+   * make them.) A deadline that is past cuts off at once. Default: none.
+   */
+  readonly deadline?: Duration.Input | Date | undefined
+  /**
+   * What is done about jobs that have not ended in time. `stop`: from the cut-off on nothing more of those attempts is
+   * submitted, by anybody, for good; open jobs are stopped and waited for, and what they have processed is billed and
+   * counts. `leave`: at the deadline the call fails with `RunConflict` (`not-ended`), nothing is stopped, and the same
+   * call takes the jobs up. Default `stop`.
+   */
+  readonly rescue?: "stop" | "leave" | undefined
+  /**
+   * So many records are submitted without asking; of more than that `confirm` decides, and without it the call fails with
+   * `RunConflict` (`unconfirmed`). Default: no bound.
+   */
+  readonly confirmAbove?: number | undefined
+  /**
+   * Asked once, before the first job is claimed and anything is paid for; `false` fails with `RunConflict`
+   * (`unconfirmed`). Without `confirmAbove` it is always asked. It is not asked for an attempt of which some job was
+   * claimed before, nor where there is nothing to submit.
+   */
+  readonly confirm?: ((plan: ConfirmPlan) => Effect.Effect<boolean, BatchError, CR>) | undefined
+  /**
+   * What the cut-off leaves time for beside stopping: calls on demand for the records that are not processed.
+   *
+   * @internal
+   */
+  readonly reserve?: { readonly perCallMillis: number; readonly concurrency: number } | undefined
 }
 
 /** Milliseconds between two tries of a throttled or unanswered submission: doubled each time, with full jitter. */
 const backoff = { first: 1_000, most: 60_000 }
 
-/** So many failures of the network, the store or the service in a row end the wait. */
-const maxTroubles = 12
+/** On-demand jobs that run at a time: each makes many calls at once itself. */
+const onDemandJobs = 2
 
-/** Failures to record the end of a job are tried again for about ten minutes. */
-const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")]).pipe(
-  Schedule.jittered,
-  Schedule.upTo({ times: maxTroubles })
-)
+/** Milliseconds until an on-demand job that cannot run now is tried again. */
+const onDemandPause = 60_000
 
 /**
  * Runs submissions as slots allow and waits for each job's end; gives one element a submission, in their order.
  *
  * The ledger is read first: jobs that have ended need no slot, jobs that are open already count without waiting for
  * one, and only new ones wait. "Quota" and "throttled" are no failures: the job waits and is sent again. A job that
- * Bedrock refuses, or that fails, is an element of the result and never a failure of the run; this fails only for what
- * concerns every job (credentials, store, ledger). Interrupting it leaves paid jobs running and the ledger true: call
- * it again.
+ * Bedrock refuses, that fails, or that is cancelled before it was submitted (code `Cancelled`), is an element of the
+ * result and never a failure of the run; this fails only for what concerns every job (credentials, store, ledger), with
+ * `RunConflict` `unconfirmed` or `not-ended` (see the options), and with `InvalidOption`. Interrupting it leaves paid jobs
+ * running and the ledger true: call it again.
  *
  * @since 0.1.0
  * @category combinators
@@ -72,33 +124,46 @@ const patience = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced
  * })
  * ```
  */
-export const awaitAll = Effect.fn("awaitAll")(function*<SR, A extends SubmittedJob = EndedJob, WR = BatchJobs, HR = never>(
+export const awaitAll = Effect.fn("awaitAll")(function*<
+  SR,
+  A extends SubmittedJob = EndedJob,
+  WR = BatchJobs,
+  HR = never,
+  CR = never
+>(
   submissions: Iterable<Submission<SR>>,
-  options?: AwaitOptions<A, WR, HR>
-): Effect.fn.Return<ReadonlyArray<A | EndedJob | RefusedJob>, BatchError, SR | WR | HR | Capacity | Ledger> {
+  options?: AwaitOptions<A, WR, HR, CR>
+): Effect.fn.Return<
+  ReadonlyArray<A | EndedJob | RefusedJob>,
+  BatchError,
+  SR | WR | HR | CR | BatchJobs | Capacity | Ledger | ObjectStore
+> {
   const wrong = awaitProblem(options)
   if (wrong !== null) return yield* new BatchError({ module: "awaitAll", method: "awaitAll", reason: wrong })
+  const from = yield* Clock.currentTimeMillis
   const all = [...submissions]
-  const ledger = yield* Ledger
-  const runs = new Map<string, Entries>()
-  for (const { job } of all) {
-    if (!runs.has(job.runId)) runs.set(job.runId, yield* ledger.entries(job.runId))
-  }
-  const slots = Slots.make(options?.concurrency ?? Infinity)
-  const entryOf = ({ job }: Submission<SR>) => runs.get(job.runId)?.jobs.get(job.key)
+  const views = yield* makeViews(all.map(({ job }) => job.runId))
+  const standing = makeStanding(all.flatMap(({ job }) => (views.entryOf(job)?.ended ? [] : [job])))
+  const cut = yield* cutOffOf(options, from, views, standing)
+  yield* confirmed(planOf(standing.unfinished(), views), options?.confirmAbove, options?.confirm)
   // What is open already counts before anything new takes a slot.
-  const openFirst = [...all.keys()].sort((a, b) => Number(mayBeOpen(entryOf(all[b]!))) - Number(mayBeOpen(entryOf(all[a]!))))
+  const open = (index: number) => Number(mayBeOpen(views.entryOf(all[index]!.job)))
+  const openFirst = [...all.keys()].sort((a, b) => open(b) - open(a))
   // Without the option, A and WR are what their defaults say: those of polling.
   const strategy = (options?.wait ?? polling()) as WaitStrategy<A, WR>
   const waitForAll = Effect.gen(function*() {
     const waiter = yield* strategy.open
     const one = yield* Semaphore.make(1)
+    const onDemand = yield* Semaphore.make(onDemandJobs)
+    const slots = Slots.make(options?.concurrency ?? Infinity)
+    const call: Call<A> = { views, standing, cut, slots, onDemand, waiter }
     const results = new Array<A | EndedJob | RefusedJob>(all.length)
     yield* Effect.forEach(
       openFirst,
       Effect.fnUntraced(function*(index: number) {
         const submission = all[index]!
-        const ended = yield* Effect.scoped(runOne(submission, entryOf(submission), slots, waiter))
+        const ended = yield* Effect.scoped(runOne(submission, call))
+        standing.finish(submission.job)
         if (options?.onEnded !== undefined && !isRefused(ended)) {
           yield* Semaphore.withPermit(one, options.onEnded(ended))
         }
@@ -108,22 +173,43 @@ export const awaitAll = Effect.fn("awaitAll")(function*<SR, A extends SubmittedJ
     )
     return results
   })
-  return yield* Effect.scoped(waitForAll)
+  const listener = yield* Progress.Progress
+  return yield* Effect.raceFirst(Effect.scoped(waitForAll), cut.watch).pipe(
+    Effect.provideService(Progress.Progress, (event) => {
+      standing.follow(event)
+      return listener(event)
+    })
+  )
 })
 
-/** Whether a job may hold a slot at the service: it was accepted and has not ended, or a call has no answer yet. */
-const mayBeOpen = (entry: Entry | undefined): boolean =>
-  entry !== undefined && !entry.ended && (entry.accepted || entry.claims.some((claim) => !claim.refused))
+/** What the jobs of one call share. */
+interface Call<A extends SubmittedJob> {
+  readonly views: Views
+  readonly standing: Standing
+  readonly cut: CutOff.CutOff
+  readonly slots: Slots.Slots
+  readonly onDemand: Semaphore.Semaphore
+  readonly waiter: Waiter<A>
+}
+
+const cutOffOf = (
+  options: Pick<AwaitOptions<SubmittedJob, never>, "deadline" | "rescue" | "reserve"> | undefined,
+  from: number,
+  views: Views,
+  standing: Standing
+) => {
+  if (options?.deadline === undefined) return Effect.succeed(CutOff.none)
+  const limit = { from, deadline: deadlineOf(options.deadline, from) }
+  return options.rescue === "leave"
+    ? CutOff.leaving(views, standing, limit)
+    : CutOff.stopping(views, standing, limit, options.reserve ?? null)
+}
 
 /** Runs one job to its end; while the service has no room for it, it holds no slot. */
-const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
-  submission: Submission<SR>,
-  entry: Entry | undefined,
-  slots: Slots.Slots,
-  waiter: Waiter<A>
-) {
+const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(submission: Submission<SR>, call: Call<A>) {
   const { job } = submission
   const ledger = yield* Ledger
+  const entry = call.views.entryOf(job)
   if (entry?.ended) {
     const ended = yield* patiently(ledger.ended(job))
     if (ended !== null) {
@@ -133,10 +219,12 @@ const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   }
   let open = mayBeOpen(entry)
   for (;;) {
-    const settled = yield* Effect.scoped(attempt(submission, open, slots, waiter))
+    const settled = yield* job.lane === "on-demand"
+      ? Semaphore.withPermit(call.onDemand, attemptOnDemand(submission, call))
+      : Effect.scoped(attempt(submission, open, call))
     if (settled._tag === "Settled") return settled.job
     open = false
-    yield* pause(job, "quota", settled.millis * (yield* Random.nextBetween(0.5, 1.5)))
+    yield* call.cut.orCut(job, pause(job, "quota", settled.millis * (yield* Random.nextBetween(0.5, 1.5))))
   }
 })
 
@@ -149,29 +237,45 @@ type Attempt<A> =
 const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   submission: Submission<SR>,
   open: boolean,
-  slots: Slots.Slots,
-  waiter: Waiter<A>
+  call: Call<A>
 ): Effect.fn.Return<Attempt<A | EndedJob | RefusedJob>, BatchError, SR | Ledger | Capacity | Scope.Scope> {
   const { job } = submission
+  const { cut, slots, standing, views, waiter } = call
   const ledger = yield* Ledger
   const capacity = yield* Capacity
-  yield* open ? slots.hold : slots.take
-  yield* open ? capacity.hold(job) : capacity.take(job)
+  const never = yield* patiently(neverSent(views, job))
+  if (never !== null) return { _tag: "Settled", job: never }
+  if (open || views.cancelled(job) !== null) yield* Effect.andThen(slots.hold, capacity.hold(job))
+  else {
+    yield* cut.orCut(job, Effect.andThen(slots.take, capacity.take(job)))
+    const cancelled = yield* patiently(neverSent(views, job))
+    if (cancelled !== null) return { _tag: "Settled", job: cancelled }
+  }
   yield* waiter.before(job)
-  const submitted = yield* persist(submission)
+  const submitted = yield* persist(submission, call)
   if (submitted === null) return { _tag: "NoRoom", millis: yield* capacity.exceeded(job) }
   if ("status" in submitted) return { _tag: "Settled", job: submitted }
-  const ended = yield* waiter.wait(submitted)
+  standing.accept(job)
+  const ended = yield* cut.orStop(submitted, waiter.wait(submitted))
   return { _tag: "Settled", job: isEnded(ended) ? yield* patiently(ledger.end(ended)) : ended }
+})
+
+/** Runs a job on demand to its end: its submission makes the calls. It is no job at the service, and needs no slot. */
+const attemptOnDemand = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
+  submission: Submission<SR>,
+  call: Call<A>
+): Effect.fn.Return<Attempt<EndedJob | RefusedJob>, BatchError, SR | Ledger> {
+  const never = yield* patiently(neverSent(call.views, submission.job))
+  if (never !== null) return { _tag: "Settled", job: never }
+  const submitted = yield* persist(submission, call)
+  return submitted !== null && "status" in submitted
+    ? { _tag: "Settled", job: submitted }
+    : { _tag: "NoRoom", millis: onDemandPause }
 })
 
 /** Tells of a job that had ended before this call. */
 const reportEnd = ({ key, records, runId, status }: EndedJob) =>
   Progress.emit({ _tag: "JobChanged", runId, job: key, status, records, processed: records })
-
-/** Tries again while the store is not to be reached: what is to be recorded is paid for. */
-const patiently = <A>(effect: Effect.Effect<A, BatchError>): Effect.Effect<A, BatchError> =>
-  Effect.retry(effect, { while: (error) => error.isRetryable, schedule: patience })
 
 const isEnded = (job: SubmittedJob | EndedJob): job is EndedJob => "status" in job && isTerminal(job.status)
 
@@ -179,7 +283,10 @@ const isRefused = <A extends SubmittedJob>(job: A | EndedJob | RefusedJob): job 
   "status" in job && job.status === "Refused"
 
 /** Runs a submission until it is accepted or refused for good; null when the service has no room for the job. */
-const persist = Effect.fnUntraced(function*<SR>(submission: Submission<SR>) {
+const persist = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
+  submission: Submission<SR>,
+  { cut, views }: Call<A>
+): Effect.fn.Return<SubmittedJob | EndedJob | RefusedJob | null, BatchError, SR | Ledger> {
   const { job } = submission
   let troubles = 0
   let pauses = 0
@@ -193,7 +300,12 @@ const persist = Effect.fnUntraced(function*<SR>(submission: Submission<SR>) {
     if (error.isRetryable && (throttled || troubles + 1 < maxTroubles)) {
       troubles = throttled ? 0 : troubles + 1
       const most = Math.min(backoff.most, backoff.first * 2 ** Math.min(pauses++, 16))
-      yield* pause(job, throttled ? "throttled" : "unavailable", (yield* Random.nextBetween(0, 1)) * most)
+      const millis = (yield* Random.nextBetween(0, 1)) * most
+      yield* cut.orCut(job, pause(job, throttled ? "throttled" : "unavailable", millis))
+    } else if (isCancelled(error)) {
+      // What else of the run was not submitted need not be asked for one by one.
+      if (views.cancelled(job) === null) yield* patiently(views.refresh(job.runId))
+      return yield* patiently(cancelledJob(job, views.entryOf(job), reason.message))
     } else if (isRefusal(error) && reason._tag === "Refused") {
       const refused: RefusedJob = { ...job, status: "Refused", code: reason.code, message: reason.message }
       yield* Effect.logWarning(`job ${job.key} of run ${job.runId} was refused: ${reason.code}: ${reason.message}`)

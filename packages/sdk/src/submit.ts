@@ -7,13 +7,14 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Fiber from "effect/Fiber"
-import * as Stream from "effect/Stream"
-import { BatchError, Damaged, InvalidOption, RunConflict, Undecided } from "./BatchError.ts"
-import { BatchJobs, type CreateRequest, type JobState, toBatchError } from "./bedrock/BatchJobs.ts"
-import { digest } from "./internal/Blocks.ts"
+import { BatchError, InvalidOption, RunConflict, Undecided } from "./BatchError.ts"
+import { BatchJobs, type CreateRequest, toBatchError } from "./bedrock/BatchJobs.ts"
+import { OnDemand } from "./bedrock/OnDemand.ts"
+import { checkFiles } from "./internal/CheckFiles.ts"
+import { runOnDemand } from "./internal/OnDemandJob.ts"
+import { lookFor, requestOf, settleClaims, unsettledClaims, waitToSettle } from "./internal/SettleClaims.ts"
 import type { EndedJob, Job, SubmittedJob } from "./Job.ts"
 import { Ledger, type Refusal } from "./Ledger.ts"
-import * as Progress from "./Progress.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
 
 /**
@@ -46,12 +47,16 @@ class SubmissionEffect<R> extends Effectable.Class<SubmittedJob | EndedJob, Batc
  * What the ledger knows is returned, not sent again: an ended job, or one that Bedrock has accepted. Else the input
  * folder is checked against the manifest (Bedrock bills every `.jsonl` it finds there), the request is stored, the
  * right to send it is claimed, and it is sent. After a call without an answer Bedrock's list decides; until it can,
- * this waits.
+ * this waits, also when the run is cancelled: a job that exists is paid for, and is returned.
+ *
+ * A job on demand, of records too few for a batch job, is run to its end: its records are asked for one by one, by one
+ * process at a time. Answers are stored every few seconds; calls that a process which died may have made are made again
+ * and counted in `repeatedCalls`. Running it again goes on where it was. Cancelled meanwhile, it ends as `Stopped`.
  *
  * Fails with `Refused` when Bedrock says no, `Unavailable` (`quota`, `throttled`) when it says not now, `RunConflict`
- * (`cancelled`), `Damaged` when the inputs are not what `prepare` wrote, `Undecided` when several calls in a row had no
- * answer that can be read. It has one parameter for ever, for
- * `run.jobs.map(submit)`.
+ * (`cancelled`, when the run or the job's attempt is, and the job does not exist), `Damaged` when the inputs are not what
+ * `prepare` wrote, `Undecided` when several calls in a row had no answer that can be read. It has one parameter for ever,
+ * for `run.jobs.map(submit)`.
  *
  * @since 0.1.0
  * @category constructors
@@ -64,7 +69,7 @@ class SubmissionEffect<R> extends Effectable.Class<SubmittedJob | EndedJob, Batc
  * const jobs = awaitAll(run.jobs.map(submit), { concurrency: 20 })
  * ```
  */
-export const submit = (job: Job): Submission<BatchJobs | Ledger | ObjectStore> =>
+export const submit = (job: Job): Submission<BatchJobs | OnDemand | Ledger | ObjectStore> =>
   new SubmissionEffect(job, submitOnce(job))
 
 /**
@@ -86,14 +91,17 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
   yield* Effect.annotateCurrentSpan({ run: job.runId, job: job.key })
   const ledger = yield* Ledger
   const jobs = yield* BatchJobs
-  if (jobs.region !== job.region) {
+  const isOnDemand = job.lane === "on-demand"
+  const { region } = isOnDemand ? yield* OnDemand : jobs
+  if (region !== job.region) {
     return yield* fail(
       new InvalidOption({
         path: "region",
-        message: `job ${job.key} of run ${job.runId} was prepared for Region ${job.region}, and the client is for ${jobs.region}`
+        message: `job ${job.key} of run ${job.runId} was prepared for Region ${job.region}, and the client is for ${region}`
       })
     )
   }
+  if (isOnDemand) return yield* runOnDemand(job)
   let request: CreateRequest | null = null
   let unanswered = 0
   /** When the list that showed no job of ours began; null when none was needed. */
@@ -109,30 +117,20 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
       if (accepted !== null) return accepted
     }
     if (cancelled) {
-      return yield* fail(
-        new RunConflict({
-          runId: job.runId,
-          problem: "cancelled",
-          differs: [],
-          message: `run ${job.runId} is cancelled: job ${job.key} is not submitted`
-        })
-      )
+      const settlement = yield* settleClaims(job)
+      return "adopted" in settlement ? settlement.adopted : yield* fail(conflict(job, settlement.none === "by-list"))
     }
     if (request === null) {
       if (entry.claims.length === 0) yield* checkFiles(job)
       request = yield* ledger.intend(job, yield* requestOf(job))
     }
-    const unsettled = entry.claims.filter((claim) => !claim.refused)
-    if (unsettled.length > 0) {
+    if (unsettledClaims(entry).length > 0) {
       const beganAt = yield* Clock.currentTimeMillis
-      const adopted = yield* find(job, request, entry.claims[0]!.at)
-      if (adopted !== null) return yield* ledger.accept(adopted)
-      const youngest = Math.max(...unsettled.map((claim) => claim.at))
-      const wait = youngest + ledger.settleAfter - at
-      if (wait > 0) {
-        const millis = Math.ceil(Math.min(wait, Math.max(settlePause / 15, Math.min(settlePause, (at - youngest) / 2))))
-        yield* Progress.emit({ _tag: "Waiting", runId: job.runId, job: job.key, why: "unsettled", millis })
-        yield* Effect.sleep(millis)
+      const [seen] = yield* lookFor([{ job, request, claims: entry.claims }], at)
+      if (seen?._tag === "Found") return yield* ledger.accept(seen.job)
+      if (seen?._tag === "Wait") {
+        yield* waitToSettle(job, seen.millis)
+        yield* Effect.sleep(seen.millis)
         continue
       }
       listedAt = beganAt
@@ -160,8 +158,15 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
 /** So many create calls without an answer, each settled by Bedrock's list, and one submission gives up. */
 const mostUnanswered = 3
 
-/** The longest pause, in milliseconds, before Bedrock's list is asked again while a claim waits for its answer. */
-const settlePause = 15_000
+/** `byList`: there were calls without an answer, and Bedrock's list alone says that they made no job. */
+const conflict = ({ attempt, key, runId }: Job, byList: boolean) =>
+  new RunConflict({
+    runId,
+    problem: "cancelled",
+    differs: [],
+    message: `run ${runId}, or its attempt ${attempt}, is cancelled: job ${key} is not submitted` +
+      (byList ? "; a create call of it had no answer, and Bedrock's list shows no job" : "")
+  })
 
 type Outcome =
   | { readonly _tag: "Accepted"; readonly job: SubmittedJob }
@@ -234,70 +239,3 @@ const call = <A>(create: Effect.Effect<A, BatchError>): Effect.Effect<A, BatchEr
     Effect.forkDetach({ startImmediately: true }),
     Effect.flatMap(Fiber.join)
   )
-
-/** Looks for a job of ours in Bedrock's whole list: by input and output URIs, and by token where it is shown. */
-const find = Effect.fnUntraced(function*(job: Job, request: CreateRequest, firstClaimAt: number) {
-  const jobs = yield* BatchJobs
-  const day = 86_400_000
-  const same = (uri: string | null, ours: string) => uri !== null && uri.replace(/\/$/, "") === ours.replace(/\/$/, "")
-  const ours = (state: JobState) =>
-    same(state.inputUri, request.inputUri) && same(state.outputUri, request.outputUri) &&
-    (state.token === null || state.token === request.clientRequestToken)
-  const found = yield* jobs.list({ nameContains: request.jobName, submittedAfter: firstClaimAt - day }).pipe(
-    Stream.filter(ours),
-    Stream.runHead
-  )
-  if (found._tag === "None") return null
-  const submitted: SubmittedJob = { ...job, arn: found.value.arn, submittedAt: found.value.submittedAt, adopted: true }
-  return submitted
-})
-
-const requestOf = Effect.fnUntraced(function*(job: Job) {
-  const store = yield* ObjectStore
-  const jobs = yield* BatchJobs
-  const request: CreateRequest = {
-    ...jobs.settings,
-    jobName: job.name,
-    clientRequestToken: job.token,
-    modelId: job.model,
-    modelInvocationType: job.invocationType,
-    inputUri: store.uri(job.input),
-    outputUri: store.uri(job.output),
-    timeoutHours: job.timeoutHours
-  }
-  return request
-})
-
-/**
- * Compares the job's files with what `prepare` wrote: the whole key list of the input folder, since Bedrock runs all
- * that lies there, sizes and content; and the rows, without which an answer that is paid for could not be joined.
- */
-const checkFiles = Effect.fnUntraced(function*(job: Job) {
-  const store = yield* ObjectStore
-  const { objects } = yield* store.list(job.input)
-  const rows = yield* store.head(job.rows.key)
-  const expected = new Map([...job.files, job.rows].map((file) => [file.key, file]))
-  for (const object of rows === null ? objects : [...objects, rows]) {
-    const file = expected.get(object.key)
-    if (file === undefined) {
-      return yield* fail(
-        new Damaged({
-          key: object.key,
-          message: `${object.key} lies in the input folder of job ${job.key} and is not part of it; ` +
-            `Bedrock would run and bill it, so remove it first`
-        })
-      )
-    }
-    const intact = object.size === file.size &&
-      (object.etag === file.etag || (yield* digest(store.read(object.key))) === file.sha256)
-    if (!intact) {
-      return yield* fail(
-        new Damaged({ key: object.key, message: `${object.key} is not what prepare wrote; nothing was submitted` })
-      )
-    }
-    expected.delete(object.key)
-  }
-  for (const key of expected.keys()) {
-    return yield* fail(new Damaged({ key, message: `the file ${key} of job ${job.key} is gone; nothing was submitted` }))
-  }
-})

@@ -3,19 +3,47 @@
  *
  * @internal
  */
+import type * as Duration from "effect/Duration"
 import { InvalidOption } from "../BatchError.ts"
+import { deadlineOf } from "./Deadline.ts"
+
+/** What is looked at; JavaScript may pass anything. */
+interface Given {
+  readonly concurrency?: unknown
+  readonly wait?: unknown
+  readonly deadline?: Duration.Input | Date | undefined
+  readonly rescue?: unknown
+  readonly confirmAbove?: unknown
+  readonly confirm?: unknown
+}
 
 /** The first thing that is wrong, or null. @internal */
-export const awaitProblem = (options: { readonly concurrency?: unknown; readonly wait?: unknown } | undefined): InvalidOption | null => {
-  const { concurrency, wait } = options ?? {}
+export const awaitProblem = (options: Given | undefined): InvalidOption | null => {
+  const { concurrency, confirm, confirmAbove, deadline, rescue, wait } = options ?? {}
+  const wrong = (path: string, message: string) => new InvalidOption({ path, message })
   if (concurrency !== undefined && !(typeof concurrency === "number" && concurrency >= 1)) {
-    return new InvalidOption({
-      path: "concurrency",
-      message: `concurrency is ${JSON.stringify(concurrency)}, and must be a number of at least 1`
-    })
+    return wrong("concurrency", `concurrency is ${JSON.stringify(concurrency)}, and must be a number of at least 1`)
   }
   if (wait !== undefined && !(typeof wait === "object" && wait !== null && "open" in wait)) {
-    return new InvalidOption({ path: "wait", message: "wait is no wait strategy: give for example Wait.polling()" })
+    return wrong("wait", "wait is no wait strategy: give for example Wait.polling()")
+  }
+  if (deadline !== undefined && Number.isNaN(deadlineOf(deadline, 0))) {
+    return wrong(
+      "deadline",
+      `deadline is ${String(deadline)}, and must be a duration from now, for example "6 hours", or a Date`
+    )
+  }
+  if (rescue !== undefined && rescue !== "stop" && rescue !== "leave") {
+    return wrong("rescue", `rescue is ${JSON.stringify(rescue)}, and must be "stop" or "leave"`)
+  }
+  if (confirmAbove !== undefined && !(typeof confirmAbove === "number" && confirmAbove >= 0)) {
+    return wrong(
+      "confirmAbove",
+      `confirmAbove is ${JSON.stringify(confirmAbove)}, and must be a number of records, 0 or more`
+    )
+  }
+  if (confirm !== undefined && typeof confirm !== "function") {
+    return wrong("confirm", "confirm must be a function that is given the plan and says whether to go on")
   }
   return null
 }
