@@ -3,6 +3,8 @@
  *
  * It is made of objects that are written once (`<runId>/jobs/<jobKey>.intent`, `.claim-<n>`, `.refused-<n>`, `.arn`,
  * `.end`): the state is which objects exist, so it only moves forward, one list rebuilds it, and nothing needs a lock.
+ * The claims of a job on demand are leases: each says who may make calls, and for which records. Such a job has no
+ * intent, no refusals and no ARN.
  *
  * @since 0.1.0
  */
@@ -41,7 +43,37 @@ export const Refusal = Schema.Struct({
 export interface Refusal extends Schema.Schema.Type<typeof Refusal> {}
 
 /**
- * One claim of the right to make one create call.
+ * Schema for the content of a claim of a job on demand: the right of one process to make its calls, for as long as the
+ * claim is the newest and younger than `leaseFor`, and for the records below `upTo` only. So whoever takes over knows
+ * which calls may have been made.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Lease = Schema.Struct({
+  version: Schema.Literal(1),
+  /** 1 is the first. */
+  number: Schema.Natural,
+  /** Fresh id of one execution: its claims carry the same. */
+  owner: Schema.String,
+  /** Position in the job, from 0 and exclusive, up to which calls may have been made. */
+  upTo: Schema.Natural,
+  /** Calls of the job, under this claim and all before, that may have been paid for before they were made again. */
+  repeats: Schema.Natural,
+  /** Whether the owner has stopped: nobody makes calls under this claim, and the next one may follow at once. */
+  released: Schema.Boolean
+})
+
+/**
+ * The content of a claim of a job on demand.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Lease extends Schema.Schema.Type<typeof Lease> {}
+
+/**
+ * One claim: of the right to make one create call, or of the right to make the calls of a job on demand.
  *
  * @since 0.1.0
  * @category models
@@ -51,7 +83,7 @@ export interface Claim {
   readonly number: number
   /** When it was written, by the store's clock, in milliseconds since 1970. */
   readonly at: number
-  /** Whether the call is known to have given no job. */
+  /** Whether the call is known to have given no job; never so for a job on demand. */
   readonly refused: boolean
 }
 
@@ -93,6 +125,11 @@ export class Ledger extends Context.Service<Ledger, {
   readonly settleAfter: number
   /** A claim older than this, in milliseconds by the store's clock, is given up instead of sent. */
   readonly sendWithin: number
+  /**
+   * Age, in milliseconds by the store's clock, up to which the newest claim of a job on demand keeps all others from
+   * making its calls.
+   */
+  readonly leaseFor: number
   /** All entries of a run. */
   readonly entries: (runId: string) => Effect.Effect<Entries, BatchError>
   /** The entry of one job, the time of the list that showed it, and whether the run or the job's attempt is cancelled. */
@@ -103,10 +140,17 @@ export class Ledger extends Context.Service<Ledger, {
   readonly intend: (job: Job, request: CreateRequest) => Effect.Effect<CreateRequest, BatchError>
   /** Claims the right to make create call `number`; false when somebody else has it. */
   readonly claim: (job: Job, number: number) => Effect.Effect<boolean, BatchError>
+  /**
+   * Claims a job on demand; false when somebody else has the number. The same lease may be written again after a
+   * failure.
+   */
+  readonly lease: (job: Job, lease: Lease) => Effect.Effect<boolean, BatchError>
+  /** What claim `number` of a job on demand says, or null. */
+  readonly leased: (job: Job, number: number) => Effect.Effect<Lease | null, BatchError>
   /** Records that the call of claim `number` gave no job. */
   readonly refuse: (job: Job, number: number, refusal: Refusal) => Effect.Effect<void, BatchError>
   /** The refusal of claim `number`, or null. */
-  readonly refusal: (job: Job, number: number) => Effect.Effect<Refusal | null, BatchError>
+  readonly refusal: (job: Pick<Job, "runId" | "key">, number: number) => Effect.Effect<Refusal | null, BatchError>
   /** Records Bedrock's ARN; gives the job as it was recorded first. */
   readonly accept: (job: SubmittedJob) => Effect.Effect<SubmittedJob, BatchError>
   /** The job as accepted, or null. */
@@ -121,11 +165,12 @@ const Claimed = Schema.Struct({ version: Schema.Literal(1), number: Schema.Natur
 
 const requests = stored("Ledger", CreateRequest)
 const claims = stored("Ledger", Claimed)
+const leases = stored("Ledger", Lease)
 const refusals = stored("Ledger", Refusal)
 const submittedJobs = stored("Ledger", SubmittedJob)
 const endedJobs = stored("Ledger", EndedJob)
 
-const keyOf = (job: Job, suffix: string) => `${Layout.ledger(job.runId)}${job.key}.${suffix}`
+const keyOf = (job: Pick<Job, "runId" | "key">, suffix: string) => `${Layout.ledger(job.runId)}${job.key}.${suffix}`
 
 const empty: Entry = { intended: false, claims: [], accepted: false, ended: false }
 
@@ -180,6 +225,11 @@ export interface Options {
   readonly settleAfter?: Duration.Input | undefined
   /** Default 30 seconds. */
   readonly sendWithin?: Duration.Input | undefined
+  /**
+   * How long the calls of a job on demand stay with a process that is not heard of, at least half a minute. The same in
+   * all processes of a run. Default 2 minutes.
+   */
+  readonly leaseFor?: Duration.Input | undefined
 }
 
 /**
@@ -212,6 +262,7 @@ export const layer = (options?: Options): Layer.Layer<Ledger, never, ObjectStore
       return Ledger.of({
         settleAfter: Duration.toMillis(Duration.fromInputUnsafe(options?.settleAfter ?? "5 minutes")),
         sendWithin: Duration.toMillis(Duration.fromInputUnsafe(options?.sendWithin ?? "30 seconds")),
+        leaseFor: Duration.toMillis(Duration.fromInputUnsafe(options?.leaseFor ?? "2 minutes")),
         entries,
         look,
         intend: Effect.fn("Ledger.intend")(function*(job, request) {
@@ -220,6 +271,11 @@ export const layer = (options?: Options): Layer.Layer<Ledger, never, ObjectStore
         claim: Effect.fn("Ledger.claim")(function*(job, number) {
           return (yield* store.create(keyOf(job, `claim-${number}`), claims.encode({ version: 1, number }))).created
         }),
+        lease: Effect.fn("Ledger.lease")(function*(job, lease) {
+          const { value } = yield* leases.createOrRead(store, keyOf(job, `claim-${lease.number}`), lease)
+          return value.owner === lease.owner
+        }),
+        leased: (job, number) => leases.read(store, keyOf(job, `claim-${number}`)),
         refuse: Effect.fn("Ledger.refuse")(function*(job, number, refusal) {
           yield* store.create(keyOf(job, `refused-${number}`), refusals.encode(refusal))
         }),

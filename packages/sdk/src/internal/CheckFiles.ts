@@ -1,0 +1,48 @@
+/**
+ * Whether a job's files are still those that `prepare` wrote: asked before anything is paid for.
+ *
+ * @internal
+ */
+import * as Effect from "effect/Effect"
+import { BatchError, Damaged } from "../BatchError.ts"
+import type { Job } from "../Job.ts"
+import { ObjectStore } from "../store/ObjectStore.ts"
+import { digest } from "./Blocks.ts"
+
+const fail = (reason: Damaged) => new BatchError({ module: "submit", method: "submit", reason })
+
+/**
+ * Compares the job's files with what `prepare` wrote: the whole key list of the input folder, since Bedrock runs all
+ * that lies there, sizes and content; and the rows, without which an answer that is paid for could not be joined.
+ *
+ * @internal
+ */
+export const checkFiles = Effect.fnUntraced(function*(job: Job) {
+  const store = yield* ObjectStore
+  const { objects } = yield* store.list(job.input)
+  const rows = yield* store.head(job.rows.key)
+  const expected = new Map([...job.files, job.rows].map((file) => [file.key, file]))
+  for (const object of rows === null ? objects : [...objects, rows]) {
+    const file = expected.get(object.key)
+    if (file === undefined) {
+      return yield* fail(
+        new Damaged({
+          key: object.key,
+          message: `${object.key} lies in the input folder of job ${job.key} and is not part of it; ` +
+            `Bedrock would run and bill it, so remove it first`
+        })
+      )
+    }
+    const intact = object.size === file.size &&
+      (object.etag === file.etag || (yield* digest(store.read(object.key))) === file.sha256)
+    if (!intact) {
+      return yield* fail(
+        new Damaged({ key: object.key, message: `${object.key} is not what prepare wrote; nothing was submitted` })
+      )
+    }
+    expected.delete(object.key)
+  }
+  for (const key of expected.keys()) {
+    return yield* fail(new Damaged({ key, message: `the file ${key} of job ${job.key} is gone; nothing was submitted` }))
+  }
+})
