@@ -9,8 +9,9 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { BatchError, InvalidOption } from "./BatchError.ts"
 import * as Layout from "./internal/Layout.ts"
-import { handleOf, readManifest, runOf } from "./internal/Manifest.ts"
-import { Ledger } from "./Ledger.ts"
+import { handleOf, readAttempts, readManifest, runOf } from "./internal/Manifest.ts"
+import { isFinal } from "./internal/Refusals.ts"
+import { type Entry, Ledger } from "./Ledger.ts"
 import { type Handle, type Run, type RunManifest } from "./RunManifest.ts"
 import type { Outcome, RecordColumns } from "./Outcome.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
@@ -30,6 +31,14 @@ export interface UntypedResultRow extends RecordColumns {
   readonly batch_error_message: string | null
 }
 
+const jobCounts = Schema.Struct({
+  planned: Schema.Natural,
+  claimed: Schema.Natural,
+  refused: Schema.Natural,
+  submitted: Schema.Natural,
+  ended: Schema.Natural
+})
+
 /**
  * Schema for where a run stands.
  *
@@ -38,19 +47,27 @@ export interface UntypedResultRow extends RecordColumns {
  */
 export const RunStatus = Schema.Struct({
   runId: Schema.String,
-  /** Rows in all jobs. */
+  /** Rows of the run; 0 while it is not prepared. */
   records: Schema.Natural,
-  /** Jobs by what the ledger holds of them. `claimed`: a create call was begun and has no answer yet. */
-  jobs: Schema.Struct({
-    planned: Schema.Natural,
-    claimed: Schema.Natural,
-    refused: Schema.Natural,
-    submitted: Schema.Natural,
-    ended: Schema.Natural
-  }),
+  /**
+   * Jobs of all attempts, by what the ledger holds of them. `claimed`: a create call was begun and has no answer yet, or
+   * the job runs on demand.
+   */
+  jobs: jobCounts,
+  /** The attempts, in order. `cancelled`: nothing more of it is submitted, since its deadline was reached. */
+  attempts: Schema.Array(Schema.Struct({
+    attempt: Schema.Natural,
+    /** Records in its jobs. */
+    records: Schema.Natural,
+    jobs: jobCounts,
+    cancelled: Schema.Boolean
+  })),
+  /** Whether the whole run is cancelled. */
   cancelled: Schema.Boolean,
-  /** The verb that the run waits for. */
-  next: Schema.Literals(["submit", "await", "collect"])
+  /** Where the whole generations of results of the last attempt are. */
+  results: Schema.Array(Schema.String),
+  /** The verb that the run waits for; `nothing` when its last attempt is collected. */
+  next: Schema.Literals(["prepare", "submit", "await", "collect", "nothing"])
 })
 
 /**
@@ -88,20 +105,25 @@ const processorOf = (manifest: RunManifest, options: LoadOptions | undefined): E
 }
 
 /**
- * Opens a prepared run without reading its job list. Fails with `RunConflict` (`not-found`, `not-prepared`).
+ * Opens a prepared run at its last attempt, without reading its job list. Fails with `RunConflict` (`not-found`, `not-prepared`).
  *
  * @since 0.1.0
  * @category constructors
  */
 export const open = Effect.fn("Run.open")(
   function*(runId: string, options?: LoadOptions): Effect.fn.Return<Handle<UntypedResultRow>, BatchError, ObjectStore> {
-    const manifest = yield* readManifest(yield* ObjectStore, runId)
-    return handleOf<UntypedResultRow>(manifest, yield* processorOf(manifest, options), 1)
+    const store = yield* ObjectStore
+    const manifest = yield* readManifest(store, runId)
+    return handleOf<UntypedResultRow>(
+      manifest,
+      yield* processorOf(manifest, options),
+      (yield* readAttempts(store, runId)).at(-1)?.attempt ?? 1
+    )
   }
 )
 
 /**
- * Loads a prepared run by its id; calling `prepare` again with the same options gives it typed. Fails with
+ * Loads a prepared run by its id, at its last attempt; calling `prepare` again with the same options gives it typed. Fails with
  * `RunConflict` (`not-found`, `not-prepared`).
  *
  * @since 0.1.0
@@ -126,38 +148,94 @@ export const load = Effect.fn("Run.load")(
   }
 )
 
+/** What of the refused jobs is to be sent again: not those that Bedrock refused for good. */
+const toSendAgain = Effect.fnUntraced(function*(runId: string, entries: ReadonlyMap<string, Entry>) {
+  const ledger = yield* Ledger
+  const last = [...entries].flatMap(([key, { accepted, claims, ended }]) => {
+    const claim = claims.at(-1)
+    return accepted || ended || claim === undefined || !claims.every(({ refused }) => refused) ? [] : [{ key, claim }]
+  })
+  const refusals = yield* Effect.forEach(
+    last,
+    ({ claim, key }) => ledger.refusal({ runId, key }, claim.number),
+    { concurrency: 16 }
+  )
+  return refusals.filter((refusal) => refusal === null || !isFinal(refusal)).length
+})
+
 /**
- * Says where a run stands, from its manifest and one list of its ledger; Bedrock is not asked.
+ * Says where a run stands, from its manifests and a list of its ledger; Bedrock is not asked. Fails with `RunConflict`
+ * (`not-found`).
  *
  * @since 0.1.0
  * @category getters
+ * @example
+ * ```ts
+ * import { Run } from "@bedrock-batch/sdk"
+ * import { Console, Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const { jobs, next } = yield* Run.status("jokes-0123456789")
+ *   yield* Console.log(`${jobs.ended} jobs have ended; next: ${next}`)
+ * })
+ * ```
  */
 export const status = Effect.fn("Run.status")(
   function*(runId: string): Effect.fn.Return<RunStatus, BatchError, ObjectStore | Ledger> {
     const store = yield* ObjectStore
     const ledger = yield* Ledger
-    const manifest = yield* readManifest(store, runId)
-    const cancelled = (yield* store.head(Layout.cancelled(runId))) !== null
-    const entries = yield* ledger.entries(runId)
-    const jobs = { planned: manifest.jobs.count, claimed: 0, refused: 0, submitted: 0, ended: 0 }
-    for (const entry of entries.jobs.values()) {
-      if (entry.claims.length === 0 && !entry.accepted && !entry.ended) continue
-      jobs.planned--
-      if (entry.ended) jobs.ended++
-      else if (entry.accepted) jobs.submitted++
-      else if (entry.claims.some((claim) => !claim.refused)) jobs.claimed++
-      else jobs.refused++
+    const manifest = yield* readManifest(store, runId).pipe(
+      Effect.catchIf(
+        ({ reason }) => reason._tag === "RunConflict" && reason.problem === "not-prepared",
+        () => Effect.succeed(null)
+      )
+    )
+    const marks = new Set((yield* store.list(Layout.cancelled(runId))).objects.map(({ key }) => key))
+    const cancelled = marks.has(Layout.cancelled(runId))
+    const none = { planned: 0, claimed: 0, refused: 0, submitted: 0, ended: 0 }
+    if (manifest === null) {
+      const unprepared: RunStatus = { runId, records: 0, jobs: none, attempts: [], cancelled, results: [], next: "prepare" }
+      return unprepared
     }
+    const entries = yield* ledger.entries(runId)
+    const attempts = [{ attempt: 1, records: manifest.records, jobs: manifest.jobs }, ...(yield* readAttempts(store, runId))]
+      .map(({ attempt, jobs: { count }, records }) => {
+        const jobs = { ...none, planned: count }
+        for (const [key, entry] of entries.jobs) {
+          if (!key.startsWith(`${attempt}-`)) continue
+          if (entry.claims.length === 0 && !entry.accepted && !entry.ended) continue
+          jobs.planned--
+          if (entry.ended) jobs.ended++
+          else if (entry.accepted) jobs.submitted++
+          else if (entry.claims.some((claim) => !claim.refused)) jobs.claimed++
+          else jobs.refused++
+        }
+        return { attempt, records, jobs, cancelled: marks.has(Layout.cancelledAttempt(runId, attempt)) }
+      })
+    const last = attempts.at(-1)!
+    const sum = (of: keyof typeof none): number => attempts.reduce((total, { jobs }) => total + jobs[of], 0)
+    const generations = (yield* store.folders(Layout.resultsOf(runId))).filter((name) => name.startsWith(`${last.attempt}-`))
+    const whole = yield* Effect.filter(
+      generations,
+      (name) => Effect.map(store.head(Layout.report(runId, name)), (report) => report !== null),
+      { concurrency: 8 }
+    )
+    const isOpen = last.jobs.claimed > 0 ||
+      (!cancelled && !last.cancelled && last.jobs.planned + (yield* toSendAgain(runId, entries.jobs)) > 0)
     const result: RunStatus = {
       runId,
       records: manifest.records,
-      jobs,
+      jobs: {
+        planned: sum("planned"),
+        claimed: sum("claimed"),
+        refused: sum("refused"),
+        submitted: sum("submitted"),
+        ended: sum("ended")
+      },
+      attempts,
       cancelled,
-      next: jobs.planned + jobs.claimed + jobs.refused > 0 && !cancelled
-        ? "submit"
-        : jobs.submitted > 0
-        ? "await"
-        : "collect"
+      results: whole.map((name) => store.location(Layout.results(runId, name))),
+      next: isOpen ? "submit" : last.jobs.submitted > 0 ? "await" : whole.length === 0 ? "collect" : "nothing"
     }
     return result
   }

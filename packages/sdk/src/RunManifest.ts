@@ -54,7 +54,12 @@ export const Plan = Schema.Struct({
   bounds: Bounds,
   timeoutHours: Schema.Natural,
   /** The id of the life of `prepare` that created the plan. */
-  prepareId: Schema.String
+  prepareId: Schema.String,
+  /**
+   * What the run is prepared from, where all of it is data, so that `resume` can prepare it to its end; null where some
+   * of it is code (a prompt function, a schema, a processor of one's own) or is not kept (rows from memory).
+   */
+  recipe: Schema.Json
 })
 
 /**

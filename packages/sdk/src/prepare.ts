@@ -94,6 +94,42 @@ export interface PrepareOptions<Row extends object, SR, P, X extends object, N, 
 }
 
 /**
+ * The options of `prepare` without the types that only the compiler needs: what a run is made from.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface RunDefinition<SR> {
+  /** As of `PrepareOptions`. */
+  readonly name: string
+  /** As of `PrepareOptions`. */
+  readonly runId?: string | undefined
+  readonly source: Source<object, SR>
+  /** Model id, inference profile id or ARN. */
+  readonly model: string
+  readonly prompt?: Prompt.Any | undefined
+  /** Column to embed when there is no prompt; default `input_text`. */
+  readonly embed?: string | undefined
+  /** How the model is asked and read; default: found by the model id. */
+  readonly processor?: Processor<object> | undefined
+  readonly parameters?: ModelParameters | undefined
+  /** New names for added columns, by their old ones. */
+  readonly rename?: { readonly [column: string]: string } | undefined
+  /** Quotas that differ from those of `Capacity`. */
+  readonly limits?: Partial<Omit<Limits, "maxOpenJobs">> | undefined
+  /** Rows at most. */
+  readonly maxRecordsTotal?: number | undefined
+  /** Jobs at most. */
+  readonly maxJobs?: number | undefined
+  /** Records that a job is cut at; default 50,000. */
+  readonly maxRecordsPerJob?: number | undefined
+  /** Hours until Bedrock gives a job up, 24 to 168; default 72. */
+  readonly timeoutHours?: number | undefined
+  /** What becomes of fewer rows than a batch job must have; default `fail`. */
+  readonly belowMinimum?: BelowMinimum | undefined
+}
+
+/**
  * Prepares a run, or finds it prepared: writes each job's input files and original rows, and last the manifest. The
  * same options give the same run, in another process and on another day; other content under its id is refused. A
  * `prepare` that was cut off is done again and hurts nothing.

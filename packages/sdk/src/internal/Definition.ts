@@ -6,7 +6,7 @@
  */
 import { forModel } from "@bedrock-batch/processors/Families"
 import { isModelId } from "@bedrock-batch/processors/ModelId"
-import type { ModelParameters, Processor } from "@bedrock-batch/processors/Processor"
+import type { Processor } from "@bedrock-batch/processors/Processor"
 import * as Prompt from "@bedrock-batch/processors/Prompt"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -15,34 +15,17 @@ import { BatchError, InvalidColumns, InvalidOption, InvalidSource } from "../Bat
 import type { Column } from "../Column.ts"
 import type { Limits } from "../Limits.ts"
 import type { BelowMinimum, Bounds } from "../Planner.ts"
+import type { RunDefinition } from "../prepare.ts"
 import type { Fingerprint } from "../RunManifest.ts"
 import { Capacity } from "../schedule/Capacity.ts"
-import type { OpenSource, Source } from "../source/Source.ts"
+import type { OpenSource } from "../source/Source.ts"
 import { columnsOf } from "./ColumnsOf.ts"
 import { canonicalJson, sha256 } from "./Digest.ts"
 import { limitsProblem } from "./LimitsCheck.ts"
+import { recipeOf } from "./Recipe.ts"
 import { RecordEncoder } from "./RecordEncoder.ts"
 import * as ResultColumns from "./ResultColumns.ts"
 import * as RunId from "./RunId.ts"
-
-/** The options of `prepare`, without the types that only the compiler needs. @internal */
-export interface Options<SR> {
-  readonly name: string
-  readonly runId?: string | undefined
-  readonly source: Source<object, SR>
-  readonly model: string
-  readonly prompt?: Prompt.Any | undefined
-  readonly embed?: string | undefined
-  readonly processor?: Processor<object> | undefined
-  readonly parameters?: ModelParameters | undefined
-  readonly rename?: { readonly [column: string]: string } | undefined
-  readonly limits?: Partial<Omit<Limits, "maxOpenJobs">> | undefined
-  readonly maxRecordsTotal?: number | undefined
-  readonly maxJobs?: number | undefined
-  readonly maxRecordsPerJob?: number | undefined
-  readonly timeoutHours?: number | undefined
-  readonly belowMinimum?: BelowMinimum | undefined
-}
 
 /** @internal */
 export interface Definition {
@@ -59,6 +42,8 @@ export interface Definition {
   readonly belowMinimum: BelowMinimum
   readonly timeoutHours: number
   readonly fingerprint: Fingerprint
+  /** The options as data; null where some are not. */
+  readonly recipe: Schema.Json
 }
 
 const error = (reason: BatchError["reason"]) => new BatchError({ module: "prepare", method: "prepare", reason })
@@ -75,7 +60,7 @@ const checkCount = (path: string, value: number | undefined, least: number, most
     `${path} is ${value}, and must be an integer of at least ${least}` + (most < Number.MAX_SAFE_INTEGER ? ` and at most ${most}` : "")
   )
 
-const checkOptions = (options: Options<unknown>): BatchError | null => {
+const checkOptions = (options: RunDefinition<unknown>): BatchError | null => {
   const most = Number.MAX_SAFE_INTEGER
   const nameLength = options.runId === undefined ? RunId.maxLength - digits - 1 : RunId.maxLength
   const wrong = (RunId.isLegal(options.name, nameLength)
@@ -101,7 +86,7 @@ const checkOptions = (options: Options<unknown>): BatchError | null => {
 }
 
 /** What the compiler does not see in JavaScript, in a notebook, or behind a cast. */
-const checkKinds = (options: Options<unknown>): BatchError | null => {
+const checkKinds = (options: RunDefinition<unknown>): BatchError | null => {
   const has = (value: unknown, key: string) => typeof value === "object" && value !== null && key in value
   if (!has(options.source, "~@bedrock-batch/sdk/Source")) {
     return invalid(
@@ -146,7 +131,7 @@ const isProcessor = (value: unknown): boolean => {
 }
 
 /** The processor, and whether it and the prompt go together. */
-const processorOf = Effect.fnUntraced(function*(options: Options<unknown>) {
+const processorOf = Effect.fnUntraced(function*(options: RunDefinition<unknown>) {
   const found: Result.Result<Processor<object>, { readonly message: string }> = options.processor === undefined
     ? forModel(options.model)
     : isModelId(options.model)
@@ -176,7 +161,7 @@ const processorOf = Effect.fnUntraced(function*(options: Options<unknown>) {
 })
 
 /** How a row becomes a request, bound to the source's columns. */
-const askingOf = Effect.fnUntraced(function*(options: Options<unknown>, columns: ReadonlyArray<Column>) {
+const askingOf = Effect.fnUntraced(function*(options: RunDefinition<unknown>, columns: ReadonlyArray<Column>) {
   const available = columns.map((column) => column.name)
   const missing = (columns: ReadonlyArray<{ readonly column: string; readonly nearest: string | null }>, what: string) =>
     error(
@@ -206,7 +191,7 @@ const askingOf = Effect.fnUntraced(function*(options: Options<unknown>, columns:
 })
 
 /** @internal */
-export const define = Effect.fnUntraced(function*<SR>(options: Options<SR>) {
+export const define = Effect.fnUntraced(function*<SR>(options: RunDefinition<SR>) {
   const wrong = checkOptions(options)
   if (wrong !== null) return yield* wrong
   const processor = yield* processorOf(options)
@@ -272,7 +257,8 @@ export const define = Effect.fnUntraced(function*<SR>(options: Options<SR>) {
     },
     belowMinimum: options.belowMinimum ?? "fail",
     timeoutHours: options.timeoutHours ?? defaultTimeoutHours,
-    fingerprint
+    fingerprint,
+    recipe: recipeOf(options)
   }
   return definition
 })

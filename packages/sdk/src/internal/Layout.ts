@@ -42,8 +42,11 @@ export const outputs = (runId: string, jobKey: string): string => `${runId}/outp
 /** Answers of calls on demand. @internal */
 export const onDemand = (runId: string, jobKey: string): string => `${runId}/ondemand/${jobKey}/`
 
+/** All generations of results. @internal */
+export const resultsOf = (runId: string): string => `${runId}/results/`
+
 /** @internal */
-export const results = (runId: string, generation: string): string => `${runId}/results/${generation}/`
+export const results = (runId: string, generation: string): string => `${resultsOf(runId)}${generation}/`
 
 /** @internal */
 export const jobReport = (runId: string, generation: string, jobKey: string): string =>

@@ -113,7 +113,8 @@ const begin = Effect.fnUntraced(function*(store: Store, definition: Definition, 
     nonce: yield* freshId,
     bounds: definition.bounds,
     timeoutHours: definition.timeoutHours,
-    prepareId
+    prepareId,
+    recipe: definition.recipe
   })
   yield* agree(definition, plan.fingerprint)
   const writer = JobWriter.make(store, {

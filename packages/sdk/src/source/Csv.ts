@@ -8,6 +8,7 @@ import type * as Schema from "effect/Schema"
 import type { ObjectStore } from "../store/ObjectStore.ts"
 import { type AnyCsvOptions, checkCsvOptions, csvExtensions, openCsv } from "./internal/CsvSource.ts"
 import { type FileLocations, openFiles } from "./internal/SourceFiles.ts"
+import * as Recipe from "./internal/Recipe.ts"
 import { sourceOf } from "./internal/SourceOf.ts"
 import type { Selection } from "./Selection.ts"
 import type { Source, UntypedRow } from "./Source.ts"
@@ -133,7 +134,8 @@ export const csv: {
       readonly columns?: undefined
     }
   ): Source<UntypedRow<string>, ObjectStore>
-} = (locations: FileLocations, options: AnyCsvOptions = {}) => sourceOf<never, ObjectStore>(open(locations, options))
+} = (locations: FileLocations, options: AnyCsvOptions = {}) => 
+  sourceOf<never, ObjectStore>(open(locations, options), Recipe.ofFiles("csv", locations, options))
 
 const open = Effect.fn("Source.csv")(function*(locations: FileLocations, options: AnyCsvOptions) {
   yield* checkCsvOptions("csv", options)

@@ -13,6 +13,7 @@ import type { HubSplit } from "./internal/HubFiles.ts"
 import { type Hub, method } from "./internal/HubHttp.ts"
 import { openJsonl } from "./internal/JsonlSource.ts"
 import { selectionProblem } from "./internal/Selected.ts"
+import * as Recipe from "./internal/Recipe.ts"
 import { sourceOf } from "./internal/SourceOf.ts"
 import type { Selection } from "./Selection.ts"
 import type { OpenSource, Source, UntypedRow } from "./Source.ts"
@@ -211,4 +212,5 @@ export const huggingFace: {
     options: HuggingFaceOptions<Name> & { readonly select: ReadonlyArray<Name> }
   ): Source<{ readonly [K in Name]: unknown }>
   (id: string, options?: HuggingFaceOptions & { readonly select?: undefined }): Source<UntypedRow>
-} = (id: string, options: AnyOptions = {}) => sourceOf<never, never>(open(id, options))
+} = (id: string, options: AnyOptions = {}) => 
+  sourceOf<never, never>(open(id, options), Recipe.ofDataset(id, options))

@@ -8,6 +8,7 @@ import type * as Schema from "effect/Schema"
 import type { ObjectStore } from "../store/ObjectStore.ts"
 import { type AnyJsonlOptions, checkJsonlOptions, jsonlExtensions, openJsonl } from "./internal/JsonlSource.ts"
 import { type FileLocations, openFiles } from "./internal/SourceFiles.ts"
+import * as Recipe from "./internal/Recipe.ts"
 import { sourceOf } from "./internal/SourceOf.ts"
 import type { Selection } from "./Selection.ts"
 import type { Source, UntypedRow } from "./Source.ts"
@@ -88,7 +89,8 @@ export const jsonl: {
     locations: FileLocations,
     options?: JsonlOptions & { readonly select?: undefined; readonly columns?: undefined }
   ): Source<UntypedRow, ObjectStore>
-} = (locations: FileLocations, options: AnyJsonlOptions = {}) => sourceOf<never, ObjectStore>(open(locations, options))
+} = (locations: FileLocations, options: AnyJsonlOptions = {}) => 
+  sourceOf<never, ObjectStore>(open(locations, options), Recipe.ofFiles("jsonl", locations, options))
 
 const open = Effect.fn("Source.jsonl")(function*(locations: FileLocations, options: AnyJsonlOptions) {
   yield* checkJsonlOptions("jsonl", options)

@@ -8,6 +8,7 @@ import type * as Schema from "effect/Schema"
 import type { ObjectStore } from "../store/ObjectStore.ts"
 import type { AnyFileOptions } from "./internal/FileColumns.ts"
 import { type FileLocations, openFiles } from "./internal/SourceFiles.ts"
+import * as Recipe from "./internal/Recipe.ts"
 import { sourceOf } from "./internal/SourceOf.ts"
 import type { Selection } from "./Selection.ts"
 import type { Source, UntypedRow } from "./Source.ts"
@@ -92,4 +93,5 @@ export const parquet: {
 } = (
   locations: FileLocations,
   options: AnyFileOptions = {}
-) => sourceOf<never, ObjectStore>(open(locations, options))
+) =>
+  sourceOf<never, ObjectStore>(open(locations, options), Recipe.ofFiles("parquet", locations, options))

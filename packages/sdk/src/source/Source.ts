@@ -10,6 +10,7 @@ import type * as Stream from "effect/Stream"
 import type { BatchError } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { Batch } from "../internal/Batch.ts"
+import type { SourceRecipe } from "./internal/Recipe.ts"
 import type { ObjectStore } from "../store/ObjectStore.ts"
 export { arrow, type ArrowOptions, type TypedArrowOptions } from "./ArrowIpc.ts"
 export { csv, type CsvOptions, type TypedCsvOptions } from "./Csv.ts"
@@ -50,6 +51,12 @@ export interface Source<out Row extends object, out R = never> {
   readonly "~@bedrock-batch/sdk/Source": { readonly Row: Row; readonly R: R }
   /** @internal */
   readonly open: Effect.Effect<OpenSource, BatchError, R | ObjectStore | Scope.Scope>
+  /**
+   * The source as data; null where it is not.
+   *
+   * @internal
+   */
+  readonly recipe: SourceRecipe | null
 }
 
 /**

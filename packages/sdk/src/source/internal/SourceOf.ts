@@ -7,6 +7,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { BatchError } from "../../BatchError.ts"
 import type { ObjectStore } from "../../store/ObjectStore.ts"
+import type { SourceRecipe } from "./Recipe.ts"
 import type { OpenSource, Source } from "../Source.ts"
 
 /** The row and the services are known to the compiler only: no value of them exists. */
@@ -15,5 +16,6 @@ const types = <Row extends object, R>(): Source<Row, R>["~@bedrock-batch/sdk/Sou
 
 /** @internal */
 export const sourceOf = <Row extends object, R>(
-  open: Effect.Effect<OpenSource, BatchError, R | ObjectStore | Scope.Scope>
-): Source<Row, R> => ({ "~@bedrock-batch/sdk/Source": types<Row, R>(), open })
+  open: Effect.Effect<OpenSource, BatchError, R | ObjectStore | Scope.Scope>,
+  recipe: SourceRecipe | null = null
+): Source<Row, R> => ({ "~@bedrock-batch/sdk/Source": types<Row, R>(), open, recipe })
