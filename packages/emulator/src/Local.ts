@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import type { Json } from "@bedrock-batch/processors/Processor"
 import type * as Aws from "@bedrock-batch/sdk/Aws"
 import type { BatchError } from "@bedrock-batch/sdk/BatchError"
 import {
@@ -13,6 +14,7 @@ import {
   type ListQuery,
   toBatchError
 } from "@bedrock-batch/sdk/bedrock/BatchJobs"
+import { OnDemand, type OnDemandRequest } from "@bedrock-batch/sdk/bedrock/OnDemand"
 import * as Ledger from "@bedrock-batch/sdk/Ledger"
 import * as Capacity from "@bedrock-batch/sdk/schedule/Capacity"
 import * as FileSystem from "@bedrock-batch/sdk/store/FileSystem"
@@ -21,6 +23,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Emulator from "./Emulator.ts"
 import type { JobDescription } from "./JobRecord.ts"
@@ -28,6 +31,17 @@ import * as Journal from "./Journal.ts"
 import type { ListParameters } from "./ListQuery.ts"
 import type { ConnectionLost, ServiceException } from "./ServiceException.ts"
 import * as Storage from "./Storage.ts"
+
+/**
+ * How on-demand calls are made.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface OnDemandOptions {
+  /** Calls at the same time at most; default 10. Others wait. */
+  readonly concurrency?: number | undefined
+}
 
 /**
  * Options of the layers.
@@ -47,6 +61,8 @@ export interface Options extends Omit<Emulator.Options, "storage" | "journal"> {
   readonly remember?: boolean | undefined
   /** What every create request carries; by default a role that does not exist, and nothing else. */
   readonly settings?: Partial<JobSettings> | undefined
+  /** How on-demand calls are made. */
+  readonly onDemand?: OnDemandOptions | undefined
   /** How old a create call without an answer must be before the list of jobs decides; default as in `Ledger.layer`. */
   readonly settleAfter?: Duration.Input | undefined
   /** How long to wait after the service said "quota"; default 1 second. */
@@ -63,6 +79,7 @@ const defaultSettings: JobSettings = {
   outputBucketOwner: null
 }
 const pageSize = "1000"
+const defaultConcurrency = 10
 
 const toBody = (request: CreateRequest) => ({
   jobName: request.jobName,
@@ -103,10 +120,12 @@ const toState = (job: JobDescription): JobState => ({
   }
 })
 
-const classify = (method: string) => (failure: ServiceException | ConnectionLost): BatchError =>
-  failure._tag === "ConnectionLost"
-    ? toBatchError(method, { code: null, status: null, message: failure.message, cause: failure })
-    : toBatchError(method, { code: failure.name, status: failure.status, message: failure.message, cause: failure })
+const classify = (method: string, module?: "OnDemand") => (failure: ServiceException | ConnectionLost): BatchError => {
+  const told = failure._tag === "ConnectionLost"
+    ? { code: null, status: null }
+    : { code: failure.name, status: failure.status }
+  return toBatchError(method, { ...told, message: failure.message, cause: failure }, module)
+}
 
 /**
  * Makes the sdk's service out of an emulator.
@@ -156,6 +175,34 @@ export const batchJobs = (
     )
   })
 
+/** What JSON makes of a value: what would come over a wire. */
+const overWire = (value: unknown): Json => JSON.parse(JSON.stringify(value))
+
+/**
+ * Makes the sdk's service for on-demand calls out of an emulator.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const onDemand = (
+  emulator: Emulator.Emulator["Service"],
+  options: OnDemandOptions = {}
+): OnDemand["Service"] => {
+  const concurrency = options.concurrency ?? defaultConcurrency
+  const turns = Semaphore.makeUnsafe(concurrency)
+  return OnDemand.of({
+    region: emulator.region,
+    concurrency,
+    invoke: Effect.fn("OnDemand.invoke")(({ body, invocationType, model }: OnDemandRequest) =>
+      (invocationType === "Converse" ? emulator.converse(model, body) : emulator.invoke(model, body)).pipe(
+        Effect.map(overWire),
+        Effect.mapError(classify("invoke", "OnDemand")),
+        turns.withPermits(1)
+      )
+    )
+  })
+}
+
 /**
  * Layer with the sdk's `BatchJobs` over an emulator that is provided.
  *
@@ -164,6 +211,15 @@ export const batchJobs = (
  */
 export const layerBatchJobsOf = (settings?: Partial<JobSettings>): Layer.Layer<BatchJobs, never, Emulator.Emulator> =>
   Layer.effect(BatchJobs, Effect.map(Emulator.Emulator, (emulator) => batchJobs(emulator, settings)))
+
+/**
+ * Layer with the sdk's `OnDemand` over an emulator that is provided.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerOnDemandOf = (options?: OnDemandOptions): Layer.Layer<OnDemand, never, Emulator.Emulator> =>
+  Layer.effect(OnDemand, Effect.map(Emulator.Emulator, (emulator) => onDemand(emulator, options)))
 
 /**
  * Layer with the emulator over a folder, and with the sdk's `BatchJobs` on it.
@@ -181,8 +237,8 @@ export const layerBatchJobs = (options: Options): Layer.Layer<BatchJobs | Emulat
   )
 
 /**
- * Layer of all services of the sdk over one folder, with no AWS account: the files in the folder, the jobs in the
- * emulator, the ledger in the folder, a fixed number of slots. The `Emulator` is provided beside them, for tests that
+ * Layer of all services of the sdk over one folder, with no AWS account: the files in the folder, the jobs and the
+ * on-demand calls in the emulator, the ledger in the folder, a fixed number of slots. The `Emulator` is provided beside them, for tests that
  * look at its counts or make things go wrong.
  *
  * @since 0.1.0
@@ -213,6 +269,7 @@ export const layer = (options: Options): Layer.Layer<Aws.Services | Emulator.Emu
   })
   const ledger = Ledger.layer({ settleAfter: options.settleAfter }).pipe(Layer.provide(store))
   // The store is made first: it says what is wrong with the folder.
-  const jobs = Layer.unwrap(Effect.as(ObjectStore, layerBatchJobs(options))).pipe(Layer.provide(store))
+  const calls = Layer.provideMerge(layerOnDemandOf(options.onDemand), layerBatchJobs(options))
+  const jobs = Layer.unwrap(Effect.as(ObjectStore, calls)).pipe(Layer.provide(store))
   return Layer.mergeAll(store, jobs, capacity, ledger)
 }

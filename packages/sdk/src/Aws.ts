@@ -13,6 +13,8 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { BatchError, InvalidOption } from "./BatchError.ts"
 import { BatchJobs } from "./bedrock/BatchJobs.ts"
 import * as BedrockApi from "./bedrock/BedrockApi.ts"
+import type { OnDemand } from "./bedrock/OnDemand.ts"
+import * as RuntimeApi from "./bedrock/RuntimeApi.ts"
 import { limitsProblem } from "./internal/LimitsCheck.ts"
 import * as Ledger from "./Ledger.ts"
 import type * as Limits from "./Limits.ts"
@@ -20,6 +22,7 @@ import * as Capacity from "./schedule/Capacity.ts"
 import type { ObjectStore } from "./store/ObjectStore.ts"
 import * as S3 from "./store/S3.ts"
 export type { Credentials } from "./bedrock/BedrockApi.ts"
+export type { CallOptions } from "./bedrock/RuntimeApi.ts"
 
 /**
  * All that the verbs need.
@@ -27,7 +30,7 @@ export type { Credentials } from "./bedrock/BedrockApi.ts"
  * @since 0.1.0
  * @category models
  */
-export type Services = ObjectStore | BatchJobs | Ledger.Ledger | Capacity.Capacity
+export type Services = ObjectStore | BatchJobs | OnDemand | Ledger.Ledger | Capacity.Capacity
 
 /**
  * Options of `layer`.
@@ -44,8 +47,16 @@ export interface Options {
   readonly roleArn: string
   /** Default: the environment's. */
   readonly region?: string | undefined
-  /** Other endpoints than the Region's own, for instance of local servers. */
-  readonly endpoints?: { readonly bedrock?: string | undefined; readonly s3?: string | undefined } | undefined
+  /**
+   * Other endpoints than the Region's own, for instance of local servers. `runtime` is that of on-demand calls: where
+   * only `bedrock` is given, they go there too, never to AWS unasked. The environment's `AWS_ENDPOINT_URL_BEDROCK` is
+   * not passed on like that: set `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` with it.
+   */
+  readonly endpoints?: {
+    readonly bedrock?: string | undefined
+    readonly runtime?: string | undefined
+    readonly s3?: string | undefined
+  } | undefined
   /** Default: the SDK's chain (environment, profile, role). */
   readonly credentials?: BedrockApi.Credentials | undefined
   /** Tags of each job; at most 50. */
@@ -65,6 +76,8 @@ export interface Options {
   readonly settleAfter?: Duration.Input | undefined
   /** How long to wait after Bedrock said "quota" before asking again; default 1 minute. */
   readonly quotaPause?: Duration.Input | undefined
+  /** How on-demand calls are made: `concurrency`, default 10, and `callTimeout`, default 5 minutes. */
+  readonly onDemand?: RuntimeApi.CallOptions | undefined
 }
 
 const invalid = (path: string, message: string) =>
@@ -84,7 +97,11 @@ const Kinds = Schema.Struct({
   prefix: Schema.optional(Schema.String),
   region: Schema.optional(Schema.String),
   endpoints: Schema.optional(
-    Schema.Struct({ bedrock: Schema.optional(Schema.String), s3: Schema.optional(Schema.String) })
+    Schema.Struct({
+      bedrock: Schema.optional(Schema.String),
+      runtime: Schema.optional(Schema.String),
+      s3: Schema.optional(Schema.String)
+    })
   ),
   credentials: Schema.optional(Schema.Struct({
     accessKeyId: Schema.NonEmptyString,
@@ -96,7 +113,8 @@ const Kinds = Schema.Struct({
   vpc: Schema.optional(
     Schema.Struct({ subnetIds: Schema.Array(Schema.String), securityGroupIds: Schema.Array(Schema.String) })
   ),
-  bucketOwner: Schema.optional(Schema.String)
+  bucketOwner: Schema.optional(Schema.String),
+  onDemand: Schema.optional(Schema.Struct({ concurrency: Schema.optional(Schema.Finite) }))
 })
 
 const decodeKinds = Schema.decodeUnknownResult(Kinds)
@@ -134,11 +152,11 @@ const check = (options: Options): BatchError | null => {
   if (region !== undefined && !/^[a-z0-9-]{1,63}$/.test(region)) {
     return invalid("region", `region ${JSON.stringify(region)} is no Region; one is for example us-east-1`)
   }
-  if (endpoints?.bedrock !== undefined && !/^https?:$/.test(URL.parse(endpoints.bedrock)?.protocol ?? "")) {
-    return invalid(
-      "endpoints.bedrock",
-      `${JSON.stringify(endpoints.bedrock)} is no URL; give one such as http://127.0.0.1:9000`
-    )
+  for (const name of ["bedrock", "runtime"] as const) {
+    const url = endpoints?.[name]
+    if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
+      return invalid(`endpoints.${name}`, `${JSON.stringify(url)} is no URL; give one such as http://127.0.0.1:9000`)
+    }
   }
   for (const [name, value] of [["settleAfter", settleAfter], ["quotaPause", quotaPause]] as const) {
     if (value !== undefined && Option.isNone(Duration.fromInput(value))) {
@@ -147,6 +165,8 @@ const check = (options: Options): BatchError | null => {
   }
   const limit = limitsProblem(limits ?? {})
   if (limit !== null) return new BatchError({ module: "Aws", method: "layer", reason: limit })
+  const calls = RuntimeApi.callsProblem(options.onDemand ?? {}, "onDemand.")
+  if (calls !== null) return new BatchError({ module: "Aws", method: "layer", reason: calls })
   const tags = Object.entries(options.tags ?? {})
   if (tags.length > 50) return invalid("tags", `there are ${tags.length} tags, and a job may have 50`)
   for (const [key, value] of tags) {
@@ -185,7 +205,8 @@ const check = (options: Options): BatchError | null => {
 }
 
 /**
- * Layer of all services on AWS: S3 for the files, Bedrock for the jobs, the ledger in S3, a fixed number of slots.
+ * Layer of all services on AWS: S3 for the files, Bedrock for the jobs and for on-demand calls, the ledger in S3, a fixed
+ * number of slots.
  * Wrong options fail here as `InvalidOption`, before anything is read or paid for.
  *
  * @since 0.1.0
@@ -231,9 +252,17 @@ export const layer = (options: Options): Layer.Layer<Services, BatchError> =>
       prefix: options.prefix,
       endpoint: options.endpoints?.s3
     })
+    const onDemand = Layer.unwrap(BatchJobs.useSync(({ region }) =>
+      RuntimeApi.layer({
+        ...options.onDemand,
+        region,
+        credentials: options.credentials,
+        endpoint: options.endpoints?.runtime ?? options.endpoints?.bedrock
+      })
+    )).pipe(Layer.provide(jobs))
     const capacity = Layer.unwrap(
       BatchJobs.useSync(({ region }) => Capacity.layerFixed({ region, limits: options.limits, quotaPause: options.quotaPause }))
     ).pipe(Layer.provide(jobs))
     const ledger = Ledger.layer({ settleAfter: options.settleAfter }).pipe(Layer.provide(store))
-    return Layer.mergeAll(store, jobs, capacity, ledger)
+    return Layer.mergeAll(store, jobs, onDemand, capacity, ledger)
   }))

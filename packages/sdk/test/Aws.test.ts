@@ -2,9 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import * as Aws from "../src/Aws.ts"
 import { BatchJobs } from "../src/bedrock/BatchJobs.ts"
+import { OnDemand } from "../src/bedrock/OnDemand.ts"
 import { Ledger } from "../src/Ledger.ts"
 import { Capacity } from "../src/schedule/Capacity.ts"
 import { ObjectStore } from "../src/store/ObjectStore.ts"
+import { startRuntime } from "./rig/ScriptedRuntime.ts"
 
 const good: Aws.Options = {
   bucket: "my-bucket",
@@ -73,13 +75,35 @@ describe("Aws", () => {
         ["tags.a", { tags: { a: "v".repeat(257) } }],
         ["vpc.subnetIds", { vpc: { subnetIds: [], securityGroupIds: ["sg-1"] } }],
         ["vpc.securityGroupIds", { vpc: { subnetIds: ["subnet-1"], securityGroupIds: ["sg 1"] } }],
-        ["bucketOwner", { bucketOwner: "me" }]
+        ["bucketOwner", { bucketOwner: "me" }],
+        ["endpoints.bedrock", { endpoints: { bedrock: "localhost:9000" } }],
+        ["endpoints.runtime", { endpoints: { runtime: "localhost:9000" } }],
+        ["onDemand.concurrency", { onDemand: { concurrency: 0 } }],
+        ["onDemand.concurrency", { onDemand: { concurrency: Number.NaN } }],
+        ["onDemand.callTimeout", { onDemand: { callTimeout: "2 days" } }]
       ]
       for (const [path, change] of wrong) {
         const { reason } = yield* Effect.flip(build({ ...good, ...change }))
         assert.strictEqual(reason._tag, "InvalidOption", path)
         assert.propertyVal(reason, "path", path)
       }
+    }))
+
+  it.live("makes on-demand calls where the options say, and never at AWS where only the jobs' endpoint is given", () =>
+    Effect.gen(function*() {
+      const jobs = yield* startRuntime
+      const runtime = yield* startRuntime
+      const call = Effect.gen(function*() {
+        const onDemand = yield* OnDemand
+        assert.strictEqual(onDemand.region, "us-east-1")
+        assert.strictEqual(onDemand.concurrency, 4)
+        return yield* onDemand.invoke({ model: "amazon.nova-lite-v1:0", invocationType: "Converse", body: {} })
+      })
+      const options = { ...good, onDemand: { concurrency: 4, callTimeout: "1 minute" } } as const
+      yield* Effect.provide(call, Aws.layer({ ...options, endpoints: { bedrock: jobs.url } }))
+      assert.deepStrictEqual([jobs.calls.length, runtime.calls.length], [1, 0])
+      yield* Effect.provide(call, Aws.layer({ ...options, endpoints: { bedrock: jobs.url, runtime: runtime.url } }))
+      assert.deepStrictEqual([jobs.calls.length, runtime.calls.length], [1, 1])
     }))
 
   it.effect("takes the roles of other partitions, with paths", () =>

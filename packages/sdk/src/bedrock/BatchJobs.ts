@@ -143,25 +143,39 @@ export interface ServiceFailure {
   readonly cause?: unknown
 }
 
-/** Timeout, conflict, client gone: what a proxy answers while the service may still act. Bedrock uses none of them. */
+/** Timeout, conflict, client gone: what a proxy answers while the service may still act. Bedrock uses none for jobs. */
 const proxyStatuses: ReadonlySet<number> = new Set([408, 409, 499])
 
+/** The model was asked, or may have been, and it is not the request that is wrong, though these are 4xx. */
+const modelTroubles: ReadonlySet<string> = new Set([
+  "ModelErrorException",
+  "ModelNotReadyException",
+  "ModelTimeoutException"
+])
+
 /**
- * Classifies a failed call once, for every implementation of `BatchJobs`: a modelled 4xx is `Refused`, but
- * `ThrottlingException` and `ServiceQuotaExceededException` are `Unavailable` (refused unread), and
- * `ConflictException`, 5xx, and anything unreadable are `Unavailable` (unknown whether the service acted).
+ * Classifies a failed call once, for every implementation of `BatchJobs` and of `OnDemand`: a modelled 4xx is `Refused`,
+ * but `ThrottlingException` and `ServiceQuotaExceededException` are `Unavailable` (refused unread), and
+ * `ConflictException`, the exceptions of a model that failed, was not ready or took too long, 5xx, and anything
+ * unreadable are `Unavailable` (unknown whether the service acted). `module` is the service that was called; default
+ * `BatchJobs`.
  *
  * @since 0.1.0
  * @category converting
  */
-export const toBatchError = (method: string, failure: ServiceFailure): BatchError => {
+export const toBatchError = (
+  method: string,
+  failure: ServiceFailure,
+  module: "BatchJobs" | "OnDemand" = "BatchJobs"
+): BatchError => {
   const cause = failure.cause === undefined ? {} : { cause: failure.cause }
   const unavailable = (code: Unavailable["code"]) =>
     new BatchError({
-      module: "BatchJobs",
+      module,
       method,
       reason: new Unavailable({ message: failure.message, code, retryAfterMillis: null, ...cause })
     })
+  if (failure.code !== null && modelTroubles.has(failure.code)) return unavailable("server")
   if (failure.code === "ThrottlingException" || failure.code === "TooManyRequestsException" || failure.status === 429) {
     return unavailable("throttled")
   }
@@ -171,7 +185,7 @@ export const toBatchError = (method: string, failure: ServiceFailure): BatchErro
   if (failure.code === null || failure.status < 400 || failure.status >= 500) return unavailable("server")
   if (proxyStatuses.has(failure.status)) return unavailable("server")
   return new BatchError({
-    module: "BatchJobs",
+    module,
     method,
     reason: new Refused({ message: failure.message, code: failure.code, ...cause })
   })

@@ -17,6 +17,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { BatchError, InvalidOption } from "../BatchError.ts"
+import { failureOf } from "../internal/AwsFailure.ts"
 import { BatchJobs, type CreateRequest, type JobSettings, type JobState, toBatchError } from "./BatchJobs.ts"
 
 /**
@@ -145,22 +146,6 @@ export const layer = (options: Options): Layer.Layer<BatchJobs, BatchError> =>
 const isOver = ({ reason }: BatchError): boolean =>
   (reason._tag === "Unavailable" && reason.code === "conflict") ||
   (reason._tag === "Refused" && reason.code === "ValidationException")
-
-/** What the SDK threw, read by its shape: exceptions of several SDK copies and plain network errors look alike. */
-const failureOf = (cause: unknown) => {
-  const error = typeof cause === "object" && cause !== null ? cause : {}
-  const metadata = "$metadata" in error && typeof error.$metadata === "object" ? error.$metadata : null
-  const status = metadata !== null && "httpStatusCode" in metadata && typeof metadata.httpStatusCode === "number"
-    ? metadata.httpStatusCode
-    : null
-  const message = "message" in error && typeof error.message === "string" ? error.message : String(cause)
-  const name = "name" in error && typeof error.name === "string" ? error.name : null
-  // An error answer without a type of AWS's, say of a proxy, becomes the SDK's base exception of this name.
-  const modelled = "$fault" in error && name !== "Unknown" && name !== "UnknownError" && name !== ""
-  // Without credentials nothing is sent: that is a refusal, whoever speaks it.
-  if (name === "CredentialsProviderError") return { code: name, status: 400, message, cause }
-  return { code: modelled ? name : null, status, message, cause }
-}
 
 /**
  * Credentials as the AWS clients take them.
