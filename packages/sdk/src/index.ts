@@ -22,6 +22,9 @@ export * as Capacity from "./schedule/Capacity.ts"
 /** Columns and the types of their values. */
 export * as Column from "./Column.ts"
 
+/** Calls on demand, one request at a time. */
+export * as OnDemand from "./bedrock/OnDemand.ts"
+
 /** A folder as the store. */
 export * as FileSystem from "./store/FileSystem.ts"
 
@@ -67,5 +70,6 @@ export * as Wait from "./wait/Wait.ts"
 export * from "./awaitAll.ts"
 export * from "./collect.ts"
 export * from "./prepare.ts"
+export * from "./retry.ts"
 export * from "./runToEnd.ts"
 export * from "./submit.ts"

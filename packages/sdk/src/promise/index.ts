@@ -12,7 +12,7 @@ import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
 import * as ManagedRuntime from "effect/ManagedRuntime"
 import * as Stream from "effect/Stream"
-import { awaitAll, type AwaitOptions } from "../awaitAll.ts"
+import { awaitAll, type AwaitOptions, type ConfirmPlan } from "../awaitAll.ts"
 import * as Aws from "../Aws.ts"
 import type { BatchError } from "../BatchError.ts"
 import type { BatchJobs } from "../bedrock/BatchJobs.ts"
@@ -22,7 +22,8 @@ import type { ResultRow } from "../Outcome.ts"
 import { type AnswerOf, prepare, type PrepareOptions } from "../prepare.ts"
 import { type Event, Progress } from "../Progress.ts"
 import { type Handle, load, type Run, type RunStatus, status, type UntypedResultRow } from "../Run.ts"
-import { run, type FinishOptions } from "../runToEnd.ts"
+import { retry, type RetryOptions } from "../retry.ts"
+import { resume, run, type FinishOptions, type ResumeOptions } from "../runToEnd.ts"
 import { submit } from "../submit.ts"
 
 /** The same modules as in `@bedrock-batch/sdk`. */
@@ -63,12 +64,23 @@ export interface CollectedRows<out Row extends object> {
 }
 
 /**
- * Options of `awaitAll` with a Promise as callback.
+ * The spending guard, with a Promise as callback.
  *
  * @since 0.1.0
  * @category configuration
  */
-export interface Waiting extends Omit<AwaitOptions<EndedJob, BatchJobs>, "onEnded"> {
+export interface Confirming {
+  /** Asked once, before the first job is claimed and anything is paid for; `false`, or a rejection, stops the call. */
+  readonly confirm?: ((plan: ConfirmPlan) => boolean | PromiseLike<boolean>) | undefined
+}
+
+/**
+ * Options of `awaitAll` with Promises as callbacks.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Waiting extends Omit<AwaitOptions<EndedJob, BatchJobs>, "onEnded" | "confirm" | "reserve">, Confirming {
   /** Runs at each job's end; a rejection fails the wait. */
   readonly onEnded?: ((job: EndedJob) => PromiseLike<unknown>) | undefined
 }
@@ -79,7 +91,19 @@ export interface Waiting extends Omit<AwaitOptions<EndedJob, BatchJobs>, "onEnde
  * @since 0.1.0
  * @category configuration
  */
-export interface Finishing extends Omit<FinishOptions<BatchJobs>, "onEnded"> {}
+export interface Finishing extends Omit<FinishOptions<BatchJobs>, "onEnded" | "confirm">, Confirming {}
+
+/**
+ * Options of `resume`.
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export interface Resuming extends Omit<ResumeOptions<BatchJobs, never, never, Aws.Services>, "onEnded" | "confirm">, Confirming {}
+
+/** What is given as a Promise's answer, as an Effect; a rejection is a defect, which rejects the call. */
+const confirmWith = ({ confirm }: Confirming) =>
+  confirm === undefined ? undefined : (plan: ConfirmPlan) => Effect.promise(async () => confirm(plan))
 
 /**
  * A client with one runtime; it holds no logic. Its connections open on first use; dispose of it, or declare it with
@@ -127,7 +151,8 @@ export class BedrockBatch implements AsyncDisposable {
   >(
     options: PrepareOptions<Row, Aws.Services, P, X, N, E> & Finishing & CallOptions
   ): Promise<CollectedRows<ResultRow<Row, AnswerOf<P, X>, N>>> {
-    return this.#collected(await this.#call(run<Row, Aws.Services, P, X, N, E>(options), options))
+    const running = run<Row, Aws.Services, P, X, N, E>({ ...options, confirm: confirmWith(options) })
+    return this.#collected(await this.#call(running, options))
   }
 
   /** Writes a run's inputs and its manifest; nothing is paid for. */
@@ -150,11 +175,11 @@ export class BedrockBatch implements AsyncDisposable {
 
   /** Submits jobs as slots allow and waits for each one's end. */
   awaitAll(jobs: Iterable<Job>, options?: Waiting & CallOptions): Promise<ReadonlyArray<EndedJob | RefusedJob>> {
-    const onEnded = options?.onEnded
+    const { onEnded, ...rest } = options ?? {}
     return this.#call(
       awaitAll(Array.from(jobs, submit), {
-        concurrency: options?.concurrency,
-        wait: options?.wait,
+        ...rest,
+        confirm: confirmWith(rest),
         onEnded: onEnded === undefined ? undefined : (job) => Effect.promise(() => Promise.resolve(onEnded(job)))
       }),
       options
@@ -178,6 +203,16 @@ export class BedrockBatch implements AsyncDisposable {
   /** Finishes a run whose jobs have all ended, by the ledger. */
   async finish<Row extends object>(run: Handle<Row>, options?: CollectOptions & CallOptions): Promise<CollectedRows<Row>> {
     return this.#collected(await this.#call(finish(run, options), options))
+  }
+
+  /** Prepares the next attempt: the same run, whose jobs are those of what did not succeed. */
+  retry<Row extends object>(run: Handle<Row>, options?: RetryOptions & CallOptions): Promise<Run<Row>> {
+    return this.#call(retry(run, options), options)
+  }
+
+  /** Takes up a run by its id, wherever it was left, and brings it to its end. */
+  async resume(runId: string, options: Resuming & CallOptions = {}): Promise<CollectedRows<UntypedResultRow>> {
+    return this.#collected(await this.#call(resume(runId, { ...options, confirm: confirmWith(options) }), options))
   }
 
   /** Loads a prepared run by its id; `prepare` with the same options gives it typed. */

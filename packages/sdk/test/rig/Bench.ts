@@ -50,12 +50,12 @@ export const folder = Effect.gen(function*() {
 })
 
 /** A prepared run of `count` jobs with two records each, in a folder, and the service that is to run them. */
-export const bench = Effect.fnUntraced(function*(count = 1) {
+export const bench = Effect.fnUntraced(function*(count = 1, limits: Partial<Limits> = {}) {
   yield* TestClock.setTime(Date.UTC(2026, 10, 23))
   const { directory, store } = yield* folder
   const jobs = new ScriptedJobs()
   const start = (options?: ProcessOptions) => processOf(store, jobs, options)
-  const run = yield* start()(prepare({
+  const run = yield* start({ limits })(prepare({
     name: "jokes",
     source: Source.rows(Array.from({ length: 2 * count }, (_, i) => ({ topic: `topic ${i}` }))),
     model,
