@@ -136,9 +136,9 @@ export const leaving = Effect.fnUntraced(function*(views: Views, standing: Stand
     const jobs = standing.unfinished()
     const open = jobs.filter((job) => job.lane === "batch" && views.entryOf(job)?.accepted)
     const accepted = yield* Effect.forEach(open, (job) => ledger.accepted(job), { concurrency: 16 })
-    for (const job of yield* recordEnds(accepted.filter((job) => job !== null))) {
-      if ("status" in job) standing.finish(job)
-      else standing.accept(job)
+    for (const { ended, submitted } of yield* recordEnds(accepted.filter((job) => job !== null))) {
+      if (ended !== null) standing.finish(submitted)
+      else standing.accept(submitted)
     }
     for (const job of jobs) {
       const entry = views.entryOf(job)

@@ -23,6 +23,12 @@ export const endOf = (job: SubmittedJob, state: JobState | null | undefined): En
   return { ...job, status, message, counters, repeatedCalls: 0 }
 }
 
+/** A job that was accepted, and its end if there is one. @internal */
+export interface Stood {
+  readonly submitted: SubmittedJob
+  readonly ended: EndedJob | null
+}
+
 /** Records the ends of accepted jobs by one list; gives each as it stands, in their order. @internal */
 export const recordEnds = Effect.fnUntraced(function*(accepted: ReadonlyArray<SubmittedJob>) {
   const jobs = yield* BatchJobs
@@ -42,9 +48,10 @@ export const recordEnds = Effect.fnUntraced(function*(accepted: ReadonlyArray<Su
   yield* patiently(list)
   return yield* Effect.forEach(
     accepted,
-    Effect.fnUntraced(function*(job) {
-      const ended = endOf(job, states.get(job.arn))
-      return ended === null ? job : yield* patiently(ledger.end(ended))
+    Effect.fnUntraced(function*(submitted) {
+      const end = endOf(submitted, states.get(submitted.arn))
+      const stood: Stood = { submitted, ended: end === null ? null : yield* patiently(ledger.end(end)) }
+      return stood
     }),
     { concurrency }
   )
