@@ -1,4 +1,5 @@
 import { BatchJobs, type CreateRequest } from "@bedrock-batch/sdk/bedrock/BatchJobs"
+import { OnDemand } from "@bedrock-batch/sdk/bedrock/OnDemand"
 import { ObjectStore } from "@bedrock-batch/sdk/store/ObjectStore"
 import { assert, it } from "@effect/vitest"
 import { Effect, Stream } from "effect"
@@ -6,6 +7,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { Emulator } from "../src/Emulator.ts"
 import * as Local from "../src/Local.ts"
+import type { RecordRequest } from "../src/Responder.ts"
 import { converse, folder, haiku, lines, role } from "./Fixture.ts"
 
 const request = (overrides: Partial<CreateRequest> = {}): CreateRequest => ({
@@ -96,6 +98,34 @@ it.live("lists in pages, newest first, and classifies the service's refusals", (
       assert.deepStrictEqual(yield* reasonOf({}, { modelId: "cohere.embed-v4:0" }), ["Refused", "ValidationException"])
       assert.deepStrictEqual(yield* reasonOf({ denyCreate: { next: 1 } }), ["Refused", "AccessDeniedException"])
     }).pipe(Effect.provide(Local.layer({ directory, limits: { maxOpenJobs: 2000 }, timing: { submitted: "1 hour" } })))
+  }))
+
+it.live("answers on-demand calls from the same emulator, a few at a time", () =>
+  Effect.gen(function*() {
+    const directory = yield* folder
+    let open = 0
+    let most = 0
+    const responder = ({ modelInput }: RecordRequest) =>
+      Effect.gen(function*() {
+        most = Math.max(most, ++open)
+        yield* Effect.sleep(1)
+        open--
+        // A member that JSON does not know is not there on a wire either.
+        return { asked: modelInput, lost: undefined }
+      })
+    yield* Effect.gen(function*() {
+      const { concurrency, invoke, region } = yield* OnDemand
+      const emulator = yield* Emulator
+      assert.deepStrictEqual([concurrency, region], [3, "eu-west-1"])
+      const answers = yield* Effect.forEach(
+        Array.from({ length: 20 }, (_, index) => index),
+        (index) => invoke({ model: haiku, invocationType: "InvokeModel", body: { index } }),
+        { concurrency: "unbounded" }
+      )
+      assert.deepStrictEqual(answers, answers.map((_, index) => ({ asked: { index } })))
+      assert.strictEqual(most, 3)
+      assert.deepInclude(yield* emulator.stats, { callsAnswered: 20, jobsCreated: 0 })
+    }).pipe(Effect.provide(Local.layer({ directory, region: "eu-west-1", responder, onDemand: { concurrency: 3 } })))
   }))
 
 it.live("stops a job, and takes one that is over as stopped", () =>

@@ -131,7 +131,8 @@ it.live("answers an error of the responder as the service's exception, and count
         yield* failure(() => invoke(first, haiku, anthropic(`code ${code}`)))
       ]
       for (const error of errors) {
-        assert.instanceOf(error, exception)
+        if (!(error instanceof BedrockRuntimeServiceException)) return assert.fail(`${code} gave ${String(error)}`)
+        assert.isTrue(error instanceof exception, error.name)
         assert.strictEqual(error.message, `no: ${code}`)
         assert.strictEqual(error.$metadata.httpStatusCode, status)
       }
@@ -176,7 +177,7 @@ it.live("takes bodies of 25 MB on demand, and refuses larger ones", () =>
 it.live("makes calls fail on request, before the model answers or after it", () =>
   Effect.gen(function*() {
     const { emulator, first, second } = yield* start()
-    const calls = [
+    const calls: ReadonlyArray<() => Promise<unknown>> = [
       () => first.send(new ConverseCommand(talk)),
       () => second.send(new ConverseCommand(talk)),
       () => invoke(first, haiku, anthropic("why?"))
@@ -195,7 +196,7 @@ it.live("makes calls fail on request, before the model answers or after it", () 
     for (const call of calls) {
       emulator.faults.set({ invokeAnswerLost: { next: 1 } })
       assert.notInstanceOf(yield* failure(call), BedrockRuntimeServiceException)
-      yield* Effect.promise(call)
+      yield* Effect.promise(() => call())
     }
     assert.strictEqual((yield* emulator.stats).callsAnswered, 6)
   }))

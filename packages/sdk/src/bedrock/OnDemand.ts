@@ -30,10 +30,22 @@ export interface OnDemandRequest {
  *
  * @since 0.1.0
  * @category services
+ * @example
+ * ```ts
+ * import { OnDemand } from "@bedrock-batch/sdk/bedrock/OnDemand"
+ * import { Effect } from "effect"
+ *
+ * const sky = Effect.flatMap(OnDemand, ({ invoke }) =>
+ *   invoke({
+ *     model: "amazon.nova-lite-v1:0",
+ *     invocationType: "Converse",
+ *     body: { messages: [{ role: "user", content: [{ text: "Why is the sky blue?" }] }] }
+ *   }))
+ * ```
  */
 export class OnDemand extends Context.Service<OnDemand, {
   readonly region: string
-  /** Calls that one process makes at the same time at most. */
+  /** Calls that one client makes at the same time at most; `invoke` makes others wait. */
   readonly concurrency: number
   /** Asks the model; gives the `modelOutput`, as an output file of a batch job would hold it. */
   readonly invoke: (request: OnDemandRequest) => Effect.Effect<Json, BatchError>
