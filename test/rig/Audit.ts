@@ -86,7 +86,8 @@ const readArrow = (bytes: Uint8Array): Table => {
   return { columns, rows: Array.from({ length: table.numRows }, (_, i) => values.map((column) => column[i])) }
 }
 
-const readers = { parquet: readParquet, csv: readCsv, jsonl: readJsonl, arrow: readArrow }
+/** The readers, by format. */
+export const readers = { parquet: readParquet, csv: readCsv, jsonl: readJsonl, arrow: readArrow }
 
 /** The result files of a run as one table. */
 export const readResults = Effect.fnUntraced(function*(stack: Stack, collected: Collected<object>) {
