@@ -38,6 +38,8 @@ export interface Made {
   readonly request: CreateRequest
   readonly at: number
   state: JobState
+  /** When it was asked to stop. */
+  stoppedAt: number | null
 }
 
 export const settings: JobSettings = {
@@ -65,7 +67,12 @@ export class ScriptedJobs {
   /** How each list was asked for. */
   readonly lists: Array<ListQuery> = []
   readonly gets: Array<string> = []
+  /** Every job that was asked to stop, in order. */
   readonly stops: Array<string> = []
+  /** Failures of the next stop calls. */
+  readonly stopFailures: Array<BatchError> = []
+  /** For how long a job that was asked to stop is `Stopping`, in milliseconds; one of Infinity never stops. */
+  stopLasts = 30_000
   /** Failures of the next lists. */
   readonly listFailures: Array<BatchError> = []
   /** For how long a token gives the same job, in milliseconds; 0 ignores tokens. */
@@ -96,7 +103,7 @@ export class ScriptedJobs {
       outputUri: request.outputUri,
       counters: null
     }
-    this.made.push({ request, at, state })
+    this.made.push({ request, at, state, stoppedAt: null })
     this.mostOpen = Math.max(this.mostOpen, this.open)
     return arn
   }
@@ -123,6 +130,28 @@ export class ScriptedJobs {
       if (!isTerminal(state.status)) this.change(i, { status })
     })
   }
+
+  /** Lets jobs stop that were asked to long enough ago. */
+  readonly #pass = Effect.map(Clock.currentTimeMillis, (now) => {
+    this.made.forEach(({ state, stoppedAt }, i) => {
+      if (isTerminal(state.status) || stoppedAt === null) return
+      this.change(i, { status: now - stoppedAt >= this.stopLasts ? "Stopped" : "Stopping" })
+    })
+    return now
+  })
+
+  readonly stop = Effect.fnUntraced({ self: this }, function*(this: ScriptedJobs, arn: string) {
+    this.stops.push(arn)
+    const failure = this.stopFailures.shift()
+    if (failure !== undefined) return yield* failure
+    const now = yield* this.#pass
+    const made = this.made.find(({ state }) => state.arn === arn)
+    if (made === undefined) {
+      return yield* toBatchError("stop", { code: "ResourceNotFoundException", status: 404, message: arn })
+    }
+    if (!isTerminal(made.state.status)) made.stoppedAt ??= now
+    yield* this.#pass
+  })
 
   readonly create = Effect.fnUntraced({ self: this }, function*(this: ScriptedJobs, request: CreateRequest) {
     this.creates.push(request)
@@ -167,7 +196,7 @@ export class ScriptedJobs {
       settings,
       create: this.create,
       get: (arn) =>
-        Effect.suspend(() => {
+        Effect.flatMap(this.#pass, () => {
           this.gets.push(arn)
           const found = this.made.find(({ state }) => state.arn === arn)
           return found === undefined
@@ -179,14 +208,14 @@ export class ScriptedJobs {
           this.lists.push({ nameContains, submittedAfter })
           const failure = this.listFailures.shift()
           if (failure !== undefined) return Stream.fail(failure)
-          const now = yield* Clock.currentTimeMillis
+          const now = yield* this.#pass
           return Stream.fromIterable(this.made.filter(({ at, state }) =>
             now - at >= this.listLag && !this.hidden.has(state.arn) &&
             (submittedAfter === undefined || at > submittedAfter) &&
             (nameContains === undefined || state.name.includes(nameContains))
           ).map(({ state }) => (this.showsTokens ? state : { ...state, token: null })).reverse())
         })),
-      stop: (arn) => Effect.sync(() => void this.stops.push(arn))
+      stop: this.stop
     })
   }
 }
