@@ -132,7 +132,7 @@ const runExample = async (name) => {
       return await new Promise((done, failed) => {
         const child = spawn(process.execPath, [join("..", name)], {
           cwd: folder,
-          env: { ...env, AWS_ENDPOINT_URL_BEDROCK: url },
+          env: { ...env, AWS_ENDPOINT_URL_BEDROCK: url, AWS_ENDPOINT_URL_BEDROCK_RUNTIME: url },
           timeout: 120_000,
           stdio: ["ignore", "pipe", "inherit"]
         })
