@@ -220,8 +220,9 @@ export const status = Effect.fn("Run.status")(
       (name) => Effect.map(store.head(Layout.report(runId, name)), (report) => report !== null),
       { concurrency: 8 }
     )
-    const isOpen = last.jobs.claimed > 0 ||
-      (!cancelled && !last.cancelled && last.jobs.planned + (yield* toSendAgain(runId, entries.jobs)) > 0)
+    const { claimed, planned, submitted } = last.jobs
+    const isToSend = !cancelled && !last.cancelled &&
+      planned + claimed + (yield* toSendAgain(runId, entries.jobs)) > 0
     const result: RunStatus = {
       runId,
       records: manifest.records,
@@ -235,7 +236,7 @@ export const status = Effect.fn("Run.status")(
       attempts,
       cancelled,
       results: whole.map((name) => store.location(Layout.results(runId, name))),
-      next: isOpen ? "submit" : last.jobs.submitted > 0 ? "await" : whole.length === 0 ? "collect" : "nothing"
+      next: isToSend ? "submit" : claimed + submitted > 0 ? "await" : whole.length === 0 ? "collect" : "nothing"
     }
     return result
   }

@@ -140,7 +140,15 @@ describe("collect", () => {
       const { job, jobs, run, start, store } = yield* bench(5)
       const states = { planned: 5, claimed: 0, refused: 0, submitted: 0, ended: 0 }
       const at = start()(status(run.id))
-      assert.deepStrictEqual(yield* at, { runId: run.id, records: 10, jobs: states, cancelled: false, next: "submit" })
+      assert.deepStrictEqual(yield* at, {
+        runId: run.id,
+        records: 10,
+        jobs: states,
+        attempts: [{ attempt: 1, records: 10, jobs: states, cancelled: false }],
+        cancelled: false,
+        results: [],
+        next: "submit"
+      })
       jobs.turns.push("accept", "validation")
       yield* drive(start()(submit(job)))
       yield* Effect.flip(drive(start()(submit(run.jobs[1]!))))

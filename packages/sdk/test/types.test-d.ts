@@ -14,12 +14,15 @@ import {
   Ledger,
   mapSubmission,
   type ObjectStore,
+  type OnDemand,
   Outcome,
   prepare,
   type Processor,
   Progress,
   Prompt,
   Report,
+  resume,
+  retry,
   Run,
   run,
   Source,
@@ -37,7 +40,8 @@ declare const text: string
 type Store = ObjectStore.ObjectStore
 type Jobs = BatchJobs.BatchJobs
 type Slots = Capacity.Capacity
-type Services = Store | Jobs | Ledger.Ledger | Slots
+type Calls = OnDemand.OnDemand
+type Services = Store | Jobs | Calls | Ledger.Ledger | Slots
 
 // --- placeholders
 const p1 = Prompt.make("Tell me a joke about {topic}")
@@ -126,7 +130,7 @@ same<Effect.Services<typeof needy>, Store | Slots | Database>()
 
 // --- submit has one parameter, for `map`
 same<Parameters<typeof submit>["length"], 1>()
-same<Effect.Services<ReturnType<typeof submit>>, Store | Jobs | Ledger.Ledger>()
+same<Effect.Services<ReturnType<typeof submit>>, Store | Jobs | Calls | Ledger.Ledger>()
 same<Effect.Success<ReturnType<typeof submit>>, Job.SubmittedJob | Job.EndedJob>()
 
 // --- the four verbs, whole
@@ -214,6 +218,34 @@ const pipelined = Effect.gen(function*() {
 })
 same<RowsOf<typeof pipelined>, RowsOf<typeof jokes>>()
 same<Effect.Services<typeof pipelined>, Services>()
+
+// --- the next attempt is the same run
+const mended = Effect.gen(function*() {
+  const first = yield* prepare({ name: "jokes", source: typed, model, prompt: p1 })
+  const second = yield* retry(first, { lane: "auto", outcomes: ["failed", "truncated"] })
+  const jobs = yield* awaitAll(second.jobs.map(submit))
+  return yield* collect(second, jobs)
+})
+same<RowsOf<typeof mended>, RowsOf<typeof jokes>>()
+same<Effect.Services<typeof mended>, Services>()
+// @ts-expect-error what succeeded is not tried again
+ok(retry({} as Run.Run<{ readonly a: string }>, { outcomes: ["succeeded"] }))
+
+// --- a run that is taken up by its id needs what its definition needs
+const taken = resume("jokes-1", { format: "csv", rescue: "on-demand", retry: { attempts: 2, lane: "batch" } })
+same<Effect.Services<typeof taken>, Services>()
+const defined = resume("jokes-1", { definition: { name: "a", source: Source.rows(fromDatabase), model, prompt: p1 } })
+same<Effect.Services<typeof defined>, Services | Database>()
+const asked = run({
+  name: "a",
+  source: typed,
+  model,
+  prompt: p1,
+  confirmAbove: 1000,
+  confirm: (plan) => Effect.succeed(plan.records < 5000),
+  deadline: new Date(0)
+})
+same<Effect.Services<typeof asked>, Services>()
 
 // --- a run that was loaded by its id has rows of unknown columns
 const loaded = Effect.flatMap(Run.load("jokes-1"), (run) => collect(run, []))

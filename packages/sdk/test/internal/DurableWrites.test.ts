@@ -53,6 +53,7 @@ const keys: { readonly [name in keyof typeof Layout]: ReadonlyArray<readonly [st
   outputs: [],
   // The beginning of keys, and names within them.
   attempts: [],
+  resultsOf: [],
   jobKey: [],
   recordId: [],
   rowOf: []

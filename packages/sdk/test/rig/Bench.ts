@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { Services } from "../../src/Aws.ts"
 import { BatchJobs } from "../../src/bedrock/BatchJobs.ts"
+import { OnDemand } from "../../src/bedrock/OnDemand.ts"
 import * as Ledger from "../../src/Ledger.ts"
 import type { Limits } from "../../src/Limits.ts"
 import { prepare } from "../../src/prepare.ts"
@@ -14,12 +15,14 @@ import * as Source from "../../src/source/Source.ts"
 import * as FileSystem from "../../src/store/FileSystem.ts"
 import { ObjectStore } from "../../src/store/ObjectStore.ts"
 import { ScriptedJobs } from "./ScriptedJobs.ts"
+import { ScriptedOnDemand } from "./ScriptedOnDemand.ts"
 import { type Around, watched } from "./WatchedStore.ts"
 
 export const model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 
 export interface ProcessOptions extends Around {
   readonly jobs?: BatchJobs["Service"] | undefined
+  readonly onDemand?: OnDemand["Service"] | undefined
   readonly ledger?: Ledger.Options | undefined
   readonly limits?: Partial<Limits> | undefined
 }
@@ -34,6 +37,7 @@ export const processOf =
       Layer.mergeAll(
         files,
         Layer.succeed(BatchJobs, options.jobs ?? jobs.service),
+        Layer.succeed(OnDemand, options.onDemand ?? new ScriptedOnDemand().service),
         Ledger.layer(options.ledger).pipe(Layer.provide(files)),
         Capacity.layerFixed({ region: jobs.region, limits: { minRecords: 1, ...options.limits } })
       )
