@@ -15,7 +15,11 @@ const schema = {
 
 /** Requests of every shape; each is one record of a job, and one call. */
 const requests: ReadonlyArray<OnDemandRequest> = [
-  { model: haiku, invocationType: "Converse", body: { messages: [{ role: "user", content: [{ text: "Why?\u2028So." }] }] } },
+  {
+    model: haiku,
+    invocationType: "Converse",
+    body: { messages: [{ role: "user", content: [{ text: "Why?\u2028So." }] }] }
+  },
   {
     model: "amazon.nova-lite-v1:0",
     invocationType: "Converse",

@@ -238,8 +238,8 @@ export const layerBatchJobs = (options: Options): Layer.Layer<BatchJobs | Emulat
 
 /**
  * Layer of all services of the sdk over one folder, with no AWS account: the files in the folder, the jobs and the
- * on-demand calls in the emulator, the ledger in the folder, a fixed number of slots. The `Emulator` is provided beside them, for tests that
- * look at its counts or make things go wrong.
+ * on-demand calls in the emulator, the ledger in the folder, a fixed number of slots. The `Emulator` is provided beside
+ * them, for tests that look at its counts or make things go wrong.
  *
  * @since 0.1.0
  * @category layers

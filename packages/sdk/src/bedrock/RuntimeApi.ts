@@ -85,9 +85,9 @@ const parsed = (text: string): Effect.Effect<Json, BatchError> =>
   Effect.try({ try: (): Json => JSON.parse(text), catch: () => unreadable("is no JSON") })
 
 /**
- * Layer of `OnDemand` over `@aws-sdk/client-bedrock-runtime`, which is loaded by the first call (or at once, to find the
- * Region where none is given). Bodies are sent, and answers taken, as the JSON that they are. The SDK's own retries are
- * off. Fails when no Region is configured, or an option is wrong.
+ * Layer of `OnDemand` over `@aws-sdk/client-bedrock-runtime`, which is loaded by the first call (or at once, to find
+ * the Region where none is given). Bodies are sent, and answers taken, as the JSON that they are. The SDK's own retries
+ * are off. Fails when no Region is configured, or an option is wrong.
  *
  * @since 0.1.0
  * @category layers

@@ -31,7 +31,7 @@ export interface RuntimeClientOptions {
  */
 export interface RuntimeClient {
   readonly region: () => Promise<string>
-  /** The text of the answer; null where an answer of status 2xx broke off or is not UTF-8. Throws what the SDK throws. */
+  /** The text of the answer; null where one of status 200 broke off or is not UTF-8. Rejects as the SDK does. */
   readonly send: (request: OnDemandRequest, abortSignal: AbortSignal) => Promise<string | null>
   readonly destroy: () => void
 }
