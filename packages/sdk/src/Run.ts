@@ -16,6 +16,17 @@ import { type Handle, type Run, type RunManifest } from "./RunManifest.ts"
 import type { Outcome, RecordColumns } from "./Outcome.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
 
+export { cancel, Cancelled, type CancelOptions } from "./cancel.ts"
+export { type DeleteOptions, deleteRun as delete, Deletion } from "./deleteRun.ts"
+export {
+  Download,
+  DownloadedFile,
+  DownloadList,
+  type DownloadOptions,
+  downloadRun as download,
+  RunPart
+} from "./downloadRun.ts"
+export { listRuns as list, RunSummary } from "./listRuns.ts"
 export * from "./RunManifest.ts"
 
 /**

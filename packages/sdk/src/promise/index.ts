@@ -21,6 +21,7 @@ import type { EndedJob, Job, RefusedJob, SubmittedJob } from "../Job.ts"
 import type { ResultRow } from "../Outcome.ts"
 import { type AnswerOf, prepare, type PrepareOptions } from "../prepare.ts"
 import { type Event, Progress } from "../Progress.ts"
+import * as Runs from "../Run.ts"
 import { type Handle, load, type Run, type RunStatus, status, type UntypedResultRow } from "../Run.ts"
 import { retry, type RetryOptions } from "../retry.ts"
 import { resume, run, type FinishOptions, type ResumeOptions } from "../runToEnd.ts"
@@ -226,6 +227,26 @@ export class BedrockBatch implements AsyncDisposable {
   /** Says where a run stands; Bedrock is not asked. */
   status(runId: string, options?: CallOptions): Promise<RunStatus> {
     return this.#call(status(runId), options)
+  }
+
+  /** Stops a run's open jobs, keeps what they have, and says what is billed; nothing more of it is submitted. */
+  cancel(runId: string, options?: Runs.CancelOptions & CallOptions): Promise<Runs.Cancelled> {
+    return this.#call(Runs.cancel(runId, options), options)
+  }
+
+  /** Every run in the base, newest first. */
+  list(options?: CallOptions): Promise<ReadonlyArray<Runs.RunSummary>> {
+    return this.#call(Runs.list(), options)
+  }
+
+  /** Copies a run's outputs and results into a folder, verified; done again it goes on where it was. */
+  download(runId: string, directory: string, options?: Runs.DownloadOptions & CallOptions): Promise<Runs.Download> {
+    return this.#call(Runs.download(runId, directory, options), options)
+  }
+
+  /** Removes a run of which no job is open; with `dryRun` it only says what would be removed. */
+  delete(runId: string, options?: Runs.DeleteOptions & CallOptions): Promise<Runs.Deletion> {
+    return this.#call(Runs.delete(runId, options), options)
   }
 
   /** Closes the client's connections. */
