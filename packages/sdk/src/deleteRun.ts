@@ -89,13 +89,18 @@ const checkEnded = Effect.fnUntraced(function*(runId: string, hint: string) {
   })
 })
 
-/** What is removed one after the other, from the first to the last; what is not named here comes second. */
-const order = (runId: string) => {
-  const lists = `${runId}/prepare/`
-  const attempts = Layout.attempts(runId)
-  const ledger = Layout.ledger(runId)
-  return (key: string): number =>
-    key.startsWith(lists) ? 0 : key.startsWith(attempts) ? 2 : key.startsWith(ledger) ? 3 : 1
+/** Ranks of keys: what has a lower one is removed before. */
+const ranks = [0, 1, 2, 3, 4]
+
+/**
+ * The job lists first: without them nobody can take the run up. Of the ledger last what says that a job is not open,
+ * for whoever finishes the deletion.
+ */
+const rankOf = (runId: string, key: string): number => {
+  if (key.startsWith(`${runId}/prepare/`)) return 0
+  if (key.startsWith(Layout.attempts(runId))) return 2
+  if (!key.startsWith(Layout.ledger(runId))) return 1
+  return /\.(?:end|refused-\d+)$/.test(key) ? 4 : 3
 }
 
 /**
@@ -142,7 +147,6 @@ export const deleteRun = Effect.fn("Run.delete")(
     yield* cancelRun(store, runId)
     yield* checkEnded(runId, ". It is cancelled already")
     const last = new Set([plan, manifest, mark])
-    const rank = order(runId)
     for (let round = 1;; round++) {
       const objects = (yield* store.list(folder)).objects.filter(({ key }) => !last.has(key))
       if (objects.length === 0) break
@@ -158,8 +162,8 @@ export const deleteRun = Effect.fn("Run.delete")(
         })
       }
       for (const { key, size } of objects) sizes.set(key, size)
-      for (const phase of [0, 1, 2, 3]) {
-        yield* store.removeAll(objects.flatMap(({ key }) => (rank(key) === phase ? [key] : [])))
+      for (const rank of ranks) {
+        yield* store.removeAll(objects.flatMap(({ key }) => (rankOf(runId, key) === rank ? [key] : [])))
       }
     }
     // The plan before the manifest: without a manifest, `prepare` would go on under the plan's nonce.

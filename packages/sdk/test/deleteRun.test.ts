@@ -132,12 +132,19 @@ describe("the deletion of a run", () => {
   // Every step removes one object, as a bulk call may that is cut off.
   it.live("leaves, wherever it dies, no run that could be taken up, and is finished by another one", () =>
     Effect.gen(function*() {
-      const deaths = Effect.fnUntraced(function*(store: Store, at: number, when: "before" | "after") {
+      const forwards = (keys: ReadonlyArray<string>) => keys
+      const backwards = (keys: ReadonlyArray<string>) => keys.toReversed()
+      const deaths = Effect.fnUntraced(function*(
+        store: Store,
+        order: Around["order"],
+        at: number,
+        when: "before" | "after"
+      ) {
         const run = yield* ended(store)
         const nonce = (yield* plans.read(store, Layout.plan(id)))!.nonce
         const whole = new Set(yield* keysOf(store))
         const dying = steps((step, now) => (step === at && now === when ? Effect.die(new Death()) : Effect.void))
-        const exit = yield* Effect.exit(start(store, dying)(deleteRun(id)))
+        const exit = yield* Effect.exit(start(store, { ...dying, order })(deleteRun(id)))
         const left = new Set(yield* keysOf(store))
         const untouched = [...whole].every((key) => left.has(key))
 
@@ -169,11 +176,11 @@ describe("the deletion of a run", () => {
       })
       // All deaths in memory, each fourth in a folder as well.
       const { store: files } = yield* inFolder
-      const kinds = [["memory", memoryStore(), 1], ["folder", files, 4]] as const
-      for (const [name, store, every] of kinds) {
+      const kinds = [[memoryStore(), forwards, 1], [memoryStore(), backwards, 1], [files, backwards, 4]] as const
+      for (const [store, order, every] of kinds) {
         let at = 1
-        for (; yield* deaths(store, at, "before"); at += every) {
-          assert.isTrue(yield* deaths(store, at, "after"), `${name} ${at}`)
+        for (; yield* deaths(store, order, at, "before"); at += every) {
+          assert.isTrue(yield* deaths(store, order, at, "after"), `step ${at}`)
         }
         assert.isAbove(at, 24)
       }

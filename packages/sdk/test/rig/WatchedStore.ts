@@ -17,6 +17,8 @@ export type Operation =
 
 /** What happens around each operation of a store: it may wait, fail or die. */
 export interface Around {
+  /** The order in which a bulk call removes; default as given. */
+  readonly order?: ((keys: ReadonlyArray<string>) => ReadonlyArray<string>) | undefined
   readonly before?: ((operation: Operation, key: string) => Effect.Effect<void, BatchError>) | undefined
   readonly after?: ((operation: Operation, key: string) => Effect.Effect<void, BatchError>) | undefined
 }
@@ -53,7 +55,9 @@ export const watched = (store: ObjectStore["Service"], around: Around = {}): Obj
     remove: (key) => watch("remove", key, store.remove(key)),
     // One by one: a bulk call may come to its end for some keys only.
     removeAll: (keys) =>
-      Effect.forEach(keys, (key) => watch("removeAll", key, store.removeAll([key])), { discard: true }),
+      Effect.forEach(around.order?.(keys) ?? keys, (key) => watch("removeAll", key, store.removeAll([key])), {
+        discard: true
+      }),
     checksum: (key) => watch("checksum", key, store.checksum(key))
   })
 }
