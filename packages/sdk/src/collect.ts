@@ -31,6 +31,8 @@ export { AttemptReport, Difference, JobReport, Report } from "./Report.ts"
  * @category models
  */
 export interface Collected<out Row extends object> {
+  /** The run, at the attempt that was collected: for `retry`, or for `Source.results`. */
+  readonly run: Handle<Row>
   readonly report: Report
   /** Where each result file is, in the order of the rows: a path in a folder store, an `s3://` URI otherwise. */
   readonly files: ReadonlyArray<string>
@@ -129,6 +131,7 @@ const collectSettled = Effect.fnUntraced(
       Stream.flatMap((merging) => Join.joined(store, merging, { memoryBudget: settings.memoryBudget }))
     )
     const collected: Collected<Row> = {
+      run,
       report,
       files,
       table: tableOf(names, batches),

@@ -60,11 +60,14 @@ const leftovers = ({ counts }: Report, options: RetryOptions): number =>
     0
   )
 
-/** The attempts of which nothing more is submitted, since their deadline was reached. */
-const cutAttempts = Effect.fnUntraced(function*(store: ObjectStore["Service"], run: Run<object>) {
+/** Whether the run is cancelled, and the attempts of which nothing more is submitted since their deadline was reached. */
+const marksOf = Effect.fnUntraced(function*(store: ObjectStore["Service"], run: Run<object>) {
   const { objects } = yield* store.list(Layout.cancelled(run.id))
   const keys = new Set(objects.map(({ key }) => key))
-  return (attempt: number): boolean => keys.has(Layout.cancelledAttempt(run.id, attempt))
+  return {
+    cancelled: keys.has(Layout.cancelled(run.id)),
+    isCut: (attempt: number): boolean => keys.has(Layout.cancelledAttempt(run.id, attempt))
+  }
 })
 
 /** The run at its last attempt; nothing more comes of earlier ones. */
@@ -92,9 +95,9 @@ export const finishRun = Effect.fnUntraced(
     let run = yield* lastAttempt(store, prepared)
     for (;;) {
       const { attempt } = run
-      const cutBefore = yield* cutAttempts(store, run)
+      const before = yield* marksOf(store, run)
       // What is rescued after the deadline has none.
-      const isRescue = Array.from({ length: attempt - 1 }, (_, i) => i + 1).some(cutBefore)
+      const isRescue = Array.from({ length: attempt - 1 }, (_, i) => i + 1).some(before.isCut)
       const jobs = yield* awaitAll(run.jobs.map(submit), {
         concurrency: options.concurrency,
         wait: options.wait,
@@ -109,8 +112,9 @@ export const finishRun = Effect.fnUntraced(
         })
       })
       const collected: Collected<Row> = yield* collect(run, jobs, options)
-      const isCut = (yield* cutAttempts(store, run))(attempt)
-      const wanted: RetryOptions | null = isCut
+      const { cancelled, isCut } = yield* marksOf(store, run)
+      if (cancelled) return collected
+      const wanted: RetryOptions | null = until !== undefined && isCut(attempt)
         ? rescue === "on-demand" ? { ...again, lane: "on-demand" } : null
         : again !== undefined && attempt < again.attempts
         ? again

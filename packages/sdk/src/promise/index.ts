@@ -56,6 +56,8 @@ export interface CallOptions {
  * @category models
  */
 export interface CollectedRows<out Row extends object> {
+  /** The run, at the attempt that was collected: for `retry`, or for `Source.results`. */
+  readonly run: Handle<Row>
   readonly report: Report
   /** Where each result file is, in the order of the rows. */
   readonly files: ReadonlyArray<string>
@@ -265,8 +267,9 @@ export class BedrockBatch implements AsyncDisposable {
     throw Cause.squash(exit.cause)
   }
 
-  #collected<Row extends object>({ files, report, rows, table }: Collected<Row>): CollectedRows<Row> {
+  #collected<Row extends object>({ files, report, rows, run, table }: Collected<Row>): CollectedRows<Row> {
     return {
+      run,
       report,
       files,
       rows: Stream.toAsyncIterable(rows),

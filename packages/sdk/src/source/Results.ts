@@ -138,7 +138,9 @@ const open = Effect.fn("Source.results")(function*(run: Handle<object>, options:
  * `jokes_response`), so that the next run can add its own; columns that the run renamed keep their names. The `batch_*`
  * columns are left out; `outcomes` says which rows are taken.
  *
- * The rows are joined from the run's own files in the store, with their types; nothing needs to be collected before.
+ * The rows are joined from the run's own files in the store, with their types; nothing needs to be collected before. They
+ * are those of the run's attempts up to the one of the run in hand: `collect` gives the run that it collected, and
+ * `Run.load` the last one.
  *
  * Fails with `RunConflict` (`not-ended`) when a job of the run has neither ended nor been refused, `InvalidColumns` when
  * names clash or a selected column is not there, or `InvalidOption`.
