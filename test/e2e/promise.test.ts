@@ -4,7 +4,7 @@ import { BatchError, BedrockBatch } from "@bedrock-batch/sdk/promise"
 import { Effect, Stream } from "effect"
 import { audit } from "../rig/Audit.ts"
 import { plainTable, sourceOf } from "../rig/Data.ts"
-import { haiku, quick, soon, type Stack, start } from "../rig/Stack.ts"
+import { folder, haiku, quick, soon, type Stack, start } from "../rig/Stack.ts"
 
 const table = plainTable(330)
 const definition = {
@@ -54,6 +54,48 @@ describe("the Promise API", () => {
       assert.strictEqual((yield* promises.emulator.stats).calls.create, 3)
     }))
 
+  it.live("tries again, asks before it spends, and takes runs by their id", () =>
+    Effect.gen(function*() {
+      const stack = yield* start()
+      const directory = yield* folder
+      stack.emulator.faults.set({ expireJob: { next: 1 } })
+      yield* using(stack, async (batch) => {
+        const asked: Array<unknown> = []
+        const refused = await rejection(batch.run({
+          ...definition,
+          confirmAbove: 100,
+          confirm: async (plan) => {
+            asked.push([plan.records, plan.jobs, plan.runs.length])
+            return false
+          }
+        }))
+        assert.instanceOf(refused, BatchError.BatchError)
+        assert.deepInclude(refused.reason, { _tag: "RunConflict", problem: "unconfirmed" })
+        assert.deepStrictEqual(asked, [[330, 3, 1]])
+        const first = await batch.run({ ...definition, confirm: () => true })
+        assert.deepInclude(first.report.counts, { succeeded: 220, expired: 110 })
+        const second = await batch.retry(first.run)
+        const jobs = await batch.awaitAll(second.jobs, { wait: soon })
+        const merged = await batch.collect(second, jobs)
+        assert.strictEqual(merged.report.counts.succeeded, 330)
+        const resumed = await batch.resume(first.run.id, { wait: soon })
+        assert.deepStrictEqual(resumed.report, merged.report)
+        const [summary] = await batch.list()
+        assert.deepInclude(summary, { runId: first.run.id, records: 330, prepared: true, cancelled: false })
+        const download = await batch.download(first.run.id, directory)
+        assert.isAbove(download.files, 10)
+        assert.strictEqual((await batch.download(first.run.id, directory)).fetched, 0)
+        const cancelled = await batch.cancel(first.run.id)
+        assert.deepInclude(cancelled.jobs, { total: 4, ended: 4 })
+        const dry = await batch.delete(first.run.id, { dryRun: true })
+        assert.isAbove(dry.objects, 20)
+        assert.strictEqual((await batch.list()).length, 1)
+        await batch.delete(first.run.id)
+        assert.deepStrictEqual(await batch.list(), [])
+      })
+      assert.deepStrictEqual(yield* stack.keys(""), [])
+    }))
+
   it.live("has the four verbs one by one, and the rest", () =>
     Effect.gen(function*() {
       const stack = yield* start()
@@ -77,7 +119,7 @@ describe("the Promise API", () => {
         const finished = await batch.finish(loaded, { format: "csv" })
         assert.deepStrictEqual(finished.report, collected.report)
         assert.strictEqual((await all(finished.rows)).length, 330)
-        assert.strictEqual((await batch.status(prepared.id)).next, "collect")
+        assert.strictEqual((await batch.status(prepared.id)).next, "nothing")
       })
       assert.strictEqual((yield* stack.emulator.stats).calls.create, 3)
     }))
