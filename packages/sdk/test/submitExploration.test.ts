@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Data, Effect, Exit, Fiber, Layer, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { BatchJobs, type CreateRequest } from "../src/bedrock/BatchJobs.ts"
+import { OnDemand } from "../src/bedrock/OnDemand.ts"
 import { sha256 } from "../src/internal/Digest.ts"
 import type { Job } from "../src/Job.ts"
 import * as Ledger from "../src/Ledger.ts"
@@ -9,6 +10,7 @@ import { ObjectStore } from "../src/store/ObjectStore.ts"
 import { submit } from "../src/submit.ts"
 import { memoryStore } from "./rig/MemoryStore.ts"
 import { ScriptedJobs, type Turn } from "./rig/ScriptedJobs.ts"
+import { ScriptedOnDemand } from "./rig/ScriptedOnDemand.ts"
 import { watched } from "./rig/WatchedStore.ts"
 
 /** The end of a process, wherever it is: nothing of it runs after. */
@@ -128,6 +130,7 @@ const explore = Effect.fnUntraced(function*(seed: number, world: World) {
   const services = Layer.mergeAll(
     files,
     Layer.succeed(BatchJobs, service),
+    Layer.succeed(OnDemand, new ScriptedOnDemand().service),
     Ledger.layer(world.ledger).pipe(Layer.provide(files))
   )
 

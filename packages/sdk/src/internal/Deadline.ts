@@ -44,6 +44,8 @@ export const cutOff = ({ deadline, from, remaining, reserve }: Remaining): numbe
 /** A deadline in milliseconds since 1970: a duration counts from `from`; NaN for what is none. @internal */
 export const deadlineOf = (deadline: Duration.Input | Date, from: number): number => {
   if (deadline instanceof Date) return deadline.getTime()
+  // A duration of NaN would count as none at all.
+  if (Number.isNaN(deadline)) return NaN
   const millis = Option.getOrElse(Option.map(Duration.fromInput(deadline), Duration.toMillis), () => NaN)
   return millis >= 0 ? from + millis : NaN
 }
