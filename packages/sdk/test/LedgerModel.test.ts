@@ -203,6 +203,21 @@ describe("a claim and its call", () => {
       assert.deepStrictEqual(paid(of), [1, 1])
     }))
 
+  it.effect("an ARN that is recorded between the claim of another and his second look keeps his call back", () =>
+    Effect.gen(function*() {
+      const of = yield* world({ lag: minutes(15) })
+      const [a, b] = first(of)
+      yield* send(of, a, "accepted")
+      yield* reach(of, a, "record")
+      yield* of.pass(minutes(5))
+      yield* reach(of, b, "look again")
+      yield* of.step(a)
+      yield* goOn(of, b)
+      assert.deepStrictEqual(yield* of.objectsOf(), ["arn", "claim-1", "claim-2", "intent", "refused-2"])
+      yield* of.finish()
+      assert.deepStrictEqual(paid(of), [1, 1])
+    }))
+
   it.effect("a call that leaves as late as it may and takes as long as it may is found by a list that lags as long as it may", () =>
     Effect.gen(function*() {
       const of = yield* world({ lag: 210_000 })
@@ -479,6 +494,7 @@ describe("calls without an answer, tokens and lists", () => {
   it.effect.each<Fate>([
     "accepted, answered by a 500",
     "accepted, answered without an ARN",
+    "accepted, answered by a conflict",
     "accepted, its answer lost"
   ])("a call that is %s is no refusal, and its job is adopted", (fate) =>
     Effect.gen(function*() {
@@ -497,9 +513,9 @@ describe("calls without an answer, tokens and lists", () => {
       assert.match((yield* violationOf(of.finish())) ?? "", /^nothing in the ledger tells of arn:/)
     }))
 
-  it.effect("jobs of strangers are not adopted: of another name's prefix, of other folders, with another token", () =>
+  it.effect.each([true, false])("jobs of strangers are not adopted, whether lists show tokens (%s) or not", (showsTokens) =>
     Effect.gen(function*() {
-      const of = yield* world({ tokenKept: Infinity })
+      const of = yield* world({ tokenKept: Infinity, showsTokens })
       const [a] = first(of)
       yield* reach(of, a, "send")
       yield* of.step(a)
@@ -508,12 +524,12 @@ describe("calls without an answer, tokens and lists", () => {
       const strangers = [
         { ...request, jobName: `${request.jobName}0`, clientRequestToken: "a", inputUri: "s3://memory/other/" },
         { ...request, jobName: `x${request.jobName}`, clientRequestToken: "b", outputUri: `${request.outputUri}x/` },
-        { ...request, jobName: `y${request.jobName}`, clientRequestToken: "c" }
+        ...(showsTokens ? [{ ...request, jobName: `y${request.jobName}`, clientRequestToken: "c" }] : [])
       ]
       for (const stranger of strangers) of.service.accept(stranger, of.stage.now)
       yield* of.decide(call, "lost on its way")
       yield* of.finish()
-      assert.deepStrictEqual(paid(of), [4, 2])
+      assert.deepStrictEqual(paid(of), [strangers.length + 1, 2])
     }))
 })
 

@@ -57,6 +57,7 @@ export const fates = [
   "accepted, its answer lost",
   "accepted, answered by a 500",
   "accepted, answered without an ARN",
+  "accepted, answered by a conflict",
   "lost on its way",
   "answered by a 500",
   "answered by a conflict",
@@ -571,6 +572,7 @@ export class World {
       case "accepted, answered by a refusal":
         call.answer = fail("ValidationException", 400)
         break
+      case "accepted, answered by a conflict":
       case "answered by a conflict":
         call.answer = fail("ConflictException", 400)
         break
