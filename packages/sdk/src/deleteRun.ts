@@ -77,13 +77,14 @@ const checkEnded = Effect.fnUntraced(function*(runId: string, hint: string) {
   const open = [...entries.jobs].filter(([, entry]) => isOpen(entry, entries.at, ledger.leaseFor)).map(([key]) => key)
   if (open.length === 0) return
   const some = open.slice(0, named).join(", ") + (open.length > named ? ` and ${open.length - named} more` : "")
+  const count = open.length === 1 ? "1 job" : `${open.length} jobs`
   return yield* new BatchError({
     ...at,
     reason: new RunConflict({
       runId,
       problem: "not-ended",
       differs: [],
-      message: `run ${runId} has ${open.length} ${open.length === 1 ? "job" : "jobs"} that may still be running (${some}): ` +
+      message: `run ${runId} has ${count} that may still be running (${some}): ` +
         `await the run, or cancel it and await what is open, then delete it${hint}`
     })
   })
@@ -104,8 +105,8 @@ const rankOf = (runId: string, key: string): number => {
 }
 
 /**
- * Removes a run: its inputs, outputs, results, attempts and ledger. Nothing of it can be had back, and a run of the same
- * id that is prepared later is another one: its jobs have other names and tokens.
+ * Removes a run: its inputs, outputs, results, attempts and ledger. Nothing of it can be had back. A run of the same id
+ * that is prepared later is another one: its jobs have other names and tokens.
  *
  * It is refused with `RunConflict` (`not-ended`) while a job may be open, of any attempt: one that Bedrock accepted and
  * that has no end in the ledger, or one whose create call has no known answer; and with `not-found` where there is no

@@ -92,7 +92,8 @@ describe("the list of runs", () => {
       const store = memoryStore()
       yield* start(store)(prepared("one"))
       const denied = start(store, {
-        before: (operation, key) => (operation === "get" && key === "one/plan.json" ? Effect.fail(refusal("Denied")) : Effect.void)
+        before: (operation, key) =>
+          operation === "get" && key === "one/plan.json" ? Effect.fail(refusal("Denied")) : Effect.void
       })
       const { reason } = yield* Effect.flip(denied(listRuns()))
       assert.strictEqual(reason._tag === "Refused" && reason.code, "Denied")

@@ -58,7 +58,7 @@ export const removeBulk = Effect.fnUntraced(
             cause: undefined
           }) }]
       )
-      const first = failed.find(({ failure }) => !isPassing(failure)) ?? (tries === maximumTries ? failed[0] : undefined)
+      const first = tries === maximumTries ? failed[0] : failed.find(({ failure }) => !isPassing(failure))
       if (first !== undefined) {
         return yield* toBatchError("removeAll", `cannot remove s3://${bucket}/${first.key}`, first.failure)
       }

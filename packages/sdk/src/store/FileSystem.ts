@@ -349,7 +349,21 @@ export const make = Effect.fnUntraced(function*(
 
   const checksum = Effect.fn("FileSystem.checksum")((location: string) => Effect.as(locate("checksum", location), null))
 
-  return { base, uri, location: (key) => path.join(root, key), head, list, folders, get, read, create, write, remove, removeAll, checksum }
+  return {
+    base,
+    uri,
+    location: (key) => path.join(root, key),
+    head,
+    list,
+    folders,
+    get,
+    read,
+    create,
+    write,
+    remove,
+    removeAll,
+    checksum
+  }
 })
 
 /** Writes blocks behind each other with as few calls as it takes. */

@@ -93,7 +93,8 @@ export const check = (
 }
 
 /**
- * Checks the prefix of `ObjectStore.folders` and gives it back: empty, or ending in `/`; else fails with `InvalidOption`.
+ * Checks the prefix of `ObjectStore.folders` and gives it back: it is empty or ends in `/`, else this fails with
+ * `InvalidOption`.
  *
  * @since 0.1.0
  * @category combinators

@@ -123,8 +123,8 @@ export class ObjectStore extends Context.Service<ObjectStore, {
   readonly list: (prefix: string) => Effect.Effect<Listing, BatchError>
   /**
    * The names directly below `prefix` under which objects lie, without slashes, in the order in which their objects are
-   * listed; by as many paged calls as it takes, which do not grow with the number of objects. The prefix is empty or ends
-   * in `/`, and may be a URI as that of a list; another one is `InvalidOption`.
+   * listed; by as many paged calls as there are names for, however many objects there are. The prefix is empty or ends in
+   * `/`, and may be a URI as that of a list; another one is `InvalidOption`.
    */
   readonly folders: (prefix: string) => Effect.Effect<ReadonlyArray<string>, BatchError>
   /** A whole small object, or null if there is none. */
@@ -149,14 +149,14 @@ export class ObjectStore extends Context.Service<ObjectStore, {
   /** Removes an object; one that is not there is no error. */
   readonly remove: (key: string) => Effect.Effect<void, BatchError>
   /**
-   * Removes objects by bulk calls, in no order; keys as `list` gives them, those that are not there are no error. Fails
-   * with the first key that could not be removed, when the others of its call are gone. A folder store removes the empty
+   * Removes objects by bulk calls, in no order; keys as `list` gives them, those that are not there are no error. Where
+   * some cannot be removed it fails with the first of them, and others may be gone. A folder store removes the empty
    * folders at and below where they lay, too.
    */
   readonly removeAll: (keys: ReadonlyArray<string>) => Effect.Effect<void, BatchError>
   /**
-   * The checksum of a whole object that the store keeps, by one call that does not read it; null where it keeps none that
-   * can be computed from the bytes, and where there is no object. A folder store keeps none.
+   * The checksum of a whole object that the store keeps, by one call that does not read it; null where it keeps none
+   * that can be computed from the bytes, and where there is no object. A folder store keeps none.
    */
   readonly checksum: (location: string) => Effect.Effect<Checksum | null, BatchError>
 }>()("@bedrock-batch/sdk/ObjectStore") {}
