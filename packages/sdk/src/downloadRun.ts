@@ -215,9 +215,9 @@ const readNotes = Effect.fnUntraced(function*(list: string, journal: string) {
 })
 
 /**
- * Copies a run into `directory`, below a folder of its id, each file under its own key: what is asked for, and the run's
- * description (`plan.json`, `run.json`, `attempts/`). Of results only whole generations are taken. A run that is still
- * going is copied as far as it has come.
+ * Copies a run into `directory`, below a folder of its id, each file under its own key: what is asked for, and the
+ * run's description (`plan.json`, `run.json`, `attempts/`). Of results only whole generations are taken. A run that is
+ * still going is copied as far as it has come.
  *
  * Each file is streamed to `<name>.part` beside it, held against its size and, where the store keeps one, its checksum,
  * forced to the disk and renamed; one that came damaged is fetched once more. At the end `download.json` in the run's

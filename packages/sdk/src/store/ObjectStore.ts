@@ -123,8 +123,8 @@ export class ObjectStore extends Context.Service<ObjectStore, {
   readonly list: (prefix: string) => Effect.Effect<Listing, BatchError>
   /**
    * The names directly below `prefix` under which objects lie, without slashes, in the order in which their objects are
-   * listed; by as many paged calls as there are names for, however many objects there are. The prefix is empty or ends in
-   * `/`, and may be a URI as that of a list; another one is `InvalidOption`.
+   * listed; by as many paged calls as there are names for, however many objects there are. The prefix is empty or ends
+   * in `/`, and may be a URI as that of a list; another one is `InvalidOption`.
    */
   readonly folders: (prefix: string) => Effect.Effect<ReadonlyArray<string>, BatchError>
   /** A whole small object, or null if there is none. */
