@@ -7,7 +7,14 @@ import { OnDemand } from "../../src/bedrock/OnDemand.ts"
 import { sha256 } from "../../src/internal/Digest.ts"
 import * as Layout from "../../src/internal/Layout.ts"
 import { cancelledCode, isCancelled } from "../../src/internal/Refusals.ts"
-import { type EndedJob, isTerminal, type Job, type RefusedJob, type SubmittedJob, type TerminalStatus } from "../../src/Job.ts"
+import {
+  type EndedJob,
+  isTerminal,
+  type Job,
+  type RefusedJob,
+  type SubmittedJob,
+  type TerminalStatus
+} from "../../src/Job.ts"
 import * as Ledger from "../../src/Ledger.ts"
 import * as Capacity from "../../src/schedule/Capacity.ts"
 import { type ObjectInfo, ObjectStore } from "../../src/store/ObjectStore.ts"
@@ -158,7 +165,7 @@ export class World {
     this.stage.checks.push(this.#check)
   }
 
-  /** Whether a call leaves at once after the second look. Where tokens keep it from making a second job, it need not. */
+  /** Whether a call leaves at once after the second look. Where tokens protect, it need not. */
   get sendsAtOnce(): boolean {
     return !this.habits.freezes && (this.habits.tokenKept < Infinity || this.habits.forgetful)
   }
@@ -259,12 +266,12 @@ export class World {
     return value
   })
 
-  /** A create call leaves: it must have an intent, a claim of its own that no call was made for, and no reason not to. */
+  /** A call leaves: it must have an intent, a claim of its own that no call was made for, and no reason not to. */
   readonly #send = Effect.fnUntraced({ self: this }, function*(this: World, life: Life, request: CreateRequest) {
     const { stage } = this
     this.sent++
     const job = this.jobs.find(({ name }) => name === request.jobName)
-    if (job === undefined) return yield* stage.violated(`${life.name} sends a call for ${request.jobName}, which is no job`)
+    if (job === undefined) return yield* stage.violated(`${life.name} sends a call for no job: ${request.jobName}`)
     const intent = yield* this.#json(`run/jobs/${job.key}.intent`)
     if (!isDeepStrictEqual(intent, JSON.parse(JSON.stringify(request)))) {
       return yield* stage.violated(`${life.name} sends a request that is not the stored one`)
@@ -272,7 +279,9 @@ export class World {
     const held = this.#heldBy(life, job.key)
     if (held === undefined) return yield* stage.violated(`${life.name} sends without a claim of its own`)
     if (!held.looked) return yield* stage.violated(`${life.name} sends without a second look`)
-    if (held.forbidden !== null) return yield* stage.violated(`${life.name} sends although it saw that ${held.forbidden}`)
+    if (held.forbidden !== null) {
+      return yield* stage.violated(`${life.name} sends although it saw that ${held.forbidden}`)
+    }
     const claim = yield* this.files.head(`run/jobs/${job.key}.claim-${held.number}`)
     if (this.sendsAtOnce && this.habits.ledger.sendWithin === undefined && stage.now - claim!.modifiedAt > 31_000) {
       return yield* stage.violated(`${life.name} sends by a claim that is older than sendWithin`)
@@ -280,8 +289,9 @@ export class World {
     const open = (yield* this.#entries).get(job.key)!.openClaims.some((number) => number < held.number)
     const listedAt = this.#listedAt.get(life)?.get(job.name)
     if (this.sendsAtOnce && this.habits.ledger.sendWithin === undefined && open) {
-      if (listedAt === undefined) return yield* stage.violated(`${life.name} sends without a list, and an earlier claim is open`)
-      if (stage.now - listedAt > 31_000) return yield* stage.violated(`${life.name} sends by a list that is older than sendWithin`)
+      if (listedAt === undefined || stage.now - listedAt > 31_000) {
+        return yield* stage.violated(`${life.name} sends without a list that is fresh, and an earlier claim is open`)
+      }
     }
     this.#held = this.#held.filter((other) => other !== held)
     const call: Call = { life, request, sentAt: stage.now, answer: null }
@@ -417,7 +427,9 @@ export class World {
       yield* this.#audit(process.name, process.given)
       return
     }
-    if (Cause.hasDies(exit.cause)) return yield* this.stage.violated(`${process.name} crashes: ${Cause.pretty(exit.cause)}`)
+    if (Cause.hasDies(exit.cause)) {
+      return yield* this.stage.violated(`${process.name} crashes: ${Cause.pretty(exit.cause)}`)
+    }
     const error = Exit.findErrorOption(exit)
     if (error._tag === "None") return this.stage.tell(`${process.name} is gone`)
     const { reason } = error.value
@@ -443,7 +455,9 @@ export class World {
         this.#nonexistent.add(job.name)
         continue
       }
-      if (made?.state.arn !== job.arn) return yield* this.stage.violated(`${name} has ${job.arn}, which is not the paid job`)
+      if (made?.state.arn !== job.arn) {
+        return yield* this.stage.violated(`${name} has ${job.arn}, which is not the paid job`)
+      }
       const key = `run/jobs/${job.key}.${"status" in job ? "end" : "arn"}`
       const stored = yield* this.#json(key).pipe(Effect.orDie)
       if (!isDeepStrictEqual(stored, JSON.parse(JSON.stringify(job)))) {
@@ -529,10 +543,14 @@ export class World {
   }
 
   /**
-   * Time passes. A call that is under way takes effect within its limit; and nobody stands still between his second look
-   * and his call, unless he may.
+   * Time passes. A call that is under way takes effect within its limit; and nobody stands still between his second
+   * look and his call, unless he may.
    */
-  readonly pass = Effect.fnUntraced({ self: this }, function*(this: World, millis: number, fate: Fate = "lost on its way") {
+  readonly pass = Effect.fnUntraced({ self: this }, function*(
+    this: World,
+    millis: number,
+    fate: Fate = "lost on its way"
+  ) {
     const until = this.stage.now + millis
     for (let hasty = this.#hasty; this.sendsAtOnce && hasty !== null; hasty = this.#hasty) {
       yield* this.let(hasty.process, hasty.next)
@@ -548,8 +566,10 @@ export class World {
 
   /** The service decides about a call. */
   readonly decide = Effect.fnUntraced({ self: this }, function*(this: World, call: Call, fate: Fate) {
-    const fail = (code: string | null, status: number | null) =>
-      Effect.fail(toBatchError("create", { code, status, message: code ?? (status === null ? "connection reset" : `${status}`) }))
+    const fail = (code: string | null, status: number | null) => {
+      const message = code ?? (status === null ? "connection reset" : `${status}`)
+      return Effect.fail(toBatchError("create", { code, status, message }))
+    }
     const accepts = fate.startsWith("accepted")
     const before = this.service.made.length
     const arn = accepts ? this.service.accept(call.request, this.stage.now) : ""
@@ -586,9 +606,8 @@ export class World {
         call.answer = fail("ValidationException", 400)
     }
     const whose = call.life.dead ? `${call.life.name}, which is dead,` : call.life.name
-    this.stage.tell(
-      `the call of ${whose} is ${fate}` + (accepts ? ` (${made ? "a new job" : "known by its token"}: ${shortArn(arn)})` : "")
-    )
+    const what = accepts ? ` (${made ? "a new job" : "known by its token"}: ${shortArn(arn)})` : ""
+    this.stage.tell(`the call of ${whose} is ${fate}${what}`)
     yield* this.stage.check
   })
 
@@ -692,13 +711,17 @@ export class World {
     const last = new Process(this.processes.length + this.handlers.length, "submit")
     const { sent } = this
     for (let steps = 0; last.result === null; steps++) {
-      if (steps > 8 * this.jobs.length || !(yield* this.step(last))) return yield* stage.violated("the last one does not find the jobs")
+      if (steps > 8 * this.jobs.length || !(yield* this.step(last))) {
+        return yield* stage.violated("the last one does not find the jobs")
+      }
     }
     if (this.sent !== sent) return yield* stage.violated("the last one sends a call")
     const after = yield* Effect.orDie(this.#entries)
     for (const job of this.jobs) {
       const made = this.service.made.some(({ request }) => request.jobName === job.name)
-      if (made !== after.get(job.key)!.known) return yield* stage.violated(`the ledger is wrong about ${job.key} in the end`)
+      if (made !== after.get(job.key)!.known) {
+        return yield* stage.violated(`the ledger is wrong about ${job.key} in the end`)
+      }
     }
   })
 }
@@ -816,7 +839,8 @@ export const carryOut = Effect.fnUntraced(function*(world: World, { a, b, what, 
       return yield* world.interrupt(process)
     case "lose": {
       const waiting = process.life?.waiting.find(({ lose, ready }) => lose !== null && ready())
-      return waiting === undefined ? undefined : yield* world.let(process, waiting, a % 2 === 0 ? "lost" : "answer lost")
+      if (waiting === undefined) return
+      return yield* world.let(process, waiting, a % 2 === 0 ? "lost" : "answer lost")
     }
     case "land late":
       return yield* world.stage.landLate(who)

@@ -1,4 +1,16 @@
-import { Clock, Context, Data, Duration, Effect, Exit, type Fiber, Logger, Random, type Scheduler, Stream } from "effect"
+import {
+  Clock,
+  Context,
+  Data,
+  Duration,
+  Effect,
+  Exit,
+  type Fiber,
+  Logger,
+  Random,
+  type Scheduler,
+  Stream
+} from "effect"
 import { BatchError, Unavailable } from "../../src/BatchError.ts"
 import { type ObjectInfo, ObjectStore } from "../../src/store/ObjectStore.ts"
 import type { Operation } from "./WatchedStore.ts"
@@ -165,10 +177,8 @@ export class Life {
 const folded = (log: ReadonlyArray<string>): ReadonlyArray<string> => {
   const alike = log.map((line) => line.replace(/[\d.]+ (s|min)\b/g, "so long"))
   const lines: Array<string> = []
-  const same = (from: number, to: number, length: number) => {
-    for (let i = 0; i < length; i++) if (alike[from + i] === undefined || alike[from + i] !== alike[to + i]) return false
-    return true
-  }
+  const same = (from: number, to: number, length: number) =>
+    to + length <= log.length && alike.slice(from, from + length).every((line, i) => line === alike[to + i])
   for (let at = 0; at < log.length;) {
     let [length, more] = [1, 0]
     for (let period = 1; period <= 24 && more === 0; period++) {
@@ -252,12 +262,14 @@ export class Stage {
   /** The store as one life sees it. */
   storeOf(life: Life): Store {
     const { files, shorten } = this
-    const outcome = (exit: Exit.Exit<unknown, unknown>, done: string) => (Exit.isSuccess(exit) ? done : `${done} and fails`)
+    const outcome = (exit: Exit.Exit<unknown, unknown>, done: string) =>
+      Exit.isSuccess(exit) ? done : `${done} and fails`
     const wrote = (key: string, exit: Exit.Exit<{ readonly created: boolean }, unknown>) =>
       outcome(exit, `writes ${shorten(key)}`) +
       (Exit.isSuccess(exit) && !exit.value.created ? ", which is there already" : "")
     const noted = <A extends { readonly created: boolean }, E>(key: string, effect: Effect.Effect<A, E>) =>
-      Effect.tap(effect, ({ created }) => Effect.sync(() => this.afterWrite.forEach((look) => look(life, key, created))))
+      Effect.tap(effect, ({ created }) =>
+        Effect.sync(() => this.afterWrite.forEach((look) => look(life, key, created))))
     return ObjectStore.of({
       ...files,
       head: (key) =>
@@ -349,7 +361,9 @@ export class Stage {
     how: "whole" | "answer lost" | "lost" = "whole"
   ) {
     remove(life.waiting, waiting)
-    if (++life.busy > spinning) return yield* this.violated(`${life.name} does ${life.busy} operations while no time passes`)
+    if (++life.busy > spinning) {
+      return yield* this.violated(`${life.name} does ${life.busy} operations while no time passes`)
+    }
     if (how === "lost" && waiting.lose !== null) {
       this.tell(`${life.name}: the network fails before it ${verbOf(waiting.kind)} ${this.shorten(waiting.key)}`)
       waiting.lose()
@@ -449,6 +463,7 @@ export const inWholeSeconds = (store: Store): Store => {
   return ObjectStore.of({
     ...store,
     head: (key) => Effect.map(store.head(key), (object) => (object === null ? null : info(object))),
-    list: (prefix) => Effect.map(store.list(prefix), ({ at, objects }) => ({ at: whole(at), objects: objects.map(info) }))
+    list: (prefix) =>
+      Effect.map(store.list(prefix), ({ at, objects }) => ({ at: whole(at), objects: objects.map(info) }))
   })
 }
