@@ -119,11 +119,11 @@ const fail = (reason: BatchError["reason"]) => new BatchError({ module: "cancel"
  * @category combinators
  * @example
  * ```ts
- * import { cancel } from "@bedrock-batch/sdk"
+ * import { Run } from "@bedrock-batch/sdk"
  * import { Console, Effect } from "effect"
  *
  * const program = Effect.gen(function*() {
- *   const { jobs, records } = yield* cancel("jokes-0123456789")
+ *   const { jobs, records } = yield* Run.cancel("jokes-0123456789")
  *   yield* Console.log(`${jobs.stopped} jobs were stopped; ${records.processed} records are billed`)
  * })
  * ```

@@ -121,13 +121,13 @@ const rankOf = (runId: string, key: string): number => {
  * @category constructors
  * @example
  * ```ts
- * import { deleteRun } from "@bedrock-batch/sdk/deleteRun"
+ * import { Run } from "@bedrock-batch/sdk"
  * import { Effect } from "effect"
  *
  * const program = Effect.gen(function*() {
- *   const { bytes, objects } = yield* deleteRun("jokes-0123456789", { dryRun: true })
+ *   const { bytes, objects } = yield* Run.delete("jokes-0123456789", { dryRun: true })
  *   yield* Effect.log(`${objects} objects, ${bytes} bytes`)
- *   return yield* deleteRun("jokes-0123456789")
+ *   return yield* Run.delete("jokes-0123456789")
  * })
  * ```
  */

@@ -234,9 +234,9 @@ const readNotes = Effect.fnUntraced(function*(list: string, journal: string) {
  * @category constructors
  * @example
  * ```ts
- * import { downloadRun } from "@bedrock-batch/sdk/downloadRun"
+ * import { Run } from "@bedrock-batch/sdk"
  *
- * const download = downloadRun("jokes-0123456789", "./downloads", { what: ["results"] })
+ * const download = Run.download("jokes-0123456789", "./downloads", { what: ["results"] })
  * ```
  */
 export const downloadRun = Effect.fn("Run.download")(

@@ -110,10 +110,10 @@ const byAge = (a: RunSummary, b: RunSummary): number =>
  * @category getters
  * @example
  * ```ts
- * import { listRuns } from "@bedrock-batch/sdk/listRuns"
+ * import { Run } from "@bedrock-batch/sdk"
  * import { Effect } from "effect"
  *
- * const open = Effect.map(listRuns(), (runs) => runs.filter(({ cancelled, prepared }) => prepared && !cancelled))
+ * const open = Effect.map(Run.list(), (runs) => runs.filter(({ cancelled, prepared }) => prepared && !cancelled))
  * ```
  */
 export const listRuns = Effect.fn("Run.list")(
