@@ -69,6 +69,9 @@ const checkOptions = (options: RunDefinition<unknown>): BatchError | null => {
     (options.runId === undefined || RunId.isLegal(options.runId)
       ? null
       : invalid("runId", RunId.explain("runId", options.runId))) ??
+    (options.runId !== RunId.reserved
+      ? null
+      : invalid("runId", `runId ${JSON.stringify(RunId.reserved)} is the name of a folder beside the runs: choose another`)) ??
     checkCount("maxRecordsTotal", options.maxRecordsTotal, 1, most) ??
     checkCount("maxJobs", options.maxJobs, 1, 999_999) ??
     checkCount("maxRecordsPerJob", options.maxRecordsPerJob, 1, most) ??

@@ -7,11 +7,8 @@ import * as Effect from "effect/Effect"
 import { BatchError, InvalidOption, RunConflict } from "../BatchError.ts"
 import * as RunId from "./RunId.ts"
 
-/** The folder beside the runs, of those who hold slots. */
-const capacity = "capacity"
-
 /** Whether a folder of this name may be that of a run. @internal */
-export const mayBeRun = (name: string): boolean => RunId.isLegal(name) && name !== capacity
+export const mayBeRun = (name: string): boolean => RunId.isLegal(name) && name !== RunId.reserved
 
 /** Fails with `InvalidOption` for what is no run id. @internal */
 export const checkRunId = (at: { readonly module: string; readonly method: string }, runId: string) =>
@@ -22,7 +19,7 @@ export const checkRunId = (at: { readonly module: string; readonly method: strin
         ...at,
         reason: new InvalidOption({
           path: "runId",
-          message: runId === capacity
+          message: runId === RunId.reserved
             ? `${JSON.stringify(runId)} is the folder of those who hold slots of the quota, and no run`
             : RunId.explain("runId", runId)
         })

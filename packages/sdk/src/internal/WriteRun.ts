@@ -33,6 +33,16 @@ export const writeRun = Effect.fnUntraced(function*(store: Store, definition: De
     yield* prepared(there)
     return there
   }
+  if ((yield* store.head(Layout.cancelled(definition.runId))) !== null) {
+    return yield* error(
+      new RunConflict({
+        runId: definition.runId,
+        problem: "cancelled",
+        differs: [],
+        message: `run ${definition.runId} was cancelled before it was prepared, or its deletion was cut off: delete it first`
+      })
+    )
+  }
   // What the number of rows alone shows to be impossible fails before anything is written.
   yield* plannerOf(definition, definition.bounds)
   const prepareId = yield* freshId
