@@ -701,6 +701,10 @@ export class World {
     for (const job of this.jobs) {
       const made = this.service.made.filter(({ request }) => request.jobName === job.name)
       const entry = entries.get(job.key)!
+      const results = this.processes.flatMap(({ result }) => result?.filter(({ key }) => key === job.key) ?? [])
+      const refused = results.every((result) => "status" in result && result.status === "Refused")
+      // All of them were told that the service does not take the job: another might try again.
+      if (made.length === 0 && !this.cancelled && refused) return
       if (made.length === 0 && !this.cancelled) return yield* stage.violated(`job ${job.key} was never made`)
       if (made.length === 1 && !this.#nonexistent.has(job.name) && !entry.known) {
         return yield* stage.violated(`the ledger does not name the paid job of ${job.key}`)
