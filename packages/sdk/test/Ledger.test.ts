@@ -103,6 +103,24 @@ describe("Ledger", () => {
       )
     }))
 
+  it.effect("leases a job on demand to one owner a number, who may ask again", () =>
+    Effect.gen(function*() {
+      const { ledger } = yield* make()
+      const lease: Ledger.Lease = { version: 1, number: 1, owner: "a", upTo: 40, repeats: 0, released: false }
+      assert.isNull(yield* ledger.leased(job, 1))
+      assert.isTrue(yield* ledger.lease(job, lease))
+      assert.isTrue(yield* ledger.lease(job, lease), "a write without an answer may have been made")
+      assert.isFalse(yield* ledger.lease(job, { ...lease, owner: "b", upTo: 80 }))
+      assert.deepStrictEqual(yield* ledger.leased(job, 1), lease)
+      assert.isTrue(yield* ledger.lease(job, { ...lease, number: 2, owner: "b" }))
+      const { entry } = yield* ledger.look(job)
+      assert.deepStrictEqual(entry.claims.map(({ number, refused }) => [number, refused]), [[1, false], [2, false]])
+      assert.isFalse(entry.accepted)
+      yield* ledger.claim({ ...job, key: "1-000002" }, 1)
+      const { reason } = yield* Effect.flip(ledger.leased({ ...job, key: "1-000002" }, 1))
+      assert.strictEqual(reason._tag, "Damaged", "the claim of a batch job is no lease")
+    }))
+
   it.effect("looks at one job, and not at those whose keys begin alike", () =>
     Effect.gen(function*() {
       const { ledger, store } = yield* make()
@@ -142,9 +160,9 @@ describe("Ledger", () => {
 
   it.effect("has the times of its options", () =>
     Effect.gen(function*() {
-      const { ledger } = yield* make({ settleAfter: "7 minutes", sendWithin: "10 seconds" })
-      assert.deepStrictEqual([ledger.settleAfter, ledger.sendWithin], [420_000, 10_000])
-      const usual = yield* make()
-      assert.deepStrictEqual([usual.ledger.settleAfter, usual.ledger.sendWithin], [300_000, 30_000])
+      const { ledger } = yield* make({ settleAfter: "7 minutes", sendWithin: "10 seconds", leaseFor: "1 minute" })
+      assert.deepStrictEqual([ledger.settleAfter, ledger.sendWithin, ledger.leaseFor], [420_000, 10_000, 60_000])
+      const { ledger: usual } = yield* make()
+      assert.deepStrictEqual([usual.settleAfter, usual.sendWithin, usual.leaseFor], [300_000, 30_000, 120_000])
     }))
 })

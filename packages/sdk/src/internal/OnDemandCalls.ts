@@ -81,8 +81,6 @@ interface Task {
   readonly record: OnDemandRecord
   /** How often its call was made again. */
   readonly retries: number
-  /** Whether one of its calls may have been paid for, without an answer. */
-  readonly doubtful: boolean
 }
 
 /**
@@ -220,7 +218,8 @@ class Calls {
       if (this.#isIdle()) {
         if (this.#over === "lost") return null
         if (this.#over === "failed") break
-        if (this.#isFresh()) return yield* this.#end
+        // The claim is fresh, or the next one would be under way.
+        return yield* this.#end
       }
       yield* this.#wakeInTime
       yield* Latch.await(this.#changed)
@@ -313,7 +312,7 @@ class Calls {
     const record = this.#next
     if (record === null || record.position >= this.#lease.upTo) return null
     this.#next = null
-    return { record, retries: 0, doubtful: false }
+    return { record, retries: 0 }
   }
 
   #begin(task: Task): Effect.Effect<unknown> {
@@ -350,7 +349,8 @@ class Calls {
     const { reason } = error
     const { message } = reason
     if (reason._tag === "Unavailable" && (reason.code === "throttled" || reason.code === "quota")) {
-      if (!task.doubtful) this.#open.delete(task.record.position)
+      // Nothing was paid for. What an earlier call of the record may have cost is counted with this one.
+      this.#open.delete(task.record.position)
       this.#ready.push(task)
       // Calls that were begun before the pause say nothing new.
       if (throttles !== this.#throttles) return null
@@ -367,7 +367,7 @@ class Calls {
         return null
       }
       const millis = pauseOf(task.retries, chance)
-      const again: Task = { ...task, retries: task.retries + 1, doubtful: true }
+      const again: Task = { ...task, retries: task.retries + 1 }
       this.#retries.push({ task: again, from: this.#now() + millis })
       return this.#waitingFor("unavailable", millis)
     }
@@ -375,7 +375,7 @@ class Calls {
       this.#answer(task, { error: { errorCode: statusOf(reason), errorMessage: message } })
       return null
     }
-    if (!task.doubtful) this.#open.delete(task.record.position)
+    this.#open.delete(task.record.position)
     this.#fail(exit.cause, false)
     return null
   }

@@ -361,6 +361,36 @@ describe("runOnDemand, when calls fail", () => {
       }
     }))
 
+  it.effect("takes calls that are throttled together for one", () =>
+    Effect.gen(function*() {
+      const { calls, job, start } = yield* bench(rowsTo(8))
+      const events: Array<Progress.Event> = []
+      calls.turn = (row, nth) => (row < 4 && nth === 0 ? "throttled" : "answer")
+      yield* drive(start({ events })(runOnDemand(job)))
+      assert.lengthOf(waits(events), 1)
+      assert.isAtMost(waits(events)[0]!.millis, 1_000)
+    }))
+
+  it.effect("waits for as long as the service asks for", () =>
+    Effect.gen(function*() {
+      const { job, store } = yield* bench([0])
+      const asked: Array<number> = []
+      const service = OnDemand.of({
+        region: "us-east-1",
+        concurrency: 1,
+        invoke: () =>
+          Effect.flatMap(now, (at) => {
+            asked.push(at)
+            const reason = new Unavailable({ code: "throttled", message: "later", retryAfterMillis: 45_000 })
+            return asked.length === 1
+              ? Effect.fail(new BatchError({ module: "OnDemand", method: "invoke", reason }))
+              : Effect.succeed("answer")
+          })
+      })
+      yield* drive(processOf(store, service)(runOnDemand(job)))
+      assert.deepStrictEqual(asked.map((at) => at - asked[0]!), [0, 45_000])
+    }))
+
   it.effect("begins nothing during the pause of a throttled call", () =>
     Effect.gen(function*() {
       const { calls, job, start } = yield* bench(rowsTo(30))
@@ -563,10 +593,27 @@ describe("runOnDemand, in several processes", () => {
       assert.lengthOf(ids, calls.paidInAll, "what was paid for late is stored too")
     }))
 
+  it.effect("asks for nothing that was stored by the process that was thought dead, up to its own claim", () =>
+    Effect.gen(function*() {
+      const { calls, job, start, store } = yield* bench(rowsTo(8))
+      const dying = mortal(store, calls.service, (operation) => operation === "write")
+      yield* drive(Effect.exit(dying(runOnDemand(job))))
+      const begun = calls.calls.length
+      const part = rowsTo(3).map((row) => `{"modelOutput":"late","recordId":"r000000000${row}"}\n`).join("")
+      const thaws = (operation: string, key: string) =>
+        operation === "create" && key.endsWith(".claim-2")
+          ? Effect.asVoid(store.create(`${job.output}part-000000.jsonl.out`, Buffer.from(part)))
+          : Effect.void
+      const ended = yield* drive(start({ before: thaws })(runOnDemand(job)))
+      assert.deepStrictEqual(calls.calls.slice(begun).map(({ row }) => row), [3, 4, 5, 6, 7])
+      assert.deepStrictEqual(ended.counters, { total: 8, processed: 8, succeeded: 8, failed: 0 })
+    }))
+
   it.effect("begins no call while its next claim cannot be written", () =>
     Effect.gen(function*() {
-      const { calls, job, start, store } = yield* bench(rowsTo(200))
-      calls.millis = () => 10_000
+      const { calls, job, start, store } = yield* bench(rowsTo(60))
+      // The first claim is for 16 calls: two minutes, four at a time.
+      calls.millis = () => 30_000
       const from = yield* now
       const mine: Array<number> = []
       const service = OnDemand.of({
@@ -585,10 +632,9 @@ describe("runOnDemand, in several processes", () => {
       ]
       const [a, b] = yield* drive(Effect.all(both, { concurrency: 2 }))
       assert.deepStrictEqual(a, b)
-      assert.isAbove(mine.length, 3)
-      assert.isTrue(mine.every((at) => at - from <= 72_000))
+      assert.deepStrictEqual(mine.map((at) => at - from), [0, 30, 60].flatMap((s) => [s, s, s, s].map((s) => s * 1_000)))
       // It could store, so that nothing is asked for again.
-      assert.deepStrictEqual(byRow(calls.paid), once(rowsTo(200)))
+      assert.deepStrictEqual(byRow(calls.paid), once(rowsTo(60)))
     }))
 })
 
@@ -633,6 +679,34 @@ describe("runOnDemand, cancelled or interrupted", () => {
       const ended = yield* drive(start({ after: cancel })(runOnDemand(job)))
       assert.deepInclude(ended, { status: "Stopped", repeatedCalls: 0 })
       assert.lengthOf(calls.calls, 0)
+    }))
+
+  it.effect("makes no call of the next claim when the run is cancelled before that is written", () =>
+    Effect.gen(function*() {
+      const { calls, job, start, store } = yield* bench(rowsTo(400))
+      calls.millis = () => 10
+      const cancel = (operation: string, key: string) =>
+        operation === "create" && key.endsWith(".claim-2")
+          ? Effect.asVoid(store.create("run/cancelled", new Uint8Array(2)))
+          : Effect.void
+      const ended = yield* drive(start({ before: cancel })(runOnDemand(job)))
+      assert.strictEqual(ended.status, "Stopped")
+      assert.isAtMost(calls.calls.length, 16)
+    }))
+
+  it.effect("counts nothing for calls that were refused unread when it is interrupted", () =>
+    Effect.gen(function*() {
+      const { calls, job, start } = yield* bench(rowsTo(20))
+      let isThrottled = true
+      calls.turn = (row) => (isThrottled && row % 4 === 1 ? "throttled" : "answer")
+      const fiber = yield* Effect.forkChild(start()(runOnDemand(job)))
+      yield* TestClock.adjust("30 seconds")
+      yield* drive(Fiber.interrupt(fiber))
+      isThrottled = false
+      assert.isAbove(calls.paidInAll, 1)
+      const ended = yield* drive(start()(runOnDemand(job)))
+      assert.strictEqual(ended.repeatedCalls, 0)
+      assert.deepStrictEqual(byRow(calls.paid), once(rowsTo(20)))
     }))
 
   it.effect("waits a moment for running calls when it is interrupted, stores them and gives the job back", () =>
