@@ -34,7 +34,9 @@ export interface Answered {
 }
 
 /** What the service said of a record. @internal */
-export type Said = { readonly modelOutput: Json } | { readonly error: { readonly errorCode: number; readonly errorMessage: string } }
+export type Said =
+  | { readonly modelOutput: Json }
+  | { readonly error: { readonly errorCode: number; readonly errorMessage: string } }
 
 /** The line of an answer, as an output file of a batch job would hold it. @internal */
 export const answeredOf = (record: OnDemandRecord, said: Said): Answered => {
@@ -177,7 +179,10 @@ export class OnDemandAnswers {
   })
 
   /** Stores answers as one part. */
-  readonly write = Effect.fnUntraced({ self: this }, function*(this: OnDemandAnswers, answers: ReadonlyArray<Answered>) {
+  readonly write = Effect.fnUntraced({ self: this }, function*(
+    this: OnDemandAnswers,
+    answers: ReadonlyArray<Answered>
+  ) {
     const lines = answers.map(({ line }) => line)
     const size = lines.reduce((sum, { length }) => sum + length, 0)
     for (;;) {

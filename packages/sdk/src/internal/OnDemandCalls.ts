@@ -2,7 +2,7 @@
  * The calls of a job on demand, made by the one process that holds its lease.
  *
  * A call is begun only while the lease is fresh, and only for a record below its `upTo`; a call that may be paid for
- * twice is begun only when a claim has counted it. So whoever takes over knows from the newest claim and from the stored
+ * twice is begun only when a claim has counted it. So whoever takes over knows from the newest claim and the stored
  * answers which calls may have been made.
  *
  * @internal

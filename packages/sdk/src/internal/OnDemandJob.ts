@@ -2,8 +2,8 @@
  * A job whose records are asked for one by one, at the full price, because they are too few for a batch job.
  *
  * There is no token that would keep a call from being paid for twice. So one process at a time makes the calls, by a
- * lease made of write-once claims, answers are stored every few seconds, and what a process that died may have asked for
- * without storing the answer is counted when it is asked for again.
+ * lease made of write-once claims, answers are stored every few seconds, and what a process that died may have asked
+ * for without storing the answer is counted when it is asked for again.
  *
  * @internal
  */
@@ -54,14 +54,14 @@ const untilFree = Effect.fnUntraced(
 /**
  * Runs a job on demand to its end, or waits for the end while another process runs it.
  *
- * The inputs are checked before the first call. Records that have a stored answer are never asked for again. A call that
- * is throttled waits for as long as it takes, and slows all others down with it; one without an answer that can be read
- * is made again up to five times, which is counted in `repeatedCalls`; then, and where the service refuses the record,
- * the answer is an error line. When the run or the attempt is cancelled, running calls are let finish, and the job ends
- * as `Stopped`.
+ * The inputs are checked before the first call. Records that have a stored answer are never asked for again. A call
+ * that is throttled waits for as long as it takes, and slows all others down with it; one without an answer that can be
+ * read is made again up to five times, which is counted in `repeatedCalls`; then, and where the service refuses the
+ * record, the answer is an error line. When the run or the attempt is cancelled, running calls are let finish, and the
+ * job ends as `Stopped`.
  *
- * Fails with `RunConflict` (`cancelled`) where nothing was begun, `Refused` when the service refuses who asks, `Damaged`
- * when the inputs are not what `prepare` wrote, and as the store does; what has been answered is then stored.
+ * Fails with `RunConflict` (`cancelled`) where nothing was begun, `Refused` when the service refuses who asks,
+ * `Damaged` when the inputs are not what `prepare` wrote, and as the store does; what has been answered is then stored.
  * Interrupted, it waits a moment for the running calls, stores what has been answered and gives the job back.
  *
  * @internal
