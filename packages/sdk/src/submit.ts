@@ -185,6 +185,7 @@ const claimAndSend = Effect.fnUntraced(
   ): Effect.fn.Return<Outcome | null, BatchError, Ledger | BatchJobs> {
     const ledger = yield* Ledger
     const jobs = yield* BatchJobs
+    const beganAt = yield* Clock.currentTimeMillis
     if (!(yield* ledger.claim(job, number))) return null
     const seen = yield* Effect.result(ledger.look(job))
     if (seen._tag === "Failure") {
@@ -194,9 +195,10 @@ const claimAndSend = Effect.fnUntraced(
     const { at, cancelled, entry } = seen.success
     const mine = entry.claims.find((claim) => claim.number === number)
     const tooOld = mine === undefined || at - mine.at > ledger.sendWithin
-    const stale = listedAt !== null && (yield* Clock.currentTimeMillis) - listedAt > ledger.sendWithin
-    if (entry.accepted || cancelled || tooOld || stale) {
-      const why = entry.accepted
+    // By the own clock, too: the list that showed no job, or this process, may have stood still since.
+    const stale = (yield* Clock.currentTimeMillis) - (listedAt ?? beganAt) > ledger.sendWithin
+    if (entry.accepted || entry.ended || cancelled || tooOld || stale) {
+      const why = entry.accepted || entry.ended
         ? "the job is accepted already"
         : cancelled
         ? "the run is cancelled"

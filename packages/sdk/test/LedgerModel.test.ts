@@ -249,7 +249,7 @@ describe("a claim and its call", () => {
       })
   )
 
-  it.effect("a process whose second look is answered late sends late: the second job appears", () =>
+  it.effect("a process whose second look is answered late sends nothing by it", () =>
     Effect.gen(function*() {
       const of = yield* world({ freezes: true })
       const [a, b] = first(of)
@@ -260,7 +260,9 @@ describe("a claim and its call", () => {
       yield* send(of, b, "accepted")
       yield* goOn(of, b)
       yield* answer
-      assert.strictEqual(yield* violationOf(send(of, a, "accepted")), "two paid jobs for one key:")
+      yield* of.finish()
+      assert.deepStrictEqual(paid(of), [1, 1])
+      assert.include(yield* of.objectsOf(), "refused-1")
     }))
 
   it.effect("of two that write the same claim at once, one sends", () =>
@@ -621,6 +623,21 @@ describe("ends", () => {
       yield* of.finish()
       assert.deepStrictEqual([messageOf(a), messageOf(b)], [["event 1"], ["event 1"]])
       assert.deepStrictEqual(yield* of.objectsOf(), ["arn", "claim-1", "end", "intent"])
+    }))
+
+  it.effect("an end that is recorded between the claim of another and his second look keeps his call back", () =>
+    Effect.gen(function*() {
+      const of = yield* world({ lag: minutes(15) })
+      const [a, b] = first(of)
+      yield* payAndDie(of, a)
+      yield* of.pass(minutes(5))
+      yield* reach(of, b, "look again")
+      of.end(0, "Completed")
+      const handler = yield* of.event(0)
+      yield* goOn(of, handler!)
+      yield* of.finish()
+      assert.deepStrictEqual(paid(of), [1, 1])
+      assert.deepStrictEqual(yield* of.objectsOf(), ["claim-1", "claim-2", "end", "intent", "refused-2"])
     }))
 
   it.effect("of two events that tell different things out of order, the first that is recorded stays", () =>
