@@ -200,7 +200,10 @@ export const EndedJob = Schema.Struct({
   /** Bedrock's own words about a failure. */
   message: Schema.NullOr(Schema.String),
   counters: Schema.NullOr(Counters),
-  /** Calls on demand that a process which died may have made before, and that were made again; 0 for a batch job. */
+  /**
+   * Calls on demand that may have been paid for and were made again, since a process died or no answer came: at most so
+   * many. 0 for a batch job.
+   */
   repeatedCalls: Schema.Natural
 })
 

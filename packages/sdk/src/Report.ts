@@ -26,7 +26,10 @@ const lines = {
   unknown: Schema.Natural,
   /** Output lines that are not JSON or have no record id. */
   malformed: Schema.Natural,
-  /** Calls on demand that may have been made before by a process that died, or without an answer, and were made again. */
+  /**
+   * Calls on demand that may have been paid for and were made again, since a process died or no answer came: at most so
+   * many.
+   */
   repeatedCalls: Schema.Natural
 }
 
