@@ -65,6 +65,11 @@ export interface Options extends Omit<Emulator.Options, "storage" | "journal"> {
   readonly onDemand?: OnDemandOptions | undefined
   /** How old a create call without an answer must be before the list of jobs decides; default as in `Ledger.layer`. */
   readonly settleAfter?: Duration.Input | undefined
+  /**
+   * How long the calls of a job on demand stay with a process that is not heard of, before another makes them, as in
+   * `Ledger.layer`; default 2 minutes.
+   */
+  readonly leaseFor?: Duration.Input | undefined
   /** How long to wait after the service said "quota"; default 1 second. */
   readonly quotaPause?: Duration.Input | undefined
 }
@@ -267,7 +272,7 @@ export const layer = (options: Options): Layer.Layer<Aws.Services | Emulator.Emu
     limits: typeof options.limits === "function" ? undefined : options.limits,
     quotaPause: options.quotaPause ?? "1 second"
   })
-  const ledger = Ledger.layer({ settleAfter: options.settleAfter }).pipe(Layer.provide(store))
+  const ledger = Ledger.layer({ settleAfter: options.settleAfter, leaseFor: options.leaseFor }).pipe(Layer.provide(store))
   // The store is made first: it says what is wrong with the folder.
   const calls = Layer.provideMerge(layerOnDemandOf(options.onDemand), layerBatchJobs(options))
   const jobs = Layer.unwrap(Effect.as(ObjectStore, calls)).pipe(Layer.provide(store))

@@ -74,6 +74,11 @@ export interface Options {
    * seconds and the lag of that list together leaves only Bedrock's own token between a lost answer and a second job.
    */
   readonly settleAfter?: Duration.Input | undefined
+  /**
+   * How long the calls of a job on demand stay with a process that is not heard of, before another makes them; default 2
+   * minutes, at least half a minute, and the same in all processes of a run.
+   */
+  readonly leaseFor?: Duration.Input | undefined
   /** How long to wait after Bedrock said "quota" before asking again; default 1 minute. */
   readonly quotaPause?: Duration.Input | undefined
   /** How on-demand calls are made: `concurrency`, default 10, and `callTimeout`, default 5 minutes. */
@@ -142,7 +147,7 @@ const check = (options: Options): BatchError | null => {
     const path = (issue?.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".")
     return invalid(path, `${path}: ${issue?.message ?? "not what is expected"}`)
   }
-  const { endpoints, limits, prefix, quotaPause, region, settleAfter } = options
+  const { endpoints, leaseFor, limits, prefix, quotaPause, region, settleAfter } = options
   if (prefix !== undefined && prefix.length > longestPrefix) {
     return invalid(
       "prefix",
@@ -158,7 +163,7 @@ const check = (options: Options): BatchError | null => {
       return invalid(`endpoints.${name}`, `${JSON.stringify(url)} is no URL; give one such as http://127.0.0.1:9000`)
     }
   }
-  for (const [name, value] of [["settleAfter", settleAfter], ["quotaPause", quotaPause]] as const) {
+  for (const [name, value] of [["settleAfter", settleAfter], ["leaseFor", leaseFor], ["quotaPause", quotaPause]] as const) {
     if (value !== undefined && Option.isNone(Duration.fromInput(value))) {
       return invalid(name, `${name} is no duration; one is for example "5 minutes"`)
     }
@@ -263,6 +268,6 @@ export const layer = (options: Options): Layer.Layer<Services, BatchError> =>
     const capacity = Layer.unwrap(
       BatchJobs.useSync(({ region }) => Capacity.layerFixed({ region, limits: options.limits, quotaPause: options.quotaPause }))
     ).pipe(Layer.provide(jobs))
-    const ledger = Ledger.layer({ settleAfter: options.settleAfter }).pipe(Layer.provide(store))
+    const ledger = Ledger.layer({ settleAfter: options.settleAfter, leaseFor: options.leaseFor }).pipe(Layer.provide(store))
     return Layer.mergeAll(store, jobs, onDemand, capacity, ledger)
   }))
