@@ -57,6 +57,7 @@ export class Folder {
 
 /** What came of a run. */
 export interface Checked {
+  /** Batch jobs over all attempts, without those that a cancellation or a deadline came before. */
   readonly jobsPlanned: number
   readonly jobsCreated: number
   readonly rowsIn: number
@@ -71,13 +72,17 @@ export interface Checked {
 
 const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
 
-/** Checks a finished run; `reference` are the results of one that nobody disturbed. */
+/**
+ * Checks a finished run; `reference` are the results of one that nobody disturbed, and `repeated` the on-demand calls that
+ * a model answered for the second time or more.
+ */
 export const check = async (
   scenario: Scenario,
   folder: Folder,
   emulator: Emulator.Emulator["Service"],
   done: NonNullable<Ended["done"]>,
-  reference: ReadonlyMap<string, string> | null
+  reference: ReadonlyMap<string, string> | null,
+  repeated: number
 ): Promise<Checked> => {
   const violations: Array<string> = []
   const keys = await folder.keys()
@@ -90,17 +95,28 @@ export const check = async (
   for (const key of manifests) planned.push(...await folder.json((await folder.json(key)).jobs.key))
   const batch = planned.filter(({ lane }) => lane === "batch")
   const { invocationJobSummaries: created } = await Effect.runPromise(emulator.list({ maxResults: "1000" }))
+  // A job that comes after a cancellation or a deadline is not created.
+  const least = scenario.ending === "retry" ? 1 : 0
   for (const { key, name } of batch) {
     const times = created.filter(({ jobName }) => jobName === name).length
-    if (times !== 1) violations.push(`job ${key} was created ${times} times`)
+    if (times < least || times > 1) violations.push(`job ${key} was created ${times} times`)
+    if (times === 1 && !keys.includes(`${runId}/jobs/${key}.end`)) {
+      violations.push(`the ledger does not know the end of job ${key}`)
+    }
   }
-  if (created.length !== batch.length) violations.push(`${created.length} jobs were created and ${batch.length} planned`)
+  const names = new Set(batch.map(({ name }) => name))
   for (const { jobName, status } of created) {
+    if (!names.has(jobName)) violations.push(`job ${jobName} was created and never planned`)
     if (!Job.isTerminal(status)) violations.push(`job ${jobName} is open: ${status}`)
   }
-  for (const { key } of planned) {
-    if (!keys.includes(`${runId}/jobs/${key}.end`)) violations.push(`the ledger does not know the end of job ${key}`)
+
+  // Calls on demand have no token: some may be repeated, and are counted then.
+  let recorded = 0
+  for (const { key, lane } of planned) {
+    const end = `${runId}/jobs/${key}.end`
+    if (lane === "on-demand" && keys.includes(end)) recorded += (await folder.json(end)).repeatedCalls
   }
+  if (repeated > recorded) violations.push(`${repeated} on-demand calls were repeated, and the ledger tells of ${recorded}`)
 
   // The rows.
   const rows = rowsOf(scenario)
@@ -120,7 +136,8 @@ export const check = async (
         violations.push(`row ${rowsOut} of the result is not row ${rowsOut} of the input`)
       } else {
         const answer = `echo: ${prompt.replace("{id}", source.id).replace("{topic}", source.topic)}`
-        if (row[status] !== "succeeded" || row[response] !== answer) {
+        const isMissing = scenario.ending === "cancel" && row[status] === "missing"
+        if (!isMissing && (row[status] !== "succeeded" || row[response] !== answer)) {
           violations.push(`row ${rowsOut} is ${row[status]}: ${JSON.stringify(row[response])}, not ${JSON.stringify(answer)}`)
         }
       }
@@ -134,17 +151,25 @@ export const check = async (
   const counted = Object.values(done.counts).reduce((sum, count) => sum + count, 0)
   if (counted !== rows.length) violations.push(`the report counts ${counted} rows of ${rows.length}`)
 
-  // Byte by byte what an undisturbed run writes.
+  // Byte by byte what an undisturbed run writes. How much a job has done when it is stopped is left to chance: there only
+  // the results after the retry are the same, and those of a cancelled run never.
   const results = new Map<string, string>()
-  for (const key of keys) {
-    if (key.startsWith(`${runId}/results/`) && key.endsWith(`.${scenario.format}`)) results.set(key, sha256(await folder.get(key)))
+  const base = `s3://${folder.bucket}/${folder.prefix}/`
+  const compared = scenario.ending === "retry"
+    ? keys.filter((key) => key.startsWith(`${runId}/results/`) && key.endsWith(`.${scenario.format}`))
+    : scenario.ending === "deadline"
+    ? done.files.map((file) => file.slice(base.length))
+    : []
+  for (const key of compared) {
+    const name = scenario.ending === "deadline" ? key.slice(key.lastIndexOf("/") + 1) : key
+    results.set(name, sha256(await folder.get(key)))
   }
   for (const key of new Set([...results.keys(), ...(reference ?? results).keys()])) {
     if ((reference ?? results).get(key) !== results.get(key)) violations.push(`the result file ${key} is not that of an undisturbed run`)
   }
 
   return {
-    jobsPlanned: batch.length,
+    jobsPlanned: least === 1 ? batch.length : batch.filter(({ key }) => keys.includes(`${runId}/jobs/${key}.end`)).length,
     jobsCreated: created.length,
     rowsIn: rows.length,
     rowsOut,

@@ -1,37 +1,21 @@
 // One process of a run, to be killed: `node crash-run.ts <task as JSON>`. It says on channel 3 what it is about, before
 // and after everything that lasts.
-import {
-  Aws,
-  awaitAll,
-  BatchJobs,
-  Capacity,
-  collect,
-  Ledger,
-  mapSubmission,
-  ObjectStore,
-  OnDemand,
-  prepare,
-  Prompt,
-  retry,
-  Source,
-  submit,
-  Wait
-} from "@bedrock-batch/sdk"
+import { Aws, BatchJobs, Capacity, Ledger, ObjectStore, OnDemand } from "@bedrock-batch/sdk"
 import { Effect, Layer, Stream } from "effect"
 import { writeSync } from "node:fs"
 import { kindsOf, type Phase } from "../../packages/sdk/src/internal/DurableWrites.ts"
 import * as Scenarios from "./scenarios.ts"
+import { wholeRun } from "./wholeRun.ts"
 
 const { options, scenario, stops }: Scenarios.Task = JSON.parse(process.argv[2]!)
 
 const say = (message: Scenarios.Message) => void writeSync(3, `${JSON.stringify(message)}\n`)
 
-let state: Scenarios.State = "prepare"
-const enter = (next: Scenarios.State) =>
-  Effect.sync(() => {
-    state = next
-    say({ _tag: "State", phase: next })
-  })
+let state: Phase = "prepare"
+const enter = (next: Phase) => {
+  state = next
+  say({ _tag: "State", phase: next })
+}
 
 const passed = stops.map(() => 0)
 const reached = (name: string, phase: Phase, when: "before" | "after") =>
@@ -46,7 +30,7 @@ const reached = (name: string, phase: Phase, when: "before" | "after") =>
 
 /** What a point is called now. */
 const now = (name: string, phase: Phase): Scenarios.Point =>
-  state === "retry" && phase !== "retry" ? { name: Scenarios.later(name), phase: "retry" } : { name, phase }
+  state === "retry" && phase !== "retry" && phase !== "cancel" ? { name: Scenarios.later(name), phase: "retry" } : { name, phase }
 
 /** An effect between its two points. */
 const between = <A, E, R>(name: string, phase: Phase, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
@@ -75,7 +59,8 @@ const store = Layer.effect(
       ...inner,
       create: (key, bytes) => durably(key, inner.create(key, bytes)),
       write: (key, bytes, options) => durably(key, inner.write(key, bytes, options)),
-      remove: (key) => durably(key, inner.remove(key))
+      remove: (key) => durably(key, inner.remove(key)),
+      removeAll: (keys) => keys.reduce((remove, key) => durably(key, remove), inner.removeAll(keys))
     })
   )
 ).pipe(Layer.provide(aws))
@@ -112,41 +97,5 @@ const capacity = Capacity.layerFixed({
 })
 const layer = Layer.mergeAll(store, jobs, onDemand, ledger, capacity)
 
-/** Submits all jobs and waits for them; from the last one's acceptance on, it only waits. */
-const finish = Effect.fnUntraced(function*(run: Effect.Success<ReturnType<typeof prepared>>) {
-  let open = run.jobs.length
-  const submissions = run.jobs.map((job) =>
-    mapSubmission(submit(job), Effect.tap(() => --open === 0 && state === "submit" ? enter("await") : Effect.void))
-  )
-  return yield* awaitAll(submissions, {
-    concurrency: 3,
-    wait: Wait.polling({ from: "20 millis", to: "200 millis" })
-  })
-})
-
-const prepared = () =>
-  prepare({
-    name: scenario.name,
-    source: Source.rows(Scenarios.rowsOf(scenario)),
-    model: "us.anthropic.claude-haiku-4-5-20251001-v1:0",
-    prompt: Prompt.make(Scenarios.prompt),
-    maxRecordsPerJob: scenario.rowsPerJob
-  })
-
-const settings = { format: scenario.format, partBytes: scenario.partBytes }
-
-const program = Effect.gen(function*() {
-  yield* enter("prepare")
-  const run = yield* prepared()
-  yield* enter("submit")
-  const ended = yield* finish(run)
-  yield* enter("collect")
-  const collected = yield* collect(run, ended, settings)
-  yield* enter("retry")
-  const again = yield* retry(run)
-  if (again.jobs.length === 0) return collected
-  return yield* collect(again, yield* finish(again), settings)
-})
-
-const { files, report } = await Effect.runPromise(Effect.provide(program, layer))
+const { files, report } = await Effect.runPromise(Effect.provide(wholeRun(scenario, enter), layer))
 say({ _tag: "Done", files, counts: { ...report.counts } })

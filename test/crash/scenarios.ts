@@ -11,17 +11,30 @@ export interface Scenario {
   readonly partBytes: number | undefined
   /** Share of the records whose first answer is an error 429 or 500. */
   readonly failing: number
+  /**
+   * How it ends: with a retry of what failed; cancelled when jobs are open; or with its jobs stopped at a deadline, and a
+   * retry of what they left.
+   */
+  readonly ending: "retry" | "cancel" | "deadline"
 }
 
 /** The quota of the emulated service: records in a batch job at least. */
 export const minRecords = 10
 
-/** A retry as one more batch job, one on demand, and one of results in several parts. */
+/**
+ * A retry as one more batch job, one on demand, and one of results in several parts; a run too small for a batch job; one
+ * that is cancelled, and one with a deadline.
+ */
 export const scenarios: ReadonlyArray<Scenario> = [
-  { name: "batch", rows: 240, rowsPerJob: 60, format: "parquet", partBytes: undefined, failing: 0.15 },
-  { name: "few", rows: 160, rowsPerJob: 40, format: "csv", partBytes: undefined, failing: 0.025 },
-  { name: "parts", rows: 180, rowsPerJob: 60, format: "jsonl", partBytes: 8_000, failing: 0.25 }
+  { name: "batch", rows: 240, rowsPerJob: 60, format: "parquet", partBytes: undefined, failing: 0.15, ending: "retry" },
+  { name: "few", rows: 160, rowsPerJob: 40, format: "csv", partBytes: undefined, failing: 0.025, ending: "retry" },
+  { name: "parts", rows: 180, rowsPerJob: 60, format: "jsonl", partBytes: 8_000, failing: 0.25, ending: "retry" },
+  { name: "small", rows: 8, rowsPerJob: 60, format: "arrow", partBytes: undefined, failing: 0, ending: "retry" },
+  { name: "cancel", rows: 160, rowsPerJob: 40, format: "csv", partBytes: undefined, failing: 0, ending: "cancel" },
+  { name: "deadline", rows: 160, rowsPerJob: 40, format: "parquet", partBytes: undefined, failing: 0, ending: "deadline" }
 ]
+
+export const haiku = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 
 /** The rows of a run; `id` is different in each. */
 export const rowsOf = ({ rows }: Scenario): ReadonlyArray<{ readonly id: string; readonly topic: string }> =>
@@ -30,8 +43,6 @@ export const rowsOf = ({ rows }: Scenario): ReadonlyArray<{ readonly id: string;
 /** What the model is asked for a row. */
 export const prompt = "{id}: {topic}"
 
-/** What a process is about: its own account, which goes on while nothing is written. */
-export type State = Exclude<Phase, "cancel">
 
 /** Where a process stops for good, to be killed: at the `nth` time that it comes to a point. */
 export interface Stop {
@@ -74,6 +85,7 @@ export interface Point {
 export const later = (name: string): string => `${name} of a later attempt`
 
 const calls: ReadonlyArray<Point> = [
+  { name: "stop call", phase: "cancel" },
   { name: "create call", phase: "submit" },
   { name: "invoke call", phase: "submit" },
   { name: "list call", phase: "await" }
@@ -84,5 +96,5 @@ export const points: ReadonlyArray<Point> = [
   ...durableWrites,
   { name: later("job list"), phase: "retry" },
   ...calls,
-  ...calls.map(({ name }): Point => ({ name: later(name), phase: "retry" }))
+  ...calls.filter(({ phase }) => phase !== "cancel").map(({ name }): Point => ({ name: later(name), phase: "retry" }))
 ]

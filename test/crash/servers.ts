@@ -1,6 +1,6 @@
 /** The servers of the crash test: an S3, ours or another one, and an emulated Bedrock for each run. */
 import { S3Client } from "@aws-sdk/client-s3"
-import { Chance, type Emulator, type Responder, Server, Storage } from "@bedrock-batch/emulator"
+import { Chance, type Emulator, type Faults, type Responder, Server, Storage } from "@bedrock-batch/emulator"
 import type { Aws } from "@bedrock-batch/sdk"
 import { Effect } from "effect"
 import { startS3Server } from "../../packages/sdk/test/rig/S3Server.ts"
@@ -80,8 +80,11 @@ class Models {
   }
 }
 
-/** What goes wrong beside the kills. Bedrock's token is worth nothing, so that only the ledger keeps from paying twice. */
-const troubles = {
+/**
+ * What goes wrong beside what a test does. Bedrock's token is worth nothing, so that only the ledger keeps from paying
+ * twice.
+ */
+export const troubles: Faults.FaultOptions = {
   token: "ignored",
   listLag: "300 millis",
   answerLost: 0.05,
@@ -89,7 +92,7 @@ const troubles = {
   throttleCreate: 0.05,
   quotaFull: 0.1,
   slowCreate: { when: 0.2, by: "100 millis" }
-} as const
+}
 
 /** The service of one run, and what a process of it is told. */
 export interface Service {
@@ -100,7 +103,7 @@ export interface Service {
 }
 
 /** Starts the service of a run whose objects lie under `prefix`. */
-export const service = Effect.fnUntraced(function*(s3: S3, scenario: Scenario, prefix: string, disturbed: boolean) {
+export const service = Effect.fnUntraced(function*(s3: S3, scenario: Scenario, prefix: string, faults: Faults.FaultOptions, jobMillis = 200) {
   const { bucket, endpoint, region } = s3
   const models = new Models(scenario)
   const { emulator, url } = yield* Effect.orDie(Server.serve({
@@ -108,9 +111,13 @@ export const service = Effect.fnUntraced(function*(s3: S3, scenario: Scenario, p
     region,
     seed: prefix,
     limits: { minRecords },
-    timing: { ...quick, running: 200 },
+    timing: {
+      ...quick,
+      // Jobs that are to be stopped take their time.
+      running: ({ name }) => scenario.ending !== "retry" && /-1-\d{6}/.test(name) ? 5_000 : jobMillis
+    },
     responder: models.answer,
-    faults: disturbed ? troubles : { quotaFull: { next: 1 } }
+    faults
   }))
   const options: Aws.Options = { bucket, prefix, roleArn, region, endpoints: { bedrock: url, s3: endpoint } }
   const made: Service = { emulator, options, repeated: () => models.repeated }

@@ -2,9 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Faults } from "@bedrock-batch/emulator"
 import { awaitAll, collect, Ledger, Prompt, prepare, run, submit } from "@bedrock-batch/sdk"
 import { Effect, Fiber, Layer, Logger, Stream } from "effect"
+import * as Servers from "../crash/servers.ts"
 import { audit, cell } from "../rig/Audit.ts"
+import * as Calls from "../rig/Calls.ts"
 import { plainTable, sourceOf, sum } from "../rig/Data.ts"
 import { everything } from "../rig/Everything.ts"
+import type * as Line from "../rig/Line.ts"
 import { echo, haiku, type LayerOptions, type Options, quick, soon, type Stack, start } from "../rig/Stack.ts"
 
 const table = plainTable(330)
@@ -132,6 +135,68 @@ describe.concurrent("calls that go wrong", () => {
       const { counts } = yield* audit(stack, collected, table, ask)
       assert.deepStrictEqual(counts, { succeeded: 330 })
       assert.deepInclude(yield* stack.emulator.stats, { jobsCreated: 3, recordsProcessed: 330 })
+    }))
+})
+
+describe("one call of a run that goes wrong", () => {
+  const create = "POST /model-invocation-job"
+  const chosen: ReadonlyArray<readonly [string, ReadonlyArray<Line.Kind>]> = [
+    ["PUT /run/plan.json", ["forestalled"]],
+    ["PUT /run/inputs/p/1-000000/part-0.jsonl", ["repeated"]],
+    ["PUT /run/run.json", ["unanswered"]],
+    ["PUT /run/jobs/1-000000.claim-1", ["forestalled", "repeated", "conflicting"]],
+    [create, ["lost", "unanswered", "cut off", "conflicting", "broken"]],
+    ["PUT /run/jobs/1-000000.arn", ["unanswered", "throttled"]],
+    ["GET /model-invocation-jobs of run", ["cut off"]],
+    ["GET /run/outputs/1-000000/id/part-0.jsonl.out", ["cut off", "hanging"]],
+    ["PUT /run/attempts/2.json", ["repeated"]]
+  ]
+  it.live("changes nothing: each job is created once, and the results are the same", () =>
+    Effect.gen(function*() {
+      const s3 = yield* Servers.s3(undefined, "calls-bucket")
+      const [scenario] = Calls.scenarios
+      const summary = yield* Calls.each(s3, scenario!, (calls) => {
+        const faults = Calls.faultsOf(s3, calls, new Set())
+        return chosen.flatMap(([call, kinds]) =>
+          kinds.map((kind) => {
+            const fault = faults.find((fault) => fault.call === call && fault.kind === kind)
+            assert(fault !== undefined, `${call}, ${kind}`)
+            return fault
+          })
+        )
+      }, 4)
+      assert.deepStrictEqual(summary, { runs: 17, spared: [], again: [], violations: [] })
+    }))
+})
+
+describe.concurrent("a create call that made its job and lost its answer", () => {
+  const lost = { answerLost: { next: 1 } } as const
+  /** Runs three jobs of 110 rows; gives how many jobs were paid for. */
+  const paid = Effect.fnUntraced(function*(faults: Faults.FaultOptions, settleAfter: LayerOptions["settleAfter"]) {
+    const stack = yield* start({ faults })
+    const { report } = yield* Effect.provide(run(definition), stack.layer({ settleAfter }))
+    assert.strictEqual(report.counts.succeeded, 330)
+    return (yield* stack.emulator.stats).jobsCreated
+  })
+
+  it.live("is not paid for again while Bedrock's list lags, since its token is honoured", () =>
+    Effect.gen(function*() {
+      yield* under({ ...lost, listLag: "6 seconds" }, { settleAfter: "1 second" })
+    }))
+
+  it.live("is not paid for again when its token is ignored, since Bedrock's list shows the job", () =>
+    Effect.gen(function*() {
+      yield* under({ ...lost, token: "ignored" }, { settleAfter: "1 second" })
+    }))
+
+  it.live("is not paid for again when both fail it, as long as `settleAfter` outlasts the lag", () =>
+    Effect.gen(function*() {
+      yield* under({ ...lost, token: "ignored", listLag: "2 seconds" }, { settleAfter: "5 seconds" })
+    }))
+
+  it.live("is paid for again when both fail it and the lag outlasts `settleAfter`, which is the documented limit", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* paid({ ...lost, token: "ignored", listLag: "6 seconds" }, "1 second"), 4)
     }))
 })
 

@@ -1,0 +1,67 @@
+/** A whole run by the public verbs. */
+import {
+  awaitAll,
+  type AwaitOptions,
+  collect,
+  mapSubmission,
+  prepare,
+  Prompt,
+  retry,
+  Run,
+  Source,
+  submit,
+  Wait
+} from "@bedrock-batch/sdk"
+import { Deferred, Effect, Fiber } from "effect"
+import type { Phase } from "../../packages/sdk/src/internal/DurableWrites.ts"
+import { haiku, prompt, rowsOf, type Scenario } from "./scenarios.ts"
+
+/** Runs a scenario to its end, and tells in which phase it is. */
+export const wholeRun = Effect.fnUntraced(function*(scenario: Scenario, enter: (phase: Phase) => void) {
+  let phase: Phase | null = null
+  const now = (next: Phase) =>
+    Effect.sync(() => {
+      phase = next
+      enter(next)
+    })
+  const settings = { format: scenario.format, partBytes: scenario.partBytes }
+  /** Completes when a job is open, or no more than that can be expected. */
+  const begun = yield* Deferred.make<void>()
+
+  /** Submits all jobs and waits for them; from the last one's acceptance on, it only waits. */
+  const finish = (run: Run.Run<object>, options: Pick<AwaitOptions<never, never>, "deadline"> = {}) => {
+    let open = run.jobs.length
+    const submissions = run.jobs.map((job) =>
+      mapSubmission(submit(job), (submission) =>
+        Effect.tap(submission, () => --open === 0 && phase === "submit" ? now("await") : Effect.void).pipe(
+          Effect.ensuring(Deferred.succeed(begun, undefined))
+        ))
+    )
+    const wait = Wait.polling({ from: "20 millis", to: "200 millis" })
+    return awaitAll(submissions, { ...options, concurrency: 3, wait })
+  }
+
+  yield* now("prepare")
+  const run = yield* prepare({
+    name: scenario.name,
+    source: Source.rows(rowsOf(scenario)),
+    model: haiku,
+    prompt: Prompt.make(prompt),
+    maxRecordsPerJob: scenario.rowsPerJob,
+    belowMinimum: "on-demand"
+  })
+  yield* now("submit")
+  if (scenario.ending === "cancel") {
+    const jobs = yield* Effect.forkChild(Effect.ensuring(finish(run), Deferred.succeed(begun, undefined)))
+    yield* Deferred.await(begun)
+    yield* now("cancel")
+    yield* Run.cancel(run.id)
+    return yield* collect(run, yield* Fiber.join(jobs), settings)
+  }
+  const ended = yield* finish(run, scenario.ending === "deadline" ? { deadline: "1 second" } : {})
+  yield* now("collect")
+  const collected = yield* collect(run, ended, settings)
+  yield* now("retry")
+  const again = yield* retry(run)
+  return again.jobs.length === 0 ? collected : yield* collect(again, yield* finish(again), settings)
+})
