@@ -548,9 +548,9 @@ const explore = Effect.fnUntraced(
       return { cancelled, made: jobs.made.length, open: jobs.open, ends: keys.filter((key) => key.endsWith(".end")).length }
     }))
     const all = [...fibers, cancelling]
-    for (let hours = 0; hours < 100 && all.some((fiber) => fiber.pollUnsafe() === undefined); hours++) {
-      yield* TestClock.adjust("1 hour")
-    }
+    const waits = () => all.some((fiber) => fiber.pollUnsafe() === undefined)
+    for (let hours = 0; hours < 12 && waits(); hours++) yield* TestClock.adjust("1 hour")
+    if (waits()) return yield* Effect.die(new Error(`seed ${seed}: after 12 hours somebody still waits`))
     const done = yield* Fiber.join(cancelling)
     const results = yield* Effect.forEach(fibers, Fiber.join)
     return { jobs, done, results, start: processOf(store, jobs) }
