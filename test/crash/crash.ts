@@ -140,6 +140,8 @@ const program = Effect.gen(function*() {
     const folder = new Folder(s3.client, s3.bucket, prefix)
     const lived = yield* Effect.promise(() => live(service))
     const done = doneOf(lived)
+    // What is looked at now is what there is.
+    service.emulator.faults.clear()
     const checked = done === null
       ? null
       : yield* Effect.promise(() => check(scenario, folder, service.emulator, done, reference, service.repeated()))
@@ -169,7 +171,10 @@ const program = Effect.gen(function*() {
         ({ ended }) => ended.done,
         null
       )
-      if (checked === null) throw new Error(`the undisturbed run ${scenario.name} failed:\n${lived.ended.output}`)
+      if (checked === null) {
+        const output = lived.ended.output.slice(0, 4000)
+        return yield* Effect.fail(new Error(`the undisturbed run ${scenario.name} failed, exit code ${lived.ended.code}:\n${output}`))
+      }
       for (const violation of checked.violations) violations.push(`the undisturbed run ${scenario.name}: ${violation}`)
       const reference: Reference = { scenario, results: checked.results, points: lived.points }
       return reference
@@ -313,11 +318,15 @@ const program = Effect.gen(function*() {
   yield* Effect.forEach(Array.from({ length: atOnce }, () => worker), (one) => one, { concurrency: "unbounded", discard: true })
 })
 
-await Effect.runPromise(Effect.scoped(program)).finally(() => fs.rmSync(cache, { recursive: true, force: true }))
+await Effect.runPromise(Effect.scoped(program))
+  .catch((error: unknown) => violations.push(error instanceof Error ? error.message : String(error)))
+  .finally(() => fs.rmSync(cache, { recursive: true, force: true }))
 
 const { kills, twoAlive } = tally
-if (tally.kills < wanted) violations.push(`only ${kills} of ${wanted} kills took place`)
-if (twoAlive * 5 < wanted) violations.push(`only ${twoAlive} of ${kills} kills took place with two processes alive`)
+if (violations.length === 0 && kills < wanted) violations.push(`only ${kills} of ${wanted} kills took place`)
+if (violations.length === 0 && twoAlive * 5 < wanted) {
+  violations.push(`only ${twoAlive} of ${kills} kills took place with two processes alive`)
+}
 
 const sorted = (counts: ReadonlyMap<string, number>, names: ReadonlyArray<string>) =>
   Object.fromEntries(names.flatMap((name) => counts.has(name) ? [[name, counts.get(name)!]] : []))
