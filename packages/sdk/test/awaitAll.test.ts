@@ -613,6 +613,32 @@ describe("awaitAll with a deadline", () => {
       }
     }))
 
+  it.effect("goes on pausing after the cut-off while the service is throttled", () =>
+    Effect.gen(function*() {
+      const { jobs, run, start } = yield* bench(1)
+      jobs.turns.push("lost")
+      jobs.listLag = minutes(2)
+      const pauses: Array<number> = []
+      const listener = (event: Progress.Event) =>
+        Effect.sync(() => {
+          if (event._tag === "Waiting" && event.why === "throttled") pauses.push(event.millis)
+          if (event._tag !== "Stopping") return
+          for (let i = 0; i < 20; i++) {
+            jobs.listFailures.push(toBatchError("list", { code: "ThrottlingException", status: 429, message: "x" }))
+          }
+        })
+      const before = yield* now
+      const ended = yield* drive(
+        start()(awaitAll(run.jobs.map(submit), { deadline: "1 minute" })).pipe(
+          Effect.provideService(Progress.Progress, listener)
+        ),
+        step
+      )
+      assert.deepStrictEqual(fates(ended), ["Stopped"])
+      assert.lengthOf(pauses, 20)
+      assert.isAtLeast((yield* now) - before, pauses.reduce((sum, millis) => sum + millis))
+    }))
+
   it.effect("waits until it is certain that a lost call made no job", () =>
     Effect.gen(function*() {
       const { jobs, run, start } = yield* bench(1)
