@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Aws, BatchError, type Collected, Prompt, prepare, run, Source } from "@bedrock-batch/sdk"
+import { Aws, BatchError, type Collected, Prompt, prepare, run, Source, submit } from "@bedrock-batch/sdk"
 import { Effect, Exit, Layer, Schema, Stream } from "effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -411,12 +411,19 @@ describe("a store that does not hold what it should", () => {
       assert.strictEqual(yield* stack.text("taken/run.json"), before)
     }))
 
-  it.live("a run that is cancelled", () =>
+  it.live("a run that is cancelled: nothing is sent, its rows say so, and submitting a job of it fails", () =>
     Effect.gen(function*() {
       const stack = yield* start()
       const prepared = yield* prepare(good).pipe(Effect.provide(stack.layer()))
       yield* stack.put(`${prepared.id}/cancelled`, "{}")
-      yield* check(stack, ["cancelled", {}, { _tag: "RunConflict", problem: "cancelled" }, /is cancelled.*not submitted/])
+      const { report, rows: results } = yield* run(good).pipe(Effect.provide(stack.layer()))
+      assert.strictEqual(report.counts.missing, 150)
+      const codes = (yield* Stream.runCollect(results)).map((row) => row.batch_error_code)
+      assert.deepStrictEqual(codes, rows.map(() => "Cancelled"))
+      const error = yield* Effect.flip(submit(prepared.jobs[0]!).pipe(Effect.provide(stack.layer())))
+      assert.deepInclude(error.reason, { _tag: "RunConflict", problem: "cancelled" })
+      assert.match(error.message, /is cancelled.*not submitted/)
+      assert.strictEqual((yield* stack.emulator.stats).calls.create, 0)
     }))
 
   const damages: ReadonlyArray<

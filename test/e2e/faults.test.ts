@@ -76,8 +76,10 @@ describe.concurrent("calls that go wrong", () => {
         times: 1,
         act: () => Effect.runPromise(stack.put(`${prepared.id}/cancelled`, "{}"))
       })
-      const error = yield* Effect.flip(run({ ...definition, concurrency: 1 }).pipe(Effect.provide(stack.layer())))
-      assert.deepInclude(error.reason, { _tag: "RunConflict", problem: "cancelled" })
+      const { report, rows } = yield* run({ ...definition, concurrency: 1 }).pipe(Effect.provide(stack.layer()))
+      assert.strictEqual(report.counts.missing, 330)
+      const codes = (yield* Stream.runCollect(rows)).map((row) => row.batch_error_code)
+      assert.deepStrictEqual(new Set(codes), new Set(["Cancelled"]))
       assert.strictEqual((yield* stack.emulator.stats).calls.create, 0)
       assert.deepInclude(yield* stack.json(`${prepared.id}/jobs/1-000000.refused-1`), { sent: false, code: "NotSent" })
     }))
