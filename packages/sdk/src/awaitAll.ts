@@ -58,10 +58,10 @@ export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never
   /** Runs at each job's end, one at a time, for instance to collect it while others still run. */
   readonly onEnded?: ((job: A | EndedJob) => Effect.Effect<unknown, BatchError, HR>) | undefined
   /**
-   * When the results are wanted: a moment, or a time from the call on. With `rescue: "stop"` open jobs are asked to stop
-   * some time before it, at the cut-off, so that what they have is there at the deadline: ten minutes before, but not
-   * more than a tenth of the time from the call to the deadline. (`run` adds the time for calls on demand, where it is to
-   * make them.) A deadline that is past cuts off at once. Default: none.
+   * When the results are wanted: a moment, or a time from the call on. With `rescue: "stop"` open jobs are asked to
+   * stop some time before it, at the cut-off, so that what they have is there at the deadline: ten minutes before, but
+   * not more than a tenth of the time from the call to the deadline. (`run` adds the time for calls on demand, where it
+   * is to make them.) A deadline that is past cuts off at once. Default: none.
    */
   readonly deadline?: Duration.Input | Date | undefined
   /**
@@ -72,8 +72,8 @@ export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never
    */
   readonly rescue?: "stop" | "leave" | undefined
   /**
-   * So many records are submitted without asking; of more than that `confirm` decides, and without it the call fails with
-   * `RunConflict` (`unconfirmed`). Default: no bound.
+   * So many records are submitted without asking; of more than that `confirm` decides, and without it the call fails
+   * with `RunConflict` (`unconfirmed`). Default: no bound.
    */
   readonly confirmAbove?: number | undefined
   /**
@@ -106,8 +106,8 @@ const onDemandPause = 60_000
  * one, and only new ones wait. "Quota" and "throttled" are no failures: the job waits and is sent again. A job that
  * Bedrock refuses, that fails, or that is cancelled before it was submitted (code `Cancelled`), is an element of the
  * result and never a failure of the run; this fails only for what concerns every job (credentials, store, ledger), with
- * `RunConflict` `unconfirmed` or `not-ended` (see the options), and with `InvalidOption`. Interrupting it leaves paid jobs
- * running and the ledger true: call it again.
+ * `RunConflict` `unconfirmed` or `not-ended` (see the options), and with `InvalidOption`. Interrupting it leaves paid
+ * jobs running and the ledger true: call it again.
  *
  * @since 0.1.0
  * @category combinators

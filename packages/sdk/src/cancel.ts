@@ -112,8 +112,8 @@ const fail = (reason: BatchError["reason"]) => new BatchError({ module: "cancel"
  * called again it finishes what an earlier call began. Of a run that has ended it changes nothing at Bedrock: `stopped`
  * and `stopping` are 0.
  *
- * Fails with `RunConflict` (`not-found`), with `InvalidOption` for a client of another Region than that of open jobs, and
- * as the services do. Whatever it fails with later, the run is cancelled once its mark is stored.
+ * Fails with `RunConflict` (`not-found`), with `InvalidOption` for a client of another Region than that of open jobs,
+ * and as the services do. Whatever it fails with later, the run is cancelled once its mark is stored.
  *
  * @since 0.1.0
  * @category combinators
@@ -136,7 +136,8 @@ export const cancel = Effect.fn("cancel")(
     yield* Effect.annotateCurrentSpan({ run: runId })
     const wait = options?.wait ?? true
     if (typeof wait !== "boolean") {
-      return yield* fail(new InvalidOption({ path: "wait", message: `wait is ${JSON.stringify(wait)}, and must be true or false` }))
+      const message = `wait is ${JSON.stringify(wait)}, and must be true or false`
+      return yield* fail(new InvalidOption({ path: "wait", message }))
     }
     const at = yield* markCancelled(runId)
     const store = yield* ObjectStore
@@ -169,8 +170,8 @@ const ofOtherRegion = (job: Job, region: string) =>
   fail(
     new InvalidOption({
       path: "region",
-      message: `run ${job.runId} is cancelled, and nothing more of it is submitted; but it is in Region ${job.region} and the ` +
-        `client is for ${region}, so its open jobs were not stopped: cancel it again with a client for ${job.region}`
+      message: `run ${job.runId} is cancelled, and nothing more of it is submitted; but it is in Region ${job.region}, ` +
+        `and the client is for ${region}, so its open jobs were not stopped: cancel it again with a client for the first`
     })
   )
 
@@ -191,8 +192,9 @@ const settle = Effect.fnUntraced(function*(jobs: ReadonlyArray<Job>, entries: En
       const entry = entries.jobs.get(job.key)
       const ended = entry?.ended ? yield* ledger.ended(job) : null
       if (ended !== null) fates.set(job, { _tag: "ended", counters: ended.counters })
-      else if (entry === undefined || entry.claims.length + Number(entry.accepted) === 0) fates.set(job, { _tag: "neverSent" })
-      else if (job.lane === "on-demand") calledOnDemand.push(job)
+      else if (entry === undefined || (entry.claims.length === 0 && !entry.accepted)) {
+        fates.set(job, { _tag: "neverSent" })
+      } else if (job.lane === "on-demand") calledOnDemand.push(job)
       else if (entry.accepted) accepted.set(job.key, job)
       else if (unsettledClaims(entry).length > 0) unsettled.push(job)
       else fates.set(job, { _tag: yield* whyNone(job, entry) })
@@ -225,7 +227,10 @@ const settle = Effect.fnUntraced(function*(jobs: ReadonlyArray<Job>, entries: En
     }
     const runId = jobs[0]?.runId
     if (runId !== undefined) yield* Progress.emit({ _tag: "Stopping", runId, why: "cancel", open: open.length })
-    yield* Effect.forEach(open, (one) => finish(accepted.get(one.key)!, one), { concurrency: "unbounded", discard: true })
+    yield* Effect.forEach(open, (one) => finish(accepted.get(one.key)!, one), {
+      concurrency: "unbounded",
+      discard: true
+    })
   })
 
   const requests = new Map<Job, CreateRequest>()
@@ -301,7 +306,8 @@ const summary = (runId: string, at: string, jobs: ReadonlyArray<Job>, fates: Rea
     counts[fate._tag]++
     records.total += job.records
     if (fate._tag === "settledByList" || fate._tag === "unsettled") keys[fate._tag].push(job.key)
-    if (fate._tag === "neverSent" || fate._tag === "refused" || fate._tag === "settledByList") records.notRun += job.records
+    const isNone = fate._tag === "neverSent" || fate._tag === "refused" || fate._tag === "settledByList"
+    if (isNone) records.notRun += job.records
     else if ("counters" in fate && fate.counters !== null) {
       const processed = Math.min(fate.counters.processed, job.records)
       records.processed += processed

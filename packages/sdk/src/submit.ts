@@ -54,9 +54,9 @@ class SubmissionEffect<R> extends Effectable.Class<SubmittedJob | EndedJob, Batc
  * and counted in `repeatedCalls`. Running it again goes on where it was. Cancelled meanwhile, it ends as `Stopped`.
  *
  * Fails with `Refused` when Bedrock says no, `Unavailable` (`quota`, `throttled`) when it says not now, `RunConflict`
- * (`cancelled`, when the run or the job's attempt is, and the job does not exist), `Damaged` when the inputs are not what
- * `prepare` wrote, `Undecided` when several calls in a row had no answer that can be read. It has one parameter for ever,
- * for `run.jobs.map(submit)`.
+ * (`cancelled`, when the run or the job's attempt is, and the job does not exist), `Damaged` when the inputs are not
+ * what `prepare` wrote, `Undecided` when several calls in a row had no answer that can be read. It has one parameter for
+ * ever, for `run.jobs.map(submit)`.
  *
  * @since 0.1.0
  * @category constructors

@@ -338,11 +338,8 @@ describe("awaitAll of a run that is cancelled", () => {
         const onEnded = (job: EndedJob) => Effect.sync(() => void told.push(job.key))
         const ended = yield* drive(start()(whileEnding(jobs, awaitAll(run.jobs.map(submit), { onEnded }))), step)
         assert.deepStrictEqual(fates(ended), ["Refused: Cancelled", "Completed", "Completed", "Refused: Cancelled"])
-        assert.propertyVal(
-          ended[0],
-          "message",
-          `the ${mark === Layout.cancelled ? "run was cancelled" : "deadline was reached"} before this job was submitted`
-        )
+        const why = mark === Layout.cancelled ? "run was cancelled" : "deadline was reached"
+        assert.propertyVal(ended[0], "message", `the ${why} before this job was submitted`)
         assert.sameMembers(told, ["1-000001", "1-000002"])
         assert.lengthOf(jobs.creates, 2)
         const { report } = yield* drive(start()(collect(run, ended)))
@@ -487,7 +484,8 @@ describe("awaitAll with a deadline", () => {
         "Stopped",
         "Stopped"
       ])
-      assert.deepStrictEqual(jobs.made.map(({ stoppedAt }) => stoppedAt), [1, 2].map(() => before + hours(10) - minutes(10)))
+      const cutOff = before + hours(10) - minutes(10)
+      assert.deepStrictEqual(jobs.made.map(({ stoppedAt }) => stoppedAt), [cutOff, cutOff])
       assert.isBelow(yield* now, before + hours(10))
       assert.deepStrictEqual([jobs.creates.length, jobs.stops.length], [2, 2])
       assert.lengthOf((yield* ledger).filter((key) => key.endsWith(".end")), 2)
@@ -520,7 +518,8 @@ describe("awaitAll with a deadline", () => {
   it.effect("is never cut off when all ends in time", () =>
     Effect.gen(function*() {
       const { jobs, run, start, store } = yield* bench(3)
-      const ended = yield* drive(start()(whileEnding(jobs, awaitAll(run.jobs.map(submit), { deadline: "5 hours" }))), step)
+      const waiting = awaitAll(run.jobs.map(submit), { deadline: "5 hours" })
+      const ended = yield* drive(start()(whileEnding(jobs, waiting)), step)
       assert.deepStrictEqual(fates(ended), ["Completed", "Completed", "Completed"])
       yield* TestClock.adjust("6 hours")
       assert.isNull(yield* store.head(Layout.cancelledAttempt(run.id, 1)))
@@ -653,7 +652,8 @@ describe("awaitAll with a deadline", () => {
   it.effect("asks again to stop while it is throttled or has no answer, and each job once", () =>
     Effect.gen(function*() {
       const { jobs, run, start } = yield* bench(6)
-      const failed = (code: string | null, status: number | null) => toBatchError("stop", { code, status, message: "x" })
+      const failed = (code: string | null, status: number | null) =>
+        toBatchError("stop", { code, status, message: "x" })
       for (let i = 0; i < 30; i++) jobs.stopFailures.push(failed("ThrottlingException", 429), failed(null, null))
       const ended = yield* drive(start()(awaitAll(run.jobs.map(submit), { deadline: "10 hours" })), step)
       assert.deepStrictEqual(fates(ended), Array.from({ length: 6 }, () => "Stopped"))
@@ -663,7 +663,8 @@ describe("awaitAll with a deadline", () => {
   it.effect("waits for a job that cannot be stopped, and fails when nobody may stop jobs", () =>
     Effect.gen(function*() {
       const gone = yield* bench(2)
-      gone.jobs.stopFailures.push(toBatchError("stop", { code: "ResourceNotFoundException", status: 404, message: "x" }))
+      const unknown = toBatchError("stop", { code: "ResourceNotFoundException", status: 404, message: "x" })
+      gone.jobs.stopFailures.push(unknown)
       const waiting = gone.start()(awaitAll(gone.run.jobs.map(submit), { deadline: "1 hour" }))
       const ended = yield* drive(whileEnding(gone.jobs, waiting, hours(3)), step)
       assert.sameMembers(fates(ended), ["Completed", "Stopped"])
@@ -737,7 +738,9 @@ describe("awaitAll with a deadline", () => {
       const { jobs, run, start } = yield* bench(1)
       let failures = 5
       const before = (operation: string, key: string) =>
-        operation === "create" && key.endsWith("/cancelled-1") && failures-- > 0 ? Effect.fail(unavailable) : Effect.void
+        operation === "create" && key.endsWith("/cancelled-1") && failures-- > 0
+          ? Effect.fail(unavailable)
+          : Effect.void
       const ended = yield* drive(start({ before })(awaitAll(run.jobs.map(submit), { deadline: "1 hour" })), step)
       assert.deepStrictEqual(fates(ended), ["Stopped"])
 

@@ -84,7 +84,8 @@ describe("cancel", () => {
         records: { total: 10, processed: 3, notRun: 5, unknown: 2 }
       }
       assert.deepStrictEqual(cancelled, { ...expected, at: cancelled.at })
-      assert.strictEqual(Date.parse(cancelled.at), Math.trunc((yield* store.head(Layout.cancelled(run.id)))!.modifiedAt))
+      const mark = yield* store.head(Layout.cancelled(run.id))
+      assert.strictEqual(Date.parse(cancelled.at), Math.trunc(mark!.modifiedAt))
       assert.deepStrictEqual(
         JSON.parse(new TextDecoder().decode((yield* store.get(Layout.cancelled(run.id)))!)),
         { version: 1, why: "cancel", at }
@@ -315,7 +316,8 @@ describe("cancel", () => {
       yield* store.create("run/jobs.json", list)
       yield* store.create(Layout.plan("run"), text("{}"))
       const template = yield* bench(1)
-      const manifest = JSON.parse(new TextDecoder().decode((yield* template.store.get(Layout.manifest(template.run.id)))!))
+      const bytes = yield* template.store.get(Layout.manifest(template.run.id))
+      const manifest = JSON.parse(new TextDecoder().decode(bytes!))
       manifest.runId = "run"
       manifest.jobs = { key: "run/jobs.json", count: 2, sha256: sha256(list) }
       yield* store.create(Layout.manifest("run"), text(JSON.stringify(manifest)))
@@ -344,7 +346,7 @@ describe("cancel", () => {
       const abroad = { ...jobs.service, region: "eu-west-1" }
       const error = yield* Effect.flip(drive(start({ jobs: abroad })(cancel(run.id))))
       assert.deepInclude(error.reason, { _tag: "InvalidOption", path: "region" })
-      assert.include(error.message, "client for us-east-1")
+      assert.include(error.message, "is in Region us-east-1")
       assert.isNotNull(yield* store.head(Layout.cancelled(run.id)))
       assert.lengthOf(jobs.stops, 0)
     }))
@@ -478,7 +480,8 @@ const template = Effect.gen(function*() {
     maxRecordsPerJob: 2
   }))
   const { objects } = yield* store.list("")
-  const contents = yield* Effect.forEach(objects, ({ key }) => Effect.map(store.get(key), (bytes) => [key, bytes!] as const))
+  const read = (key: string) => Effect.map(store.get(key), (bytes) => [key, bytes!] as const)
+  const contents = yield* Effect.forEach(objects, ({ key }) => read(key))
   return { run, contents }
 })
 
@@ -540,12 +543,14 @@ const explore = Effect.fnUntraced(
       Array.from({ length: world.processes }),
       () => Effect.forkChild(Effect.andThen(pause(60_000), lives(waiting)))
     )
-    if (world.ends) yield* Effect.forkChild(Effect.forever(Effect.andThen(pause(120_000), Effect.sync(() => jobs.endFirst()))))
+    const ending = Effect.andThen(pause(120_000), Effect.sync(() => jobs.endFirst()))
+    if (world.ends) yield* Effect.forkChild(Effect.forever(ending))
     const cancelling = yield* Effect.forkChild(Effect.gen(function*() {
       yield* pause(chance.happens(0.5) ? 80_000 : 300_000)
       const cancelled = yield* lives(alive(cancel(run.id, { wait: world.wait })))
-      const keys = (yield* store.list(Layout.ledger(run.id))).objects.map(({ key }) => key)
-      return { cancelled, made: jobs.made.length, open: jobs.open, ends: keys.filter((key) => key.endsWith(".end")).length }
+      const { objects } = yield* store.list(Layout.ledger(run.id))
+      const ends = objects.filter(({ key }) => key.endsWith(".end")).length
+      return { cancelled, made: jobs.made.length, open: jobs.open, ends }
     }))
     const all = [...fibers, cancelling]
     const waits = () => all.some((fiber) => fiber.pollUnsafe() === undefined)

@@ -189,7 +189,10 @@ const cases: ReadonlyArray<readonly [string, Partial<World>]> = [
     "two processes, tokens ignored, a list that lags a minute, a run that is cancelled",
     { tokenKept: 0, listLag: 60_000, showsTokens: false, cancelled: true }
   ],
-  ["three processes, tokens ignored, a run that is cancelled", { processes: 3, tokenKept: 0, deaths: 4, cancelled: true }]
+  [
+    "three processes, tokens ignored, a run that is cancelled",
+    { processes: 3, tokenKept: 0, deaths: 4, cancelled: true }
+  ]
 ]
 
 describe("submit, over seeded interleavings, failures and deaths", { timeout: 120_000 }, () => {

@@ -117,9 +117,9 @@ const notEnded = (standing: Standing, deadline: number): BatchError => {
   const jobs = standing.unfinished()
   const runs = [...new Set(jobs.map(({ runId }) => runId))]
   const open = standing.accepted()
-  const message = `${jobs.length} job${jobs.length === 1 ? "" : "s"} of run ${runs.join(", ")} had not ended at the deadline ` +
-    `(${new Date(deadline).toISOString()}): ${open} go on at Bedrock and will be billed, ${jobs.length - open} are not ` +
-    `submitted or not answered; nothing was stopped. The same call, or resume, takes them up`
+  const message = `${jobs.length} job${jobs.length === 1 ? "" : "s"} of run ${runs.join(", ")} had not ended at the ` +
+    `deadline (${new Date(deadline).toISOString()}): ${open} go on at Bedrock and will be billed, ` +
+    `${jobs.length - open} are not submitted or not answered; nothing was stopped. The same call, or resume, takes them up`
   const reason = new RunConflict({ runId: runs[0] ?? "", problem: "not-ended", differs: [], message })
   return new BatchError({ module: "awaitAll", method: "awaitAll", reason })
 }

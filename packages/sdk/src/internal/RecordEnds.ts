@@ -37,9 +37,10 @@ export const recordEnds = Effect.fnUntraced(function*(accepted: ReadonlyArray<Su
   const runs = new Set(accepted.map(({ runId }) => runId))
   const wanted = new Set(accepted.map(({ arn }) => arn))
   const states = new Map<string, JobState>()
+  const oldest = accepted.reduce((oldest, job) => Math.min(oldest, Date.parse(job.submittedAt)), Infinity)
   const list = jobs.list({
     nameContains: runs.size === 1 ? [...runs][0] : undefined,
-    submittedAfter: accepted.reduce((oldest, job) => Math.min(oldest, Date.parse(job.submittedAt)), Infinity) - clockMargin
+    submittedAfter: oldest - clockMargin
   }).pipe(Stream.runForEach((state) =>
     Effect.sync(() => {
       if (wanted.has(state.arn)) states.set(state.arn, state)

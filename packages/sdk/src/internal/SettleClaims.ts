@@ -60,8 +60,8 @@ const isOf = (state: JobState, request: CreateRequest): boolean =>
   (state.token === null || state.token === request.clientRequestToken)
 
 /**
- * Looks for jobs of one run in Bedrock's whole list, by one list for all of them: by input and output URIs, and by token
- * where it is shown. `at` is the store's clock before the look.
+ * Looks for jobs of one run in Bedrock's whole list, by one list for all of them: by input and output URIs, and by
+ * token where it is shown. `at` is the store's clock before the look.
  *
  * @internal
  */
@@ -119,8 +119,8 @@ export interface Round {
 const concurrency = 16
 
 /**
- * One round of settling jobs of one run, by their entries in the ledger as they were listed at `at`, and by at most one
- * list of Bedrock's jobs. `requests` keeps what was read from one round to the next.
+ * One round of settling jobs of one run of which nothing more is sent, by their entries in the ledger as they were listed
+ * at `at`, and by at most one list of Bedrock's jobs. `requests` keeps what was read from one round to the next.
  *
  * @internal
  */
@@ -154,11 +154,14 @@ export const settleRound = Effect.fnUntraced(function*(
   let millis = Infinity
   yield* Effect.forEach(
     asked,
-    Effect.fnUntraced(function*({ job }, i) {
+    Effect.fnUntraced(function*({ claims, job }, i) {
       const one = seen[i]!
       if (one._tag === "Found") settled.set(job, { adopted: yield* ledger.accept(one.job), state: one.state })
-      else if (one._tag === "Nowhere") settled.set(job, { none: "by-list" })
-      else {
+      else if (one._tag === "Nowhere") {
+        // Who reads the ledger alone, as another attempt and the results do, would take it for open for ever.
+        yield* ledger.unlist(job, claims.at(-1)!.number)
+        settled.set(job, { none: "by-list" })
+      } else {
         yield* waitToSettle(job, one.millis)
         waiting.push(job)
         millis = Math.min(millis, one.millis)

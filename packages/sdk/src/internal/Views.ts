@@ -8,7 +8,7 @@ import type { BatchError } from "../BatchError.ts"
 import type { Job, RefusedJob } from "../Job.ts"
 import { type Entries, type Entry, Ledger } from "../Ledger.ts"
 import { ObjectStore } from "../store/ObjectStore.ts"
-import { type CancelledBy, cancelledBy } from "./CancelMarks.ts"
+import { type CancelledBy, cancelledBy, reasons } from "./CancelMarks.ts"
 import { cancelledCode, isFinal } from "./Refusals.ts"
 import { unsettledClaims } from "./SettleClaims.ts"
 
@@ -52,7 +52,11 @@ export const makeViews = Effect.fnUntraced(function*(runIds: Iterable<string>) {
   return views
 })
 
-/** Whether a job may be open at the service: it was accepted and has not ended, or a call has no answer yet. @internal */
+/**
+ * Whether a job may be open at the service: it was accepted and has not ended, or a call has no answer yet.
+ *
+ * @internal
+ */
 export const mayBeOpen = (entry: Entry | undefined): boolean =>
   entry !== undefined && !entry.ended && (entry.accepted || unsettledClaims(entry).length > 0)
 
@@ -79,6 +83,5 @@ export const neverSent = Effect.fnUntraced(function*(views: Views, job: Job) {
   const entry = views.entryOf(job)
   const begun = job.lane === "on-demand" ? entry !== undefined : entry?.ended || mayBeOpen(entry)
   if (begun) return null
-  const why = by === "cancel" ? "the run was cancelled" : "the deadline was reached"
-  return yield* cancelledJob(job, entry, `${why} before this job was submitted`)
+  return yield* cancelledJob(job, entry, reasons[by])
 })
