@@ -3,6 +3,7 @@
  *
  * It is made of objects that are written once (`<runId>/jobs/<jobKey>.intent`, `.claim-<n>`, `.refused-<n>`, `.arn`,
  * `.end`): the state is which objects exist, so it only moves forward, one list rebuilds it, and nothing needs a lock.
+ * Where nothing more is sent of an attempt, `.unlisted-<n>` says that Bedrock's list shows no job for claims without answer.
  * The claims of a job on demand are leases: each says who may make calls, and for which records. Such a job has no
  * intent, no refusals and no ARN.
  *
@@ -99,6 +100,8 @@ export interface Entry {
   readonly claims: ReadonlyArray<Claim>
   readonly accepted: boolean
   readonly ended: boolean
+  /** The claims up to this number made no job, by Bedrock's list; 0 where that is not recorded. */
+  readonly unlisted: number
 }
 
 /**
@@ -132,7 +135,10 @@ export class Ledger extends Context.Service<Ledger, {
   readonly leaseFor: number
   /** All entries of a run. */
   readonly entries: (runId: string) => Effect.Effect<Entries, BatchError>
-  /** The entry of one job, the time of the list that showed it, and whether the run or the job's attempt is cancelled. */
+  /**
+   * The entry of one job, the time of the list that showed it, and whether nothing more is submitted of the run or of the
+   * job's attempt.
+   */
   readonly look: (
     job: Job
   ) => Effect.Effect<{ readonly entry: Entry; readonly at: number; readonly cancelled: boolean }, BatchError>
@@ -151,6 +157,8 @@ export class Ledger extends Context.Service<Ledger, {
   readonly refuse: (job: Job, number: number, refusal: Refusal) => Effect.Effect<void, BatchError>
   /** The refusal of claim `number`, or null. */
   readonly refusal: (job: Pick<Job, "runId" | "key">, number: number) => Effect.Effect<Refusal | null, BatchError>
+  /** Records that Bedrock's list shows no job for the claims up to `number`, of a job of which nothing more is sent. */
+  readonly unlist: (job: Pick<Job, "runId" | "key">, number: number) => Effect.Effect<void, BatchError>
   /** Records Bedrock's ARN; gives the job as it was recorded first. */
   readonly accept: (job: SubmittedJob) => Effect.Effect<SubmittedJob, BatchError>
   /** The job as accepted, or null. */
@@ -172,9 +180,9 @@ const endedJobs = stored("Ledger", EndedJob)
 
 const keyOf = (job: Pick<Job, "runId" | "key">, suffix: string) => `${Layout.ledger(job.runId)}${job.key}.${suffix}`
 
-const empty: Entry = { intended: false, claims: [], accepted: false, ended: false }
+const empty: Entry = { intended: false, claims: [], accepted: false, ended: false, unlisted: 0 }
 
-const named = /^(.+)\.(intent|arn|end|claim-(\d+)|refused-(\d+))$/
+const named = /^(.+)\.(intent|arn|end|claim-(\d+)|refused-(\d+)|unlisted-(\d+))$/
 
 /** Rebuilds entries from the objects under `<runId>/jobs/`. */
 const rebuild = (prefix: string, objects: ReadonlyArray<ObjectInfo>): Map<string, Entry> => {
@@ -184,6 +192,7 @@ const rebuild = (prefix: string, objects: ReadonlyArray<ObjectInfo>): Map<string
     refused: Set<number>
     accepted: boolean
     ended: boolean
+    unlisted: number
   }>()
   for (const { key, modifiedAt } of objects) {
     const match = named.exec(key.slice(prefix.length))
@@ -191,11 +200,12 @@ const rebuild = (prefix: string, objects: ReadonlyArray<ObjectInfo>): Map<string
     const jobKey = match[1]!
     let draft = drafts.get(jobKey)
     if (draft === undefined) {
-      draft = { intended: false, claims: new Map(), refused: new Set(), accepted: false, ended: false }
+      draft = { intended: false, claims: new Map(), refused: new Set(), accepted: false, ended: false, unlisted: 0 }
       drafts.set(jobKey, draft)
     }
     if (match[3] !== undefined) draft.claims.set(Number(match[3]), modifiedAt)
     else if (match[4] !== undefined) draft.refused.add(Number(match[4]))
+    else if (match[5] !== undefined) draft.unlisted = Math.max(draft.unlisted, Number(match[5]))
     else if (match[2] === "intent") draft.intended = true
     else if (match[2] === "arn") draft.accepted = true
     else draft.ended = true
@@ -206,6 +216,7 @@ const rebuild = (prefix: string, objects: ReadonlyArray<ObjectInfo>): Map<string
       intended: draft.intended,
       accepted: draft.accepted,
       ended: draft.ended,
+      unlisted: draft.unlisted,
       claims: [...draft.claims]
         .map(([number, at]) => ({ number, at, refused: draft.refused.has(number) }))
         .sort((a, b) => a.number - b.number)
@@ -251,7 +262,8 @@ export const layer = (options?: Options): Layer.Layer<Ledger, never, ObjectStore
       const look = Effect.fn("Ledger.look")(function*(job: Job) {
         const prefix = Layout.ledger(job.runId)
         const marks = yield* store.list(Layout.cancelled(job.runId))
-        const ours = [Layout.cancelled(job.runId), Layout.cancelledAttempt(job.runId, job.attempt)]
+        const ours = [Layout.cancelled, Layout.cancelledAttempt, Layout.superseded]
+          .map((keyOf) => keyOf(job.runId, job.attempt))
         const listing = yield* store.list(`${prefix}${job.key}.`)
         return {
           entry: rebuild(prefix, listing.objects).get(job.key) ?? empty,
@@ -278,6 +290,9 @@ export const layer = (options?: Options): Layer.Layer<Ledger, never, ObjectStore
         leased: (job, number) => leases.read(store, keyOf(job, `claim-${number}`)),
         refuse: Effect.fn("Ledger.refuse")(function*(job, number, refusal) {
           yield* store.create(keyOf(job, `refused-${number}`), refusals.encode(refusal))
+        }),
+        unlist: Effect.fn("Ledger.unlist")(function*(job, number) {
+          yield* store.create(keyOf(job, `unlisted-${number}`), claims.encode({ version: 1, number }))
         }),
         refusal: (job, number) => refusals.read(store, keyOf(job, `refused-${number}`)),
         accept: Effect.fn("Ledger.accept")(function*(job) {

@@ -63,11 +63,11 @@ const named = 3
  * Whether a paid job may be running, or a process may be about to pay for one. A job on demand has no intent: it is
  * one that nobody works on when its newest claim is too old.
  */
-const isOpen = ({ accepted, claims, ended, intended }: Entry, now: number, leaseFor: number): boolean => {
+const isOpen = ({ accepted, claims, ended, intended, unlisted }: Entry, now: number, leaseFor: number): boolean => {
   if (ended) return false
   if (accepted) return true
   return intended
-    ? claims.some((claim) => !claim.refused)
+    ? claims.some((claim) => !claim.refused && claim.number > unlisted)
     : claims.some((claim) => !claim.refused && now - claim.at <= leaseFor)
 }
 
@@ -101,7 +101,7 @@ const rankOf = (runId: string, key: string): number => {
   if (key.startsWith(`${runId}/prepare/`)) return 0
   if (key.startsWith(Layout.attempts(runId))) return 2
   if (!key.startsWith(Layout.ledger(runId))) return 1
-  return /\.(?:end|refused-\d+)$/.test(key) ? 4 : 3
+  return /\.(?:end|refused-\d+|unlisted-\d+)$/.test(key) ? 4 : 3
 }
 
 /**

@@ -9,6 +9,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { BatchError, Damaged, InvalidOption, RunConflict } from "./BatchError.ts"
+import { supersedeAttempt } from "./internal/CancelMarks.ts"
 import { freshId, sha256 } from "./internal/Digest.ts"
 import * as JobWriter from "./internal/JobWriter.ts"
 import * as Layout from "./internal/Layout.ts"
@@ -16,8 +17,9 @@ import * as Leftovers from "./internal/Leftovers.ts"
 import { attempts, jobLists, plans, readJobs } from "./internal/Manifest.ts"
 import { isMendable } from "./internal/Mendable.ts"
 import * as PlannedJobs from "./internal/PlannedJobs.ts"
+import { cancelledCode } from "./internal/Refusals.ts"
 import * as RowNumbers from "./internal/RowNumbers.ts"
-import { mergingsOf, settledJobs } from "./internal/Settled.ts"
+import { mergingsOf, type Settled, settledJobs } from "./internal/Settled.ts"
 import type { Ledger } from "./Ledger.ts"
 import { Outcome } from "./Outcome.ts"
 import { type Bounds, Planner } from "./Planner.ts"
@@ -98,7 +100,8 @@ export const isWanted = (options: RetryOptions | undefined) => {
  * or too little for a batch job in the lane `batch`, the run comes back with no jobs.
  *
  * Neither the source nor the prompt is needed again. The attempt is stored: done again for the same run, by another
- * process too, this finds it and pays for nothing twice; each attempt after it needs the run that this one gave.
+ * process too, this finds it and pays for nothing twice; each attempt after it needs the run that this one gave. A job
+ * that Bedrock refused is not sent again in its own attempt when its records are in the next one.
  *
  * Fails with `RunConflict` (`not-ended` when a job has not ended, `cancelled`), `InvalidOption`, or `Damaged` when an
  * input file is no longer what was sent.
@@ -138,6 +141,9 @@ export const retry = Effect.fn("retry")(
   }
 )
 
+/** A job that Bedrock refused is sent again when its attempt is awaited again. */
+const mayBeSentAgain = (job: Settled): boolean => job.status === "Refused" && job.code !== cancelledCode
+
 /** Writes the jobs of an attempt and its manifest; null where there is nothing to run. */
 const writeAttempt = Effect.fnUntraced(function*(
   store: ObjectStore["Service"],
@@ -156,8 +162,14 @@ const writeAttempt = Effect.fnUntraced(function*(
     return yield* fail(new Damaged({ key, message: `${key} is gone: the jobs of another attempt cannot be named` }))
   }
   const wanted = isWanted(options)
+  let settled = yield* settledJobs(run)
+  if (wanted("missing", null) && settled.some((job) => job.attempt === run.attempt && mayBeSentAgain(job))) {
+    // Nobody sends them again from here on, since their records go into other jobs; somebody may have done so meanwhile.
+    yield* supersedeAttempt(store, run.id, run.attempt)
+    settled = yield* settledJobs(run)
+  }
   const leftovers = yield* Effect.forEach(
-    mergingsOf(run, yield* settledJobs(run)),
+    mergingsOf(run, settled),
     (merging) => Leftovers.find(store, merging, wanted)
   )
   const records = leftovers.reduce((sum, { count }) => sum + count, 0)

@@ -90,8 +90,8 @@ describe("Ledger", () => {
       const { at, jobs } = yield* ledger.entries("run")
       assert.strictEqual(at, yield* Clock.currentTimeMillis)
       assert.deepStrictEqual([...jobs.keys()].sort(), ["1-000001", "1-000002", "1-000010"])
-      assert.deepStrictEqual(jobs.get("1-000001"), { intended: true, claims: [], accepted: true, ended: false })
-      assert.deepStrictEqual(jobs.get("1-000002"), { intended: false, claims: [], accepted: false, ended: true })
+      assert.deepStrictEqual(jobs.get("1-000001"), { intended: true, claims: [], accepted: true, ended: false, unlisted: 0 })
+      assert.deepStrictEqual(jobs.get("1-000002"), { intended: false, claims: [], accepted: false, ended: true, unlisted: 0 })
       assert.deepStrictEqual(
         jobs.get("1-000010")?.claims,
         Array.from({ length: 11 }, (_, i) => ({
@@ -126,7 +126,7 @@ describe("Ledger", () => {
       const { ledger, store } = yield* make()
       yield* ledger.claim({ ...job, key: "1-0000010" }, 1)
       yield* ledger.claim({ ...job, key: "11-000001" }, 1)
-      const none = { intended: false, claims: [], accepted: false, ended: false }
+      const none = { intended: false, claims: [], accepted: false, ended: false, unlisted: 0 }
       assert.deepStrictEqual(yield* ledger.look(job), { entry: none, at: 0, cancelled: false })
       yield* store.create("run/cancelled", new Uint8Array(1))
       yield* ledger.claim(job, 1)

@@ -15,14 +15,16 @@ type Store = ObjectStore["Service"]
 /** Only its presence counts; what is in it is for people. */
 const Mark = Schema.Struct({
   version: Schema.Literal(1),
-  why: Schema.Literals(["cancel", "deadline"]),
+  why: Schema.Literals(["cancel", "deadline", "retry"]),
   /** ISO 8601. */
   at: Schema.String
 })
 
 const marks = stored("cancel", Mark)
 
-const mark = Effect.fnUntraced(function*(store: Store, key: string, why: "cancel" | "deadline") {
+type Why = typeof Mark.Type["why"]
+
+const mark = Effect.fnUntraced(function*(store: Store, key: string, why: Why) {
   const at = new Date(yield* Clock.currentTimeMillis).toISOString()
   yield* store.create(key, marks.encode({ version: 1, why, at }))
 })
@@ -34,8 +36,19 @@ export const cancelRun = (store: Store, runId: string) => mark(store, Layout.can
 export const cancelAttempt = (store: Store, runId: string, attempt: number) =>
   mark(store, Layout.cancelledAttempt(runId, attempt), "deadline")
 
+/** From now on nothing more of the attempt is submitted: another one takes over what it left. @internal */
+export const supersedeAttempt = (store: Store, runId: string, attempt: number) =>
+  mark(store, Layout.superseded(runId, attempt), "retry")
+
 /** By which mark an attempt is cancelled, or null. @internal */
-export type CancelledBy = (attempt: number) => "cancel" | "deadline" | null
+export type CancelledBy = (attempt: number) => Why | null
+
+/** Why a job was not submitted. @internal */
+export const reasons: { readonly [why in Why]: string } = {
+  cancel: "the run was cancelled before this job was submitted",
+  deadline: "the deadline was reached before this job was submitted",
+  retry: "its records were taken into another attempt before this job was submitted"
+}
 
 /** Which attempts of a run are cancelled. @internal */
 export const cancelledBy = Effect.fnUntraced(function*(store: Store, runId: string) {
@@ -46,6 +59,8 @@ export const cancelledBy = Effect.fnUntraced(function*(store: Store, runId: stri
       ? "cancel"
       : keys.has(Layout.cancelledAttempt(runId, attempt))
       ? "deadline"
+      : keys.has(Layout.superseded(runId, attempt))
+      ? "retry"
       : null
   return by
 })

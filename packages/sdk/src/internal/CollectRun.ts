@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { BatchError } from "../BatchError.ts"
-import type { EndedJob } from "../Job.ts"
+import type { EndedJob, RefusedJob } from "../Job.ts"
 import { addCounts, noCounts } from "../Outcome.ts"
 import * as Progress from "../Progress.ts"
 import { JobReport, Report } from "../Report.ts"
@@ -35,12 +35,15 @@ const reports = stored("collect", Report)
  * The generation of results that holds what `refused` jobs came to beside all others; other settings that shape the
  * files make another one.
  */
-const generationOf = (settings: CollectSettings, attempt: number, refused: ReadonlyArray<string>): string =>
+const generationOf = (settings: CollectSettings, attempt: number, refused: ReadonlyArray<RefusedJob>): string =>
   [
     `${attempt}-${settings.format}`,
     ...(settings.format !== "parquet" || settings.compression === "zstd" ? [] : [settings.compression]),
     ...(settings.partBytes === null ? [] : [`parts-${settings.partBytes}`]),
-    ...(refused.length === 0 ? [] : [`without-${sha256(refused.join("\n")).slice(0, 8)}`])
+    // Their rows say why.
+    ...(refused.length === 0
+      ? []
+      : [`without-${sha256(JSON.stringify(refused.map(({ code, key, message }) => [key, code, message]))).slice(0, 8)}`])
   ].join("-")
 
 /**
@@ -145,7 +148,7 @@ const accountInto = Effect.fnUntraced(
 
 /** The generation of the jobs of all attempts. */
 const generationFor = (settings: CollectSettings, run: Handle<object>, jobs: ReadonlyArray<Settled>): string =>
-  generationOf(settings, run.attempt, jobs.filter((job) => job.status === "Refused").map((job) => job.key))
+  generationOf(settings, run.attempt, jobs.filter((job) => job.status === "Refused"))
 
 /** Collects one ended job of the first attempt; `later` are the jobs of later attempts, all of them. @internal */
 export const collectOne = (

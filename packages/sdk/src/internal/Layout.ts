@@ -22,6 +22,9 @@ export const cancelled = (runId: string): string => `${runId}/cancelled`
 /** Present: nothing more of this attempt is submitted. @internal */
 export const cancelledAttempt = (runId: string, attempt: number): string => `${runId}/cancelled-${attempt}`
 
+/** Present: nothing more of this attempt is submitted, since what it left is in the next one. @internal */
+export const superseded = (runId: string, attempt: number): string => `${cancelledAttempt(runId, attempt)}-retried`
+
 /** @internal */
 export const jobList = (runId: string, prepareId: string): string => `${runId}/prepare/${prepareId}/jobs.json`
 

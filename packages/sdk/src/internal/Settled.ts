@@ -9,29 +9,16 @@ import type { EndedJob, Job, RefusedJob } from "../Job.ts"
 import { type Entry, Ledger } from "../Ledger.ts"
 import type { Handle } from "../RunManifest.ts"
 import { ObjectStore } from "../store/ObjectStore.ts"
-import * as Layout from "./Layout.ts"
+import { cancelledBy, reasons } from "./CancelMarks.ts"
 import { readAllJobs } from "./Manifest.ts"
 import type { Merging } from "./Merge.ts"
-import { isFinal } from "./Refusals.ts"
+import { cancelledCode, isFinal } from "./Refusals.ts"
 
 /** @internal */
 export type Settled = EndedJob | RefusedJob
 
 /** Reads of the ledger at a time. */
 const concurrency = 16
-
-/** Which attempts of a run nobody submits jobs of any more; all of them where the run is cancelled. */
-const cancelledAttempts = Effect.fnUntraced(function*(runId: string) {
-  const store = yield* ObjectStore
-  const { objects } = yield* store.list(Layout.cancelled(runId))
-  const keys = new Set(objects.map(({ key }) => key))
-  return (attempt: number): string | null =>
-    keys.has(Layout.cancelled(runId))
-      ? "the run was cancelled before this job was submitted"
-      : keys.has(Layout.cancelledAttempt(runId, attempt))
-      ? "the deadline was reached before this job was submitted"
-      : null
-})
 
 /** What became of a job by the ledger: its end, or that it was never created; null while it may be open. */
 const settledOf = Effect.fnUntraced(function*(job: Job, entry: Entry | undefined, cancelled: string | null) {
@@ -40,11 +27,17 @@ const settledOf = Effect.fnUntraced(function*(job: Job, entry: Entry | undefined
   const refused = (code: string, message: string): RefusedJob => ({ ...job, status: "Refused", code, message })
   const last = entry?.claims.at(-1)
   if (entry !== undefined && last !== undefined) {
-    if (job.lane === "on-demand" || entry.accepted || entry.claims.some((claim) => !claim.refused)) return null
+    if (job.lane === "on-demand" || entry.accepted) return null
+    if (!last.refused) {
+      return cancelled === null || entry.unlisted < last.number
+        ? null
+        : refused(cancelledCode, `${cancelled}; a create call of it had no answer, and Bedrock's list shows no job`)
+    }
+    // The claims before it are known to have given no job, or it would not have been made.
     const refusal = yield* ledger.refusal(job, last.number)
     if (refusal !== null && isFinal(refusal)) return refused(refusal.code, refusal.message)
   }
-  return cancelled === null ? null : refused("Cancelled", cancelled)
+  return cancelled === null ? null : refused(cancelledCode, cancelled)
 })
 
 /**
@@ -57,17 +50,24 @@ export const settledJobs = Effect.fnUntraced(function*(
   run: Pick<Handle<object>, "id" | "manifest" | "attempt">,
   given: ReadonlyMap<string, Settled> = new Map()
 ) {
-  const jobs = yield* readAllJobs(yield* ObjectStore, run.manifest, run.attempt)
-  if (jobs.every(({ key }) => given.has(key))) return jobs.map(({ key }) => given.get(key)!)
+  const store = yield* ObjectStore
+  const jobs = yield* readAllJobs(store, run.manifest, run.attempt)
+  // Why a job was not submitted is told by the store alone, so that all processes say the same.
+  const known = ({ key }: Job): Settled | undefined => {
+    const one = given.get(key)
+    return one?.status === "Refused" && one.code === cancelledCode ? undefined : one
+  }
+  if (jobs.every((job) => known(job) !== undefined)) return jobs.map((job) => known(job)!)
   // Whoever claims after the mark sees it and sends nothing; so it is looked for before the claims.
-  const cancelled = yield* cancelledAttempts(run.id)
+  const by = yield* cancelledBy(store, run.id)
   const entries = yield* (yield* Ledger).entries(run.id)
   return yield* Effect.forEach(
     jobs,
     Effect.fnUntraced(function*(job) {
-      const one = given.get(job.key) ??
-        (yield* settledOf(job, entries.jobs.get(job.key), cancelled(job.attempt)))
-      if (one !== null) return one
+      const why = by(job.attempt)
+      const one = known(job) ??
+        (yield* settledOf(job, entries.jobs.get(job.key), why === null ? null : reasons[why])) ?? given.get(job.key)
+      if (one !== undefined) return one
       const message = `job ${job.key} of run ${run.id} has not ended: await it first`
       const reason = new RunConflict({ runId: run.id, problem: "not-ended", differs: [], message })
       return yield* new BatchError({ module: "collect", method: "collect", reason })
