@@ -159,12 +159,18 @@ export const load = Effect.fn("Run.load")(
   }
 )
 
-/** What of the refused jobs is to be sent again: not those that Bedrock refused for good. */
-const toSendAgain = Effect.fnUntraced(function*(runId: string, entries: ReadonlyMap<string, Entry>) {
+/** Whether a call may be under way: the claims before the last one are known to have given no job. */
+const isClaimed = ({ claims, unlisted }: Entry): boolean => {
+  const last = claims.at(-1)
+  return last !== undefined && !last.refused && last.number > unlisted
+}
+
+/** What of an attempt's refused jobs is to be sent again: not those that Bedrock refused for good. */
+const toSendAgain = Effect.fnUntraced(function*(runId: string, attempt: number, entries: ReadonlyMap<string, Entry>) {
   const ledger = yield* Ledger
   const last = [...entries].flatMap(([key, { accepted, claims, ended }]) => {
     const claim = claims.at(-1)
-    return accepted || ended || claim === undefined || !claims.every(({ refused }) => refused) ? [] : [{ key, claim }]
+    return !key.startsWith(`${attempt}-`) || accepted || ended || !claim?.refused ? [] : [{ key, claim }]
   })
   const refusals = yield* Effect.forEach(
     last,
@@ -218,7 +224,7 @@ export const status = Effect.fn("Run.status")(
           jobs.planned--
           if (entry.ended) jobs.ended++
           else if (entry.accepted) jobs.submitted++
-          else if (entry.claims.some((claim) => !claim.refused)) jobs.claimed++
+          else if (isClaimed(entry)) jobs.claimed++
           else jobs.refused++
         }
         return { attempt, records, jobs, cancelled: marks.has(Layout.cancelledAttempt(runId, attempt)) }
@@ -233,7 +239,7 @@ export const status = Effect.fn("Run.status")(
     )
     const { claimed, planned, submitted } = last.jobs
     const isToSend = !cancelled && !last.cancelled &&
-      planned + claimed + (yield* toSendAgain(runId, entries.jobs)) > 0
+      planned + claimed + (yield* toSendAgain(runId, last.attempt, entries.jobs)) > 0
     const result: RunStatus = {
       runId,
       records: manifest.records,
