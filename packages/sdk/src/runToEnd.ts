@@ -42,7 +42,8 @@ export interface FinishOptions<WR, HR = never, CR = never>
   /**
    * What is done at the `deadline` of the whole run. `stop`, the default: open jobs are stopped before it, what they have
    * is kept, and the rest is `missing`. `on-demand`: the same, and when the stopped jobs have ended and their output is
-   * read, the rest is asked for on demand, at the full price; the cut-off leaves time for it. `leave`: nothing is stopped,
+   * read, the rest is asked for on demand, at the full price; the cut-off leaves time for it. The rest are the records
+   * that were not run, and those that `retry` takes; it has no deadline and is not confirmed. `leave`: nothing is stopped,
    * and the call fails with `RunConflict` (`not-ended`) at the deadline; `resume` takes the run up.
    */
   readonly rescue?: "on-demand" | "stop" | "leave" | undefined
@@ -149,7 +150,9 @@ export const resume = Effect.fn("resume")(
     if (isPrepared && definition === undefined) {
       return yield* finishRun(yield* load(runId, { processor: options.processor }), options)
     }
-    const again: RunDefinition<SR | ObjectStore> | null = definition === undefined ? yield* fromPlan(runId) : { ...definition, runId }
+    const again: RunDefinition<SR | ObjectStore> | null = definition === undefined
+      ? yield* fromPlan(runId)
+      : { ...definition, processor: definition.processor ?? options.processor, runId }
     if (again === null) {
       return yield* new BatchError({
         module: "run",

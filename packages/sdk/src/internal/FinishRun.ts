@@ -22,6 +22,7 @@ import { awaitProblem } from "./AwaitProblem.ts"
 import { settingsOf } from "./CollectSettings.ts"
 import * as Layout from "./Layout.ts"
 import { readAttempts, readJobs } from "./Manifest.ts"
+import { isCancelled } from "./Refusals.ts"
 
 /** How a run is taken to its end. @internal */
 export interface Finishing<WR, HR, CR> extends Omit<AwaitOptions<EndedJob, WR, HR, CR>, "rescue" | "reserve">, CollectOptions {
@@ -60,6 +61,13 @@ const leftovers = ({ counts }: Report, options: RetryOptions): number =>
     0
   )
 
+/** What is asked for on demand after the deadline: what was to be tried again, and in any case what was not run. */
+const rescuing = (again: RetryOptions | undefined): RetryOptions => ({
+  ...again,
+  outcomes: [...new Set([...(again?.outcomes ?? defaultOutcomes), "expired", "missing"] as const)],
+  lane: "on-demand"
+})
+
 /** Whether the run is cancelled, and the attempts of which nothing more is submitted since their deadline was reached. */
 const marksOf = Effect.fnUntraced(function*(store: ObjectStore["Service"], run: Run<object>) {
   const { objects } = yield* store.list(Layout.cancelled(run.id))
@@ -96,8 +104,9 @@ export const finishRun = Effect.fnUntraced(
     for (;;) {
       const { attempt } = run
       const before = yield* marksOf(store, run)
-      // What is rescued after the deadline has none.
-      const isRescue = Array.from({ length: attempt - 1 }, (_, i) => i + 1).some(before.isCut)
+      // What is rescued after the deadline has none. Batch jobs are no rescue, whoever made them.
+      const isRescue = Array.from({ length: attempt - 1 }, (_, i) => i + 1).some(before.isCut) &&
+        run.jobs.every(({ lane }) => lane === "on-demand")
       const jobs = yield* awaitAll(run.jobs.map(submit), {
         concurrency: options.concurrency,
         wait: options.wait,
@@ -114,14 +123,20 @@ export const finishRun = Effect.fnUntraced(
       const collected: Collected<Row> = yield* collect(run, jobs, options)
       const { cancelled, isCut } = yield* marksOf(store, run)
       if (cancelled) return collected
-      const wanted: RetryOptions | null = until !== undefined && isCut(attempt)
-        ? rescue === "on-demand" ? { ...again, lane: "on-demand" } : null
-        : again !== undefined && attempt < again.attempts
-        ? again
-        : null
+      const isTooLate = until !== undefined && isCut(attempt)
+      const isMore = again !== undefined && attempt < again.attempts
+      const wanted: RetryOptions | null = isTooLate
+        ? rescue === "on-demand" ? rescuing(again) : null
+        : !isMore
+        ? null
+        : isRescue && rescue === "on-demand"
+        ? rescuing(again)
+        : again
       if (wanted === null || leftovers(collected.report, wanted) === 0) return collected
-      const next = yield* retry(run, wanted)
-      if (next.jobs.length === 0) return collected
+      const next = yield* retry(run, wanted).pipe(
+        Effect.catchIf(isCancelled, () => Effect.succeed(null))
+      )
+      if (next === null || next.jobs.length === 0) return collected
       run = next
     }
   }
