@@ -206,6 +206,12 @@ export const collect = Effect.fn("collect")(
           `job ${job.key} is of run ${job.runId}, and cannot be collected as run ${run.id}`
         )
       }
+      if (job.attempt > run.attempt) {
+        const message = `job ${job.key} is of attempt ${job.attempt}, and the run that was given is at attempt ` +
+          `${run.attempt}: give the run that retry gave`
+        const reason = new InvalidOption({ path: "run", message })
+        return yield* new BatchError({ module: "collect", method: "collect", reason })
+      }
       given.set(job.key, job)
     }
     return yield* collectSettled(run, yield* settledJobs(run, given), settings)
