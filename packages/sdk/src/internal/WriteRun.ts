@@ -43,8 +43,10 @@ export const writeRun = Effect.fnUntraced(function*(store: Store, definition: De
       })
     )
   }
-  // What the number of rows alone shows to be impossible fails before anything is written.
-  yield* plannerOf(definition, definition.bounds)
+  // What the number of rows alone shows to be impossible fails before anything is written. A plan that is there holds.
+  const begun = yield* plans.read(store, Layout.plan(definition.runId))
+  if (begun !== null) yield* agree(definition, begun.fingerprint)
+  yield* plannerOf(definition, (begun ?? definition).bounds)
   const prepareId = yield* freshId
   const { jobs, plan } = yield* writeJobs(store, definition, prepareId)
   const list = jobLists.encode(jobs)

@@ -49,9 +49,19 @@ const dataOf = (value: unknown): Json | undefined => {
   return Object.fromEntries(entries)
 }
 
+const unescaped = (text: string): string => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    // To open it fails, too.
+    return text
+  }
+}
+
 /** A path means another file where another process is at work. */
 const absolute = (location: unknown): unknown => {
-  if (location instanceof URL) return location.href
+  // In a URL object characters are escaped, and in the text of an object's location they stand for themselves.
+  if (location instanceof URL) return location.protocol === "file:" ? location.href : unescaped(location.href)
   if (typeof location !== "string" || /^[a-z0-9]+:\/\//i.test(location)) return location
   return resolve(location) + (/[/\\]$/.test(location) ? "/" : "")
 }
