@@ -257,7 +257,9 @@ const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   if ("status" in submitted) return { _tag: "Settled", job: submitted }
   standing.accept(job)
   const ended = yield* cut.orStop(submitted, waiter.wait(submitted))
-  return { _tag: "Settled", job: isEnded(ended) ? yield* patiently(ledger.end(ended)) : ended }
+  if (isEnded(ended)) return { _tag: "Settled", job: yield* patiently(ledger.end(ended)) }
+  yield* capacity.keep(job)
+  return { _tag: "Settled", job: ended }
 })
 
 /** Runs a job on demand to its end: its submission makes the calls. It is no job at the service, and needs no slot. */

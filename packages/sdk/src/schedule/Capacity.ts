@@ -27,7 +27,23 @@ export interface Target {
 }
 
 /**
- * The service: slots for open jobs, per Region and base model.
+ * Who asks for a slot. A job is one: it says all of this itself.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Taker extends Target {
+  /** The job's name at Bedrock: by it an open job in Bedrock's list is known as the holder of a slot. */
+  readonly name?: string | undefined
+  /** The run whose progress tells of the wait. */
+  readonly runId?: string | undefined
+  /** The job's key in its run. */
+  readonly key?: string | undefined
+}
+
+/**
+ * The service: slots for open jobs, per Region and base model. Takers of one target are served first come first served,
+ * and none waits for another target.
  *
  * @since 0.1.0
  * @category services
@@ -37,15 +53,20 @@ export class Capacity extends Context.Service<Capacity, {
   readonly region: string
   /** The quotas of a model. */
   readonly limits: (target: Target) => Effect.Effect<Limits.Limits, BatchError>
-  /** Waits for a slot; it is held until the scope closes, which is when the job has ended. */
-  readonly take: (target: Target) => Effect.Effect<void, BatchError, Scope.Scope>
-  /** Counts a job that is open already, without waiting for a slot. */
-  readonly hold: (target: Target) => Effect.Effect<void, never, Scope.Scope>
   /**
-   * Tells that the service said "quota": there are fewer slots than was believed. Gives the time to wait, in
-   * milliseconds, before a holder of a slot asks again.
+   * Waits for a slot, which is held until the scope closes. One that closes with success says that the job has ended or
+   * never was, unless `keep` said otherwise; one that closes with a failure or an interruption leaves that open.
    */
-  readonly exceeded: (target: Target) => Effect.Effect<number>
+  readonly take: (taker: Taker) => Effect.Effect<void, BatchError, Scope.Scope>
+  /** Counts a job that is open already, without waiting for a slot; the scope is that of `take`. */
+  readonly hold: (taker: Taker) => Effect.Effect<void, never, Scope.Scope>
+  /** Tells that the taker's job stays open when the scope closes: it was handed over. */
+  readonly keep: (taker: Taker) => Effect.Effect<void>
+  /**
+   * Tells that the service said "quota" to a taker: there are fewer slots than was believed. Gives the time to wait, in
+   * milliseconds, before it asks again.
+   */
+  readonly exceeded: (taker: Taker) => Effect.Effect<number>
 }>()("@bedrock-batch/sdk/Capacity") {}
 
 /**
@@ -113,6 +134,8 @@ export const layerFixed = (options: FixedOptions): Layer.Layer<Capacity> =>
         limits: () => Effect.succeed(limits),
         take: (target) => Effect.suspend(() => pool(target).slots.take),
         hold: (target) => Effect.suspend(() => pool(target).slots.hold),
+        // Slots are of this process alone, and what it hands over is not counted.
+        keep: () => Effect.void,
         exceeded: Effect.fnUntraced(function*(target: Target) {
           const state = pool(target)
           state.limit = Math.max(1, Math.min(state.limit, state.slots.held() - 1))
