@@ -272,7 +272,9 @@ const program = Effect.gen(function*() {
         if (twoAlive) tally.twoAlive++
         count(tally.byPhase, phase)
         count(tally.byPoint, name)
-        if (target.phase === phase) left.delete(target)
+        left.delete(target)
+        // It came too late: at its next chance it comes earlier.
+        if (target.phase !== phase) missed(target)
       } else {
         for (const other of alive) other.end()
         await Promise.all(alive.map(({ ended }) => ended))
