@@ -214,19 +214,16 @@ describe("results", () => {
         const world: World = { store, start }
         const rows = Array.from({ length: 30 }, (_, i) => ({ input_text: `text ${i}`, other: i }))
         const source = Source.rows(rows)
-        const first: Run.Run<object> = yield* start()(
-          kind === "vectors"
-            ? prepare({ name: "merged", source, model: titan, maxRecordsPerJob: 10, rename: { embedding: "vector" } })
-            : prepare({
-              name: "merged",
-              source,
-              model,
-              prompt: Prompt.make("{input_text}"),
-              processor: labels,
-              maxRecordsPerJob: 10,
-              rename: { label: "kind", batch_status: "status" }
-            })
-        )
+        const shared = { name: "merged", source, maxRecordsPerJob: 10 }
+        const first: Run.Run<object> = kind === "vectors"
+          ? yield* start()(prepare({ ...shared, model: titan, rename: { embedding: "vector" } }))
+          : yield* start()(prepare({
+            ...shared,
+            model,
+            prompt: Prompt.make("{input_text}"),
+            processor: labels,
+            rename: { label: "kind", batch_status: "status" }
+          }))
         const vectorOf = (row: number, attempt: number) => [row, attempt, ...new Array<number>(254).fill(0.5)]
         const answer = (row: number, attempt: number) =>
           kind === "vectors"
@@ -252,10 +249,10 @@ describe("results", () => {
           assert.deepStrictEqual(report.attempts.map(({ jobs, records }) => [jobs, records]), [[3, 30], [4, 22], [2, 14]])
           const came = yield* Stream.runCollect(stream)
           const got = came.map((row) => {
-            const { kind, score, vector } = { kind: null, score: null, vector: null, ...row }
+            const { kind = null, score, vector = null }: Record<string, unknown> = { ...row }
             return vector ?? (kind === null ? null : [kind, score])
           })
-          const expected = rows.map((_, row) =>
+          const expected: ReadonlyArray<unknown> = rows.map((_, row) =>
             nth(row) > 3 ? null : kind === "vectors" ? Float32Array.from(vectorOf(row, nth(row))) : [`row ${row} ${nth(row)}`, row / 3])
           assert.deepStrictEqual(got, expected)
           for (const { key } of (yield* store.list(prefix)).objects) yield* store.remove(key)

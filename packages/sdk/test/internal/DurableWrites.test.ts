@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { durableWrites, kindsOf, type Phase } from "../../src/internal/DurableWrites.ts"
+import { durableWrites, kindsOf, type Phase, rareWrites } from "../../src/internal/DurableWrites.ts"
 import * as Layout from "../../src/internal/Layout.ts"
 
 const runId = "tweets-2025.v1-0a1b2c3d4e"
@@ -13,6 +13,7 @@ const keys: { readonly [name in keyof typeof Layout]: ReadonlyArray<readonly [st
   attempt: [[Layout.attempt(runId, 2), "retry", "manifest of a later attempt"]],
   cancelled: [[Layout.cancelled(runId), "cancel", "cancellation"]],
   cancelledAttempt: [[Layout.cancelledAttempt(runId, 3), "cancel", "cancellation of an attempt"]],
+  superseded: [[Layout.superseded(runId, 3), "retry", "supersession of an attempt"]],
   jobList: [[Layout.jobList(runId, prepareId), "prepare", "job list"]],
   inputs: [
     [`${Layout.inputs(runId, prepareId, first)}part-0.jsonl`, "prepare", "input file"],
@@ -26,11 +27,13 @@ const keys: { readonly [name in keyof typeof Layout]: ReadonlyArray<readonly [st
     [`${Layout.ledger(runId)}${first}.intent`, "submit", "intent"],
     [`${Layout.ledger(runId)}${first}.claim-12`, "submit", "claim"],
     [`${Layout.ledger(runId)}${first}.refused-1`, "submit", "refusal"],
+    [`${Layout.ledger(runId)}${first}.unlisted-2`, "cancel", "settlement by list"],
     [`${Layout.ledger(runId)}${first}.arn`, "submit", "ARN"],
     [`${Layout.ledger(runId)}${first}.end`, "await", "end"],
     [`${Layout.ledger(runId)}${later}.intent`, "retry", "intent of a later attempt"],
     [`${Layout.ledger(runId)}${later}.claim-1`, "retry", "claim of a later attempt"],
     [`${Layout.ledger(runId)}${later}.refused-3`, "retry", "refusal of a later attempt"],
+    [`${Layout.ledger(runId)}${later}.unlisted-1`, "retry", "settlement by list of a later attempt"],
     [`${Layout.ledger(runId)}${later}.arn`, "retry", "ARN of a later attempt"],
     [`${Layout.ledger(runId)}${later}.end`, "retry", "end of a later attempt"]
   ],
@@ -67,7 +70,7 @@ it("every key of a run is of one kind of write", () => {
 })
 
 it("a kind of write has a name of its own, and none is forgotten here", () => {
-  const names = durableWrites.map(({ name }) => name)
+  const names = [...durableWrites, ...rareWrites].map(({ name }) => name)
   assert.strictEqual(new Set(names).size, names.length)
   assert.sameMembers([...new Set(Object.values(keys).flat().map(([, , name]) => name))], names)
 })
