@@ -87,6 +87,12 @@ const lastAttempt = Effect.fnUntraced(function*<Row extends object>(store: Objec
   return current
 })
 
+/** A deadline beyond what a date can be is none. */
+const dateAt = (millis: number): Date | undefined => {
+  const date = new Date(millis)
+  return Number.isNaN(date.getTime()) ? undefined : date
+}
+
 /** @internal */
 export const finishRun = Effect.fnUntraced(
   function*<Row extends object, WR = BatchJobs, HR = never, CR = never>(
@@ -99,7 +105,7 @@ export const finishRun = Effect.fnUntraced(
     // The deadline is that of the whole run, whatever attempt it is at.
     const until = deadline === undefined || deadline instanceof Date
       ? deadline
-      : new Date((yield* Clock.currentTimeMillis) + Duration.toMillis(Duration.fromInputUnsafe(deadline)))
+      : dateAt((yield* Clock.currentTimeMillis) + Duration.toMillis(Duration.fromInputUnsafe(deadline)))
     let run = yield* lastAttempt(store, prepared)
     for (;;) {
       const { attempt } = run
