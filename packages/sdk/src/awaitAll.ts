@@ -3,18 +3,22 @@
  *
  * @since 0.1.0
  */
+import { baseModel } from "@bedrock-batch/processors/ModelId"
 import * as Clock from "effect/Clock"
+import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Random from "effect/Random"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
-import { BatchError } from "./BatchError.ts"
+import type { Services } from "./Aws.ts"
+import { BatchError, InvalidOption } from "./BatchError.ts"
 import type { BatchJobs } from "./bedrock/BatchJobs.ts"
 import { awaitProblem } from "./internal/AwaitProblem.ts"
-import { confirmed, planOf } from "./internal/Confirm.ts"
+import { confirmed, planOf, planOfAll } from "./internal/Confirm.ts"
 import * as CutOff from "./internal/CutOff.ts"
 import { deadlineOf } from "./internal/Deadline.ts"
+import { inLanes } from "./internal/Lanes.ts"
 import { maxTroubles, patiently } from "./internal/Patience.ts"
 import { concernsEveryJob, isCancelled } from "./internal/Refusals.ts"
 import { makeStanding, type Standing } from "./internal/Standing.ts"
@@ -93,6 +97,9 @@ export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never
 /** Milliseconds between two tries of a throttled or unanswered submission: doubled each time, with full jitter. */
 const backoff = { first: 1_000, most: 60_000 }
 
+/** Calls to the store at a time for what the ledger knows already. */
+const ledgerReads = 16
+
 /** On-demand jobs that run at a time: each makes many calls at once itself. */
 const onDemandJobs = 2
 
@@ -142,45 +149,107 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
   if (wrong !== null) return yield* new BatchError({ module: "awaitAll", method: "awaitAll", reason: wrong })
   const from = yield* Clock.currentTimeMillis
   const all = [...submissions]
-  const views = yield* makeViews(all.map(({ job }) => job.runId))
-  const standing = makeStanding(all.flatMap(({ job }) => (views.entryOf(job)?.ended ? [] : [job])))
-  const cut = yield* cutOffOf(options, from, views, standing)
-  yield* confirmed(planOf(standing.unfinished(), views), options?.confirmAbove, options?.confirm)
-  // What is open already counts before anything new takes a slot.
-  const open = (index: number) => Number(mayBeOpen(views.entryOf(all[index]!.job)))
-  const openFirst = [...all.keys()].sort((a, b) => open(b) - open(a))
+  const { atMost = Infinity } = options?.wait ?? {}
+  if (all.length > atMost) {
+    const message = `the wait strategy takes ${atMost} submission${atMost === 1 ? "" : "s"} at most, and not ${all.length}`
+    return yield* new BatchError({ module: "awaitAll", method: "awaitAll", reason: new InvalidOption({ path: "wait", message }) })
+  }
+  const parts = yield* Effect.forEach(byServices(all), ({ places, services }) =>
+    within(services, Effect.gen(function*() {
+      const jobs = places.map((place) => all[place]!.job)
+      const views = yield* makeViews(jobs.map(({ runId }) => runId))
+      const standing = makeStanding(jobs.filter((job) => !views.entryOf(job)?.ended))
+      const part: Part = { services, places, views, standing, cut: yield* cutOffOf(options, from, views, standing) }
+      return part
+    })))
+  const plans = parts.map(({ standing, views }) => planOf(standing.unfinished(), views))
+  yield* confirmed(planOfAll(plans), options?.confirmAbove, options?.confirm)
   // Without the option, A and WR are what their defaults say: those of polling.
   const strategy = (options?.wait ?? polling()) as WaitStrategy<A, WR>
-  const waitForAll = Effect.gen(function*() {
+  const slots = Slots.make(options?.concurrency ?? Infinity)
+  const one = yield* Semaphore.make(1)
+  const results = new Array<A | EndedJob | RefusedJob>(all.length)
+  const waitForPart = Effect.fnUntraced(function*({ cut, places, standing, views }: Part) {
     const waiter = yield* strategy.open
-    const one = yield* Semaphore.make(1)
     const onDemand = yield* Semaphore.make(onDemandJobs)
-    const slots = Slots.make(options?.concurrency ?? Infinity)
     const call: Call<A> = { views, standing, cut, slots, onDemand, waiter }
-    const results = new Array<A | EndedJob | RefusedJob>(all.length)
-    yield* Effect.forEach(
-      openFirst,
-      Effect.fnUntraced(function*(index: number) {
-        const submission = all[index]!
-        const ended = yield* Effect.scoped(runOne(submission, call))
-        standing.finish(submission.job)
-        if (options?.onEnded !== undefined && !isRefused(ended)) {
-          yield* Semaphore.withPermit(one, options.onEnded(ended))
-        }
-        results[index] = ended
-      }),
-      { concurrency: "unbounded", discard: true }
-    )
-    return results
+    const runAt = Effect.fnUntraced(function*(place: number, admitted: Effect.Effect<void>) {
+      const submission = all[place]!
+      const ended = yield* runOne(submission, call, admitted)
+      standing.finish(submission.job)
+      if (options?.onEnded !== undefined && !isRefused(ended)) {
+        yield* Semaphore.withPermit(one, options.onEnded(ended))
+      }
+      results[place] = ended
+    })
+    const { ended, fresh, open } = sorted(places, (place) => all[place]!.job, views)
+    yield* inLanes<BatchError, SR | WR | HR | Ledger | Capacity, BatchError, SR | WR | HR | Ledger | Capacity>((begin) => {
+      const lane = (places: ReadonlyArray<number>, concurrency: number) =>
+        Effect.forEach(places, (place) => begin((admitted) => runAt(place, admitted)), { concurrency, discard: true })
+      // What is open already counts before anything new takes a slot.
+      const others = Effect.andThen(
+        lane(open, ledgerReads),
+        Effect.forEach(fresh, (places) => lane(places, 1), { concurrency: "unbounded", discard: true })
+      )
+      const known = Effect.forEach(ended, (place) => runAt(place, Effect.void), { concurrency: ledgerReads, discard: true })
+      return Effect.asVoid(Effect.all([known, others], { concurrency: "unbounded", discard: true }))
+    })
   })
   const listener = yield* Progress.Progress
-  return yield* Effect.raceFirst(Effect.scoped(waitForAll), cut.watch).pipe(
-    Effect.provideService(Progress.Progress, (event) => {
-      standing.follow(event)
-      return listener(event)
-    })
-  )
+  yield* Effect.forEach(parts, (part) =>
+    Effect.raceFirst(Effect.scoped(waitForPart(part)), part.cut.watch).pipe(
+      Effect.provideService(Progress.Progress, (event) => {
+        part.standing.follow(event)
+        return listener(event)
+      }),
+      (waiting) => within(part.services, waiting)
+    ), { concurrency: "unbounded", discard: true })
+  return results
 })
+
+/** Submissions that share their services: those of one Region. */
+interface Part {
+  /** Null for those of whoever awaits them. */
+  readonly services: Context.Context<Services> | null
+  /** Where they are among all. */
+  readonly places: ReadonlyArray<number>
+  readonly views: Views
+  readonly standing: Standing
+  readonly cut: CutOff.CutOff
+}
+
+const byServices = (all: ReadonlyArray<Submission<unknown>>): ReadonlyArray<Pick<Part, "services" | "places">> => {
+  const places = new Map<Part["services"], Array<number>>()
+  all.forEach(({ services }, place) => {
+    const known = places.get(services)
+    if (known === undefined) places.set(services, [place])
+    else known.push(place)
+  })
+  return [...places].map(([services, places]) => ({ services, places }))
+}
+
+const within = <A, E, R>(services: Part["services"], effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  services === null ? effect : Effect.provideContext(effect, services)
+
+/** Ended jobs, jobs that may be open, and all others: these by what shares a quota, since none waits for another's. */
+const sorted = (places: ReadonlyArray<number>, jobOf: (place: number) => Job, views: Views) => {
+  const ended: Array<number> = []
+  const open: Array<number> = []
+  const fresh = new Map<string, Array<number>>()
+  for (const place of places) {
+    const job = jobOf(place)
+    const entry = views.entryOf(job)
+    if (entry?.ended) ended.push(place)
+    else if (job.lane === "batch" && mayBeOpen(entry)) open.push(place)
+    else {
+      const target = job.lane === "batch" ? `${job.region}/${baseModel(job.model) ?? job.model}` : job.lane
+      const known = fresh.get(target)
+      if (known === undefined) fresh.set(target, [place])
+      else known.push(place)
+    }
+  }
+  return { ended, open, fresh: [...fresh.values()] }
+}
 
 /** What the jobs of one call share. */
 interface Call<A extends SubmittedJob> {
@@ -205,8 +274,15 @@ const cutOffOf = (
     : CutOff.stopping(views, standing, limit, options.reserve ?? null)
 }
 
-/** Runs one job to its end; while the service has no room for it, it holds no slot. */
-const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(submission: Submission<SR>, call: Call<A>) {
+/**
+ * Runs one job to its end; while the service has no room for it, it holds no slot. `admitted` is run when it has a slot,
+ * or needs none.
+ */
+const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
+  submission: Submission<SR>,
+  call: Call<A>,
+  admitted: Effect.Effect<void>
+) {
   const { job } = submission
   const ledger = yield* Ledger
   const entry = call.views.entryOf(job)
@@ -220,8 +296,8 @@ const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(submissio
   let open = mayBeOpen(entry)
   for (;;) {
     const settled = yield* job.lane === "on-demand"
-      ? Semaphore.withPermit(call.onDemand, attemptOnDemand(submission, call))
-      : Effect.scoped(attempt(submission, open, call))
+      ? Semaphore.withPermit(call.onDemand, Effect.andThen(admitted, attemptOnDemand(submission, call)))
+      : Effect.scoped(attempt(submission, open, call, admitted))
     if (settled._tag === "Settled") return settled.job
     open = false
     yield* call.cut.orCut(job, pause(job, "quota", settled.millis * (yield* Random.nextBetween(0.5, 1.5))))
@@ -237,7 +313,8 @@ type Attempt<A> =
 const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   submission: Submission<SR>,
   open: boolean,
-  call: Call<A>
+  call: Call<A>,
+  admitted: Effect.Effect<void>
 ): Effect.fn.Return<Attempt<A | EndedJob | RefusedJob>, BatchError, SR | Ledger | Capacity | Scope.Scope> {
   const { job } = submission
   const { cut, slots, standing, views, waiter } = call
@@ -251,13 +328,18 @@ const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
     const cancelled = yield* patiently(neverSent(views, job))
     if (cancelled !== null) return { _tag: "Settled", job: cancelled }
   }
+  yield* admitted
   yield* waiter.before(job)
   const submitted = yield* persist(submission, call)
   if (submitted === null) return { _tag: "NoRoom", millis: yield* capacity.exceeded(job) }
   if ("status" in submitted) return { _tag: "Settled", job: submitted }
   standing.accept(job)
   const ended = yield* cut.orStop(submitted, waiter.wait(submitted))
-  if (isEnded(ended)) return { _tag: "Settled", job: yield* patiently(ledger.end(ended)) }
+  if (isEnded(ended)) {
+    const recorded = yield* patiently(ledger.end(ended))
+    yield* waiter.recorded?.(recorded) ?? Effect.void
+    return { _tag: "Settled", job: recorded }
+  }
   yield* capacity.keep(job)
   return { _tag: "Settled", job: ended }
 })

@@ -4,9 +4,11 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Fiber from "effect/Fiber"
+import type { Services } from "./Aws.ts"
 import { BatchError, InvalidOption, RunConflict, Undecided } from "./BatchError.ts"
 import { BatchJobs, type CreateRequest, toBatchError } from "./bedrock/BatchJobs.ts"
 import { OnDemand } from "./bedrock/OnDemand.ts"
@@ -15,6 +17,7 @@ import { runOnDemand } from "./internal/OnDemandJob.ts"
 import { lookFor, requestOf, settleClaims, unsettledClaims, waitToSettle } from "./internal/SettleClaims.ts"
 import type { EndedJob, Job, SubmittedJob } from "./Job.ts"
 import { Ledger, type Refusal } from "./Ledger.ts"
+import { Capacity } from "./schedule/Capacity.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
 
 /**
@@ -26,14 +29,22 @@ import { ObjectStore } from "./store/ObjectStore.ts"
  */
 export interface Submission<out R = never> extends Effect.Effect<SubmittedJob | EndedJob, BatchError, R> {
   readonly job: Job
+  /** The services that it is bound to (see `submitWith`); null for those of whoever runs it. */
+  readonly services: Context.Context<Services> | null
 }
 
 class SubmissionEffect<R> extends Effectable.Class<SubmittedJob | EndedJob, BatchError, R> implements Submission<R> {
   readonly job: Job
+  readonly services: Context.Context<Services> | null
   readonly #effect: Effect.Effect<SubmittedJob | EndedJob, BatchError, R>
-  constructor(job: Job, effect: Effect.Effect<SubmittedJob | EndedJob, BatchError, R>) {
+  constructor(
+    job: Job,
+    services: Context.Context<Services> | null,
+    effect: Effect.Effect<SubmittedJob | EndedJob, BatchError, R>
+  ) {
     super()
     this.job = job
+    this.services = services
     this.#effect = effect
   }
   asEffect() {
@@ -70,7 +81,47 @@ class SubmissionEffect<R> extends Effectable.Class<SubmittedJob | EndedJob, Batc
  * ```
  */
 export const submit = (job: Job): Submission<BatchJobs | OnDemand | Ledger | ObjectStore> =>
-  new SubmissionEffect(job, submitOnce(job))
+  new SubmissionEffect(job, null, submitOnce(job))
+
+/**
+ * Describes submitting jobs with services of their own, where those of one call are of several Regions: each Region has a
+ * client, a bucket and quotas of its own. `awaitAll` reads the ledger of such a job, waits for it, stops it and runs
+ * `onEnded` for it with these services, too. Pass the same context for all jobs of a Region.
+ *
+ * @since 0.1.0
+ * @category constructors
+ * @example
+ * ```ts
+ * import { Aws, awaitAll, collect, prepare, Prompt, Source, submit, submitWith } from "@bedrock-batch/sdk"
+ * import { Effect, Layer } from "effect"
+ *
+ * const roleArn = "arn:aws:iam::123456789012:role/bedrock-batch"
+ * const definition = {
+ *   name: "jokes",
+ *   source: Source.csv("topics.csv"),
+ *   model: "anthropic.claude-haiku-4-5-20251001-v1:0",
+ *   prompt: Prompt.make("Tell me a joke about {topic}.")
+ * } as const
+ *
+ * const program = Effect.gen(function*() {
+ *   const west = yield* Layer.build(Aws.layer({ region: "us-west-2", bucket: "my-bucket-west", roleArn }))
+ *   const here = yield* prepare(definition)
+ *   const there = yield* Effect.provideContext(prepare({ ...definition, name: "jokes-west" }), west)
+ *   const jobs = yield* awaitAll([...here.jobs.map(submit), ...there.jobs.map(submitWith(west))], { concurrency: 20 })
+ *   const mine = jobs.filter(({ runId }) => runId === there.id)
+ *   return yield* Effect.provideContext(collect(there, mine), west)
+ * })
+ *
+ * const scoped = Effect.scoped(program).pipe(
+ *   Effect.provide(Aws.layer({ region: "us-east-1", bucket: "my-bucket-east", roleArn }))
+ * )
+ * ```
+ */
+export const submitWith = (services: Context.Context<Services>): (job: Job) => Submission => {
+  // A context may hold more, such as the listener or the scope of whoever made it.
+  const own = Context.pick(BatchJobs, Capacity, Ledger, ObjectStore, OnDemand)(services)
+  return (job) => new SubmissionEffect(job, own, Effect.provideContext(submitOnce(job), own))
+}
 
 /**
  * Changes how a submission runs (retry, log, time out) and keeps its job.
@@ -83,7 +134,7 @@ export const mapSubmission = <R, R2>(
   f: (
     effect: Effect.Effect<SubmittedJob | EndedJob, BatchError, R>
   ) => Effect.Effect<SubmittedJob | EndedJob, BatchError, R2>
-): Submission<R2> => new SubmissionEffect(self.job, f(self))
+): Submission<R2> => new SubmissionEffect(self.job, self.services, f(self))
 
 const fail = (reason: BatchError["reason"]) => new BatchError({ module: "submit", method: "submit", reason })
 
@@ -97,7 +148,8 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
     return yield* fail(
       new InvalidOption({
         path: "region",
-        message: `job ${job.key} of run ${job.runId} was prepared for Region ${job.region}, and the client is for ${region}`
+        message: `job ${job.key} of run ${job.runId} was prepared for Region ${job.region}, and the client is for ${region}: ` +
+          "run it with the services of its Region (submitWith binds it to them)"
       })
     )
   }

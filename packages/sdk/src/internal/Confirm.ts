@@ -30,6 +30,17 @@ export const planOf = (jobs: Iterable<Job>, views: Views): ConfirmPlan => {
   return { runs: [...runs.values()], records, jobs: counted.size, bytes }
 }
 
+/** One plan of several, which have no run in common. @internal */
+export const planOfAll = (plans: ReadonlyArray<ConfirmPlan>): ConfirmPlan => {
+  const sum = (count: (plan: ConfirmPlan) => number) => plans.reduce((sum, plan) => sum + count(plan), 0)
+  return {
+    runs: plans.flatMap(({ runs }) => runs),
+    records: sum(({ records }) => records),
+    jobs: sum(({ jobs }) => jobs),
+    bytes: sum(({ bytes }) => bytes)
+  }
+}
+
 /**
  * Goes on only where there is nothing to ask, or the answer is yes.
  *
