@@ -57,7 +57,7 @@ export class Folder {
 
 /** What came of a run. */
 export interface Checked {
-  /** Batch jobs over all attempts, without those that a cancellation or a deadline came before. */
+  /** Batch jobs over all attempts, without those that were refused, or that came after a cancellation or deadline. */
   readonly jobsPlanned: number
   readonly jobsCreated: number
   readonly rowsIn: number
@@ -95,7 +95,7 @@ export const check = async (
   for (const key of manifests) planned.push(...await folder.json((await folder.json(key)).jobs.key))
   const batch = planned.filter(({ lane }) => lane === "batch")
   const { invocationJobSummaries: created } = await Effect.runPromise(emulator.list({ maxResults: "1000" }))
-  // A job that comes after a cancellation or a deadline is not created.
+  // A job that is refused, or comes after a cancellation or a deadline, is not created.
   const least = scenario.ending === "retry" ? 1 : 0
   for (const { key, name } of batch) {
     const times = created.filter(({ jobName }) => jobName === name).length
@@ -151,17 +151,17 @@ export const check = async (
   const counted = Object.values(done.counts).reduce((sum, count) => sum + count, 0)
   if (counted !== rows.length) violations.push(`the report counts ${counted} rows of ${rows.length}`)
 
-  // Byte by byte what an undisturbed run writes. How much a job has done when it is stopped is left to chance: there only
-  // the results after the retry are the same, and those of a cancelled run never.
+  // Byte by byte what an undisturbed run writes. Which job is refused, and how much one has done when it is stopped, is
+  // left to chance: there only the last results are the same, and those of a cancelled run never.
   const results = new Map<string, string>()
   const base = `s3://${folder.bucket}/${folder.prefix}/`
   const compared = scenario.ending === "retry"
     ? keys.filter((key) => key.startsWith(`${runId}/results/`) && key.endsWith(`.${scenario.format}`))
-    : scenario.ending === "deadline"
+    : scenario.ending !== "cancel"
     ? done.files.map((file) => file.slice(base.length))
     : []
   for (const key of compared) {
-    const name = scenario.ending === "deadline" ? key.slice(key.lastIndexOf("/") + 1) : key
+    const name = least === 1 ? key : key.slice(key.lastIndexOf("/") + 1)
     results.set(name, sha256(await folder.get(key)))
   }
   for (const key of new Set([...results.keys(), ...(reference ?? results).keys()])) {

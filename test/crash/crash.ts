@@ -14,7 +14,7 @@ import { parseArgs } from "node:util"
 import type { Phase } from "../../packages/sdk/src/internal/DurableWrites.ts"
 import { check, type Checked, Folder } from "./Check.ts"
 import { type Ended, type Life, nameOf, start, type Target } from "./Lives.ts"
-import { later, points, type Scenario, scenarios, type Stop } from "./scenarios.ts"
+import { isCut, points, type Scenario, scenarios, type Stop } from "./scenarios.ts"
 import * as Servers from "./servers.ts"
 
 const help = `npm run crash -- [options]
@@ -85,7 +85,6 @@ if (!["sdk", "emulator"].every((name) => fs.existsSync(join(root, "packages", na
 /** The phases of a whole run, in order. */
 const phases: ReadonlyArray<Phase> = ["prepare", "submit", "await", "collect", "retry", "cancel"]
 
-
 const violations: Array<string> = []
 const tally = { kills: 0, twoAlive: 0, byPhase: new Map<string, number>(), byPoint: new Map<string, number>() }
 const sums = {
@@ -108,9 +107,6 @@ const counted = (checked: Checked) =>
   (["jobsPlanned", "jobsCreated", "rowsIn", "rowsOut", "duplicates", "missing"] as const).map((name) =>
     [name, checked[name]] as const
   )
-
-/** The next create call finds the quota full. */
-const refuseNext = ({ faults }: Servers.Service["emulator"]) => faults.set({ quotaFull: { next: 1 } })
 
 /** An undisturbed run: its results, and the points that it came to. */
 interface Reference {
@@ -136,7 +132,7 @@ const program = Effect.gen(function*() {
     reference: ReadonlyMap<string, string> | null
   ) {
     const prefix = `${base}/${name}`
-    const service = yield* Servers.service(s3, scenario, prefix, disturbed ? Servers.troubles : { quotaFull: { next: 1 } })
+    const service = yield* Servers.service(s3, scenario, prefix, disturbed ? Servers.troubles : {})
     const folder = new Folder(s3.client, s3.bucket, prefix)
     const lived = yield* Effect.promise(() => live(service))
     const done = doneOf(lived)
@@ -162,9 +158,9 @@ const program = Effect.gen(function*() {
         scenario,
         `reference-${scenario.name}`,
         false,
-        async ({ emulator, options }) => {
+        async ({ options, provoke }) => {
           const life = start({ scenario, options }, [], env, () => [], (message) => {
-            if (message._tag === "State" && message.phase === "retry") refuseNext(emulator)
+            if (message._tag === "State") provoke(message.phase, () => true)
           })
           return { ended: await life.ended, points: life.points }
         },
@@ -178,7 +174,7 @@ const program = Effect.gen(function*() {
       for (const violation of checked.violations) violations.push(`the undisturbed run ${scenario.name}: ${violation}`)
       const reference: Reference = { scenario, results: checked.results, points: lived.points }
       return reference
-    }), { concurrency: 2 })
+    }), { concurrency: atOnce })
 
   // Every point is come to by somebody, so that the list has no entry that is dead.
   const come = new Set(references.flatMap(({ points }) => [...points]))
@@ -215,14 +211,18 @@ const program = Effect.gen(function*() {
     return [phase, shuffle(targets)]
   }))
 
+  /** Points that runs come to whose jobs nobody stops: there they are looked for. */
+  const uncut = new Set(references.flatMap(({ points, scenario }) => isCut(scenario) ? [] : [...points]))
+
   /** The targets of the next run: a few of each phase, in the order in which a run comes to them. */
   const take = (reference: Reference): ReadonlyArray<Target> => {
     const rank = ({ stop }: Target) =>
       stop === null ? -1 : 2 * points.findIndex(({ name }) => name === stop.point) + (stop.when === "after" ? 1 : 0)
     return [...queues.values()].flatMap((queue) => {
-      const isCancelled = reference.scenario.ending !== "retry"
-      const mine = queue.filter(({ phase, stop }) =>
-        isCancelled === (phase === "cancel") && (stop === null || reference.points.has(`before ${stop.point}`))
+      const mine = queue.filter(({ stop }) =>
+        stop === null
+          ? !isCut(reference.scenario)
+          : reference.points.has(`before ${stop.point}`) && isCut(reference.scenario) !== uncut.has(`before ${stop.point}`)
       ).slice(0, 2)
       for (const target of mine) queue.splice(queue.indexOf(target), 1)
       return mine.sort((a, b) => rank(a) - rank(b))
@@ -244,11 +244,9 @@ const program = Effect.gen(function*() {
     let done: Ended["done"] = null
     const begin = (targets: ReadonlyArray<Target>) => {
       const wants = (point: string) => targets.some(({ stop }) => stop?.point === point)
-      if (wants("refusal")) refuseNext(service.emulator)
       const others = () => alive.filter((other) => other !== life)
       const life: Life = start({ scenario, options: service.options }, targets, env, others, (message) => {
-        const isRetry = message._tag === "State" && message.phase === "retry"
-        if (isRetry && wants(later("refusal"))) refuseNext(service.emulator)
+        if (message._tag === "State") service.provoke(message.phase, wants)
       })
       alive = [...alive, life]
     }

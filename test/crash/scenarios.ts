@@ -12,27 +12,33 @@ export interface Scenario {
   /** Share of the records whose first answer is an error 429 or 500. */
   readonly failing: number
   /**
-   * How it ends: with a retry of what failed; cancelled when jobs are open; or with its jobs stopped at a deadline, and a
-   * retry of what they left.
+   * How it ends: with a retry of what failed; with one of the rows of a job that was refused; cancelled when jobs are
+   * open; or with its jobs stopped at a deadline, and retries of what they left.
    */
-  readonly ending: "retry" | "cancel" | "deadline"
+  readonly ending: "retry" | "refused" | "cancel" | "deadline"
 }
 
 /** The quota of the emulated service: records in a batch job at least. */
 export const minRecords = 10
 
+const usual = { rows: 160, rowsPerJob: 40, format: "csv", partBytes: undefined, failing: 0, ending: "retry" } as const
+
 /**
  * A retry as one more batch job, one on demand, and one of results in several parts; a run too small for a batch job; one
- * that is cancelled, and one with a deadline.
+ * with a job that is refused, one that is cancelled, and one with a deadline.
  */
 export const scenarios: ReadonlyArray<Scenario> = [
-  { name: "batch", rows: 240, rowsPerJob: 60, format: "parquet", partBytes: undefined, failing: 0.15, ending: "retry" },
-  { name: "few", rows: 160, rowsPerJob: 40, format: "csv", partBytes: undefined, failing: 0.025, ending: "retry" },
-  { name: "parts", rows: 180, rowsPerJob: 60, format: "jsonl", partBytes: 8_000, failing: 0.25, ending: "retry" },
-  { name: "small", rows: 8, rowsPerJob: 60, format: "arrow", partBytes: undefined, failing: 0, ending: "retry" },
-  { name: "cancel", rows: 160, rowsPerJob: 40, format: "csv", partBytes: undefined, failing: 0, ending: "cancel" },
-  { name: "deadline", rows: 160, rowsPerJob: 40, format: "parquet", partBytes: undefined, failing: 0, ending: "deadline" }
+  { ...usual, name: "batch", rows: 240, rowsPerJob: 60, format: "parquet", failing: 0.15 },
+  { ...usual, name: "few", failing: 0.025 },
+  { ...usual, name: "parts", rows: 180, rowsPerJob: 60, format: "jsonl", partBytes: 8_000, failing: 0.25 },
+  { ...usual, name: "small", rows: 8, format: "arrow" },
+  { ...usual, name: "refused", ending: "refused" },
+  { ...usual, name: "cancel", ending: "cancel" },
+  { ...usual, name: "deadline", format: "parquet", ending: "deadline" }
 ]
+
+/** Whether its jobs are to be stopped. */
+export const isCut = ({ ending }: Scenario): boolean => ending === "cancel" || ending === "deadline"
 
 export const haiku = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
 

@@ -5,7 +5,8 @@ import type { Aws } from "@bedrock-batch/sdk"
 import { Effect } from "effect"
 import { startS3Server } from "../../packages/sdk/test/rig/S3Server.ts"
 import { echo, promptOf, quick, roleArn } from "../rig/Stack.ts"
-import { minRecords, type Scenario } from "./scenarios.ts"
+import type { Phase } from "../../packages/sdk/src/internal/DurableWrites.ts"
+import { isCut, later, minRecords, type Scenario } from "./scenarios.ts"
 
 /** An S3 that other processes reach, with what they find their credentials by. */
 export interface S3 {
@@ -54,6 +55,8 @@ class Models {
   readonly #called = new Set<string>()
   /** On-demand calls beyond the first of a record. */
   repeated = 0
+  /** So many jobs to come are refused for their model. */
+  refusals = 0
 
   constructor({ failing, name }: Scenario) {
     this.#failing = failing
@@ -100,6 +103,8 @@ export interface Service {
   readonly options: Aws.Options
   /** On-demand calls so far that a model answered for the second time or more. */
   readonly repeated: () => number
+  /** Makes the service such that a process which comes to a phase comes to the points that are wanted. */
+  readonly provoke: (phase: Phase, wants: (point: string) => boolean) => void
 }
 
 /** Starts the service of a run whose objects lie under `prefix`. */
@@ -114,12 +119,20 @@ export const service = Effect.fnUntraced(function*(s3: S3, scenario: Scenario, p
     timing: {
       ...quick,
       // Jobs that are to be stopped take their time.
-      running: ({ name }) => scenario.ending !== "retry" && /-1-\d{6}/.test(name) ? 5_000 : jobMillis
+      running: ({ name }) => isCut(scenario) && /-1-\d{6}/.test(name) ? 5_000 : jobMillis
     },
     responder: models.answer,
+    models: () => models.refusals-- <= 0,
     faults
   }))
   const options: Aws.Options = { bucket, prefix, roleArn, region, endpoints: { bedrock: url, s3: endpoint } }
-  const made: Service = { emulator, options, repeated: () => models.repeated }
+  const provoke = (phase: Phase, wants: (point: string) => boolean) => {
+    const point = phase === "retry" ? later : (name: string) => name
+    if (phase !== "submit" && phase !== "retry") return
+    if (wants(point("refusal"))) emulator.faults.set({ quotaFull: { next: 1 } })
+    if (isCut(scenario) && wants(point("settlement by list"))) emulator.faults.set({ serverErrorOnCreate: { next: 1 } })
+    models.refusals = scenario.ending === "refused" && phase === "submit" ? 1 : 0
+  }
+  const made: Service = { emulator, options, repeated: () => models.repeated, provoke }
   return made
 })

@@ -58,10 +58,18 @@ export const wholeRun = Effect.fnUntraced(function*(scenario: Scenario, enter: (
     yield* Run.cancel(run.id)
     return yield* collect(run, yield* Fiber.join(jobs), settings)
   }
-  const ended = yield* finish(run, scenario.ending === "deadline" ? { deadline: "1 second" } : {})
+  const isTimed = scenario.ending === "deadline"
+  const ended = yield* finish(run, isTimed ? { deadline: "1 second" } : {})
   yield* now("collect")
-  const collected = yield* collect(run, ended, settings)
+  let collected = yield* collect(run, ended, settings)
   yield* now("retry")
-  const again = yield* retry(run)
-  return again.jobs.length === 0 ? collected : yield* collect(again, yield* finish(again), settings)
+  let last = run
+  do {
+    const again = yield* retry(last)
+    if (again.jobs.length === 0) break
+    const jobs = yield* finish(again, isTimed && again.attempt === 2 ? { deadline: "2 seconds" } : {})
+    collected = yield* collect(again, jobs, settings)
+    last = again
+  } while (isTimed)
+  return collected
 })

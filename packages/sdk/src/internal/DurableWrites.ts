@@ -1,6 +1,6 @@
 /**
  * What a run leaves in the store for good, write by write, in the order in which a run comes to them. The crash test
- * kills a process before and after each of them, but for the rare ones; a write that is not named here fails it.
+ * kills a process before and after each of them; a write that is not named here fails it.
  *
  * @internal
  */
@@ -53,15 +53,10 @@ export const durableWrites: ReadonlyArray<DurableWrite> = [
   ...ofAttempt("job report", "collect", (attempt) => `results/${attempt}-[A-Za-z0-9-]+/${job}\\.json`),
   ...ofAttempt("report", "collect", (attempt) => `results/${attempt}-[A-Za-z0-9-]+/report\\.json`),
   write("cancellation", "cancel", "cancelled"),
-  write("cancellation of an attempt", "cancel", "cancelled-\\d+")
-]
-
-/** Writes that an undisturbed run does not come to. @internal */
-export const rareWrites: ReadonlyArray<DurableWrite> = [
+  write("cancellation of an attempt", "cancel", "cancelled-\\d+"),
   ...ofAttempt("settlement by list", "cancel", (attempt) => `jobs/${attempt}-${number}\\.unlisted-\\d+`),
   write("supersession of an attempt", "retry", "cancelled-\\d+-retried")
 ]
 
 /** The entries that a key is of; always one. @internal */
-export const kindsOf = (key: string): ReadonlyArray<DurableWrite> =>
-  [...durableWrites, ...rareWrites].filter(({ matches }) => matches(key))
+export const kindsOf = (key: string): ReadonlyArray<DurableWrite> => durableWrites.filter(({ matches }) => matches(key))

@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { durableWrites, kindsOf, type Phase, rareWrites } from "../../src/internal/DurableWrites.ts"
+import { durableWrites, kindsOf, type Phase } from "../../src/internal/DurableWrites.ts"
 import * as Layout from "../../src/internal/Layout.ts"
 
 const runId = "tweets-2025.v1-0a1b2c3d4e"
@@ -70,7 +70,7 @@ it("every key of a run is of one kind of write", () => {
 })
 
 it("a kind of write has a name of its own, and none is forgotten here", () => {
-  const names = [...durableWrites, ...rareWrites].map(({ name }) => name)
+  const names = durableWrites.map(({ name }) => name)
   assert.strictEqual(new Set(names).size, names.length)
   assert.sameMembers([...new Set(Object.values(keys).flat().map(([, , name]) => name))], names)
 })
