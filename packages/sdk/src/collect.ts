@@ -122,7 +122,8 @@ const collectSettled = Effect.fnUntraced(
   function*<Row extends object>(run: Handle<Row>, jobs: ReadonlyArray<Settled>, settings: CollectSettings) {
     const store = yield* ObjectStore
     const { files, report } = yield* Effect.scoped(Effect.gen(function*() {
-      const workers = yield* JoinWorkers.make(settings, jobs)
+      // Those of later attempts are not joined by themselves.
+      const workers = yield* JoinWorkers.make(settings, jobs.filter(({ attempt }) => attempt === 1))
       return yield* collectAll(workers, run, jobs, settings)
     }))
     const { answer, columns, rename } = run.manifest
