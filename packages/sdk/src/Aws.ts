@@ -15,10 +15,12 @@ import { BatchJobs } from "./bedrock/BatchJobs.ts"
 import * as BedrockApi from "./bedrock/BedrockApi.ts"
 import type { OnDemand } from "./bedrock/OnDemand.ts"
 import * as RuntimeApi from "./bedrock/RuntimeApi.ts"
+import * as ServiceQuotasApi from "./bedrock/ServiceQuotasApi.ts"
 import { limitsProblem } from "./internal/LimitsCheck.ts"
 import * as Ledger from "./Ledger.ts"
 import type * as Limits from "./Limits.ts"
 import * as Capacity from "./schedule/Capacity.ts"
+import { layerLive } from "./schedule/LiveCapacity.ts"
 import type { ObjectStore } from "./store/ObjectStore.ts"
 import * as S3 from "./store/S3.ts"
 export type { Credentials } from "./bedrock/BedrockApi.ts"
@@ -48,13 +50,15 @@ export interface Options {
   /** Default: the environment's. */
   readonly region?: string | undefined
   /**
-   * Other endpoints than the Region's own, for instance of local servers. `runtime` is that of on-demand calls: where
-   * only `bedrock` is given, they go there too, never to AWS unasked. The environment's `AWS_ENDPOINT_URL_BEDROCK` is
-   * not passed on like that: set `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` with it.
+   * Other endpoints than the Region's own, for instance of local servers. `runtime` is that of on-demand calls, `quotas`
+   * that of Service Quotas: where only `bedrock` is given, they go there too, never to AWS unasked. The environment's
+   * `AWS_ENDPOINT_URL_BEDROCK` is not passed on like that: set `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` and
+   * `AWS_ENDPOINT_URL_SERVICE_QUOTAS` with it.
    */
   readonly endpoints?: {
     readonly bedrock?: string | undefined
     readonly runtime?: string | undefined
+    readonly quotas?: string | undefined
     readonly s3?: string | undefined
   } | undefined
   /** Default: the SDK's chain (environment, profile, role). */
@@ -67,8 +71,17 @@ export interface Options {
   readonly vpc?: { readonly subnetIds: ReadonlyArray<string>; readonly securityGroupIds: ReadonlyArray<string> } | undefined
   /** Account that owns the bucket, where it is not the caller's. */
   readonly bucketOwner?: string | undefined
-  /** Quotas of the account that differ from `Limits.defaults`; `maxOpenJobs` bounds the open jobs per model. */
+  /**
+   * Quotas of the account that differ from `Limits.defaults`; `maxOpenJobs` bounds the open jobs per model. With `live`
+   * capacity they bound what Service Quotas tells, and hold where it tells nothing.
+   */
   readonly limits?: Partial<Limits.Limits> | undefined
+  /**
+   * How many jobs may be open. `fixed`: this process has `limits.maxOpenJobs` slots per model, whatever else is open in the
+   * account. `live`: as many as the model's quota, read from Service Quotas, leaves free beside all open jobs of the
+   * account, seen in Bedrock's list about once a minute. Default `fixed`, which asks for no further permissions and calls.
+   */
+  readonly capacity?: "fixed" | "live" | undefined
   /**
    * How long a create call without an answer waits before Bedrock's list decides; default 5 minutes. Less than 90
    * seconds and the lag of that list together leaves only Bedrock's own token between a lost answer and a second job.
@@ -105,6 +118,7 @@ const Kinds = Schema.Struct({
     Schema.Struct({
       bedrock: Schema.optional(Schema.String),
       runtime: Schema.optional(Schema.String),
+      quotas: Schema.optional(Schema.String),
       s3: Schema.optional(Schema.String)
     })
   ),
@@ -119,6 +133,7 @@ const Kinds = Schema.Struct({
     Schema.Struct({ subnetIds: Schema.Array(Schema.String), securityGroupIds: Schema.Array(Schema.String) })
   ),
   bucketOwner: Schema.optional(Schema.String),
+  capacity: Schema.optional(Schema.Literals(["fixed", "live"])),
   onDemand: Schema.optional(Schema.Struct({ concurrency: Schema.optional(Schema.Finite) }))
 })
 
@@ -157,7 +172,7 @@ const check = (options: Options): BatchError | null => {
   if (region !== undefined && !/^[a-z0-9-]{1,63}$/.test(region)) {
     return invalid("region", `region ${JSON.stringify(region)} is no Region; one is for example us-east-1`)
   }
-  for (const name of ["bedrock", "runtime"] as const) {
+  for (const name of ["bedrock", "runtime", "quotas"] as const) {
     const url = endpoints?.[name]
     if (url !== undefined && !/^https?:$/.test(URL.parse(url)?.protocol ?? "")) {
       return invalid(`endpoints.${name}`, `${JSON.stringify(url)} is no URL; give one such as http://127.0.0.1:9000`)
@@ -210,8 +225,8 @@ const check = (options: Options): BatchError | null => {
 }
 
 /**
- * Layer of all services on AWS: S3 for the files, Bedrock for the jobs and for on-demand calls, the ledger in S3, a fixed
- * number of slots.
+ * Layer of all services on AWS: S3 for the files, Bedrock for the jobs and for on-demand calls, the ledger in S3, and
+ * slots for open jobs, as many as `capacity` says.
  * Wrong options fail here as `InvalidOption`, before anything is read or paid for.
  *
  * @since 0.1.0
@@ -266,7 +281,16 @@ export const layer = (options: Options): Layer.Layer<Services, BatchError> =>
       })
     )).pipe(Layer.provide(jobs))
     const capacity = Layer.unwrap(
-      BatchJobs.useSync(({ region }) => Capacity.layerFixed({ region, limits: options.limits, quotaPause: options.quotaPause }))
+      BatchJobs.useSync(({ region }) => {
+        const bounds = { limits: options.limits, quotaPause: options.quotaPause }
+        if (options.capacity !== "live") return Capacity.layerFixed({ region, ...bounds })
+        const quotas = ServiceQuotasApi.layer({
+          region,
+          credentials: options.credentials,
+          endpoint: options.endpoints?.quotas ?? options.endpoints?.bedrock
+        })
+        return layerLive(bounds).pipe(Layer.provide(Layer.merge(quotas, jobs)))
+      })
     ).pipe(Layer.provide(jobs))
     const ledger = Ledger.layer({ settleAfter: options.settleAfter, leaseFor: options.leaseFor }).pipe(Layer.provide(store))
     return Layer.mergeAll(store, jobs, onDemand, capacity, ledger)

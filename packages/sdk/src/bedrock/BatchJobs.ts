@@ -154,7 +154,7 @@ const modelTroubles: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Classifies a failed call once, for every implementation of `BatchJobs` and `OnDemand`: a modelled 4xx is `Refused`,
+ * Classifies a failed call once, for every implementation of `BatchJobs`, `OnDemand` and `ServiceQuotas`: a modelled 4xx is `Refused`,
  * but `ThrottlingException` and `ServiceQuotaExceededException` are `Unavailable` (refused unread), and
  * `ConflictException`, the exceptions of a model that failed, was not ready or took too long, 5xx, and anything
  * unreadable are `Unavailable` (unknown whether the service acted). `module` is the service that was called; default
@@ -166,7 +166,7 @@ const modelTroubles: ReadonlySet<string> = new Set([
 export const toBatchError = (
   method: string,
   failure: ServiceFailure,
-  module: "BatchJobs" | "OnDemand" = "BatchJobs"
+  module: "BatchJobs" | "OnDemand" | "ServiceQuotas" = "BatchJobs"
 ): BatchError => {
   const cause = failure.cause === undefined ? {} : { cause: failure.cause }
   const unavailable = (code: Unavailable["code"]) =>

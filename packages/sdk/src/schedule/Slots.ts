@@ -8,44 +8,54 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
 /** @internal */
-export interface Slots {
+export interface Slots<E = never> {
   /** Waits for a free slot and keeps it until the scope closes. */
-  readonly take: Effect.Effect<void, never, Scope.Scope>
+  readonly take: Effect.Effect<void, E, Scope.Scope>
   /** Counts a holder that is there already, beyond the limit if need be, until the scope closes. */
   readonly hold: Effect.Effect<void, never, Scope.Scope>
   /** How many slots are held. */
   readonly held: () => number
   /** Changes the limit; holders beyond it keep their slots. */
   readonly resize: (limit: number) => Effect.Effect<void>
+  /** Fails everybody who waits now. */
+  readonly fail: (error: E) => Effect.Effect<void>
+}
+
+/** Who waits, and whether a slot was given to it meanwhile. */
+interface Waiter<E> {
+  readonly turn: Deferred.Deferred<void, E>
+  granted: boolean
 }
 
 /** @internal */
-export const make = (limit: number): Slots => {
+export const make = <E = never>(limit: number): Slots<E> => {
   let most = limit
   let held = 0
-  const waiting: Array<Deferred.Deferred<void>> = []
+  const waiting: Array<Waiter<E>> = []
   const wake = Effect.sync(() => {
     while (held < most && waiting.length > 0) {
       held++
-      Deferred.doneUnsafe(waiting.shift()!, Effect.void)
+      const waiter = waiting.shift()!
+      waiter.granted = true
+      Deferred.doneUnsafe(waiter.turn, Effect.void)
     }
   })
   const release = Effect.suspend(() => {
     held--
     return wake
   })
-  const acquire = Effect.suspend(() => {
+  const acquire = Effect.suspend((): Effect.Effect<void, E> => {
     if (held < most && waiting.length === 0) {
       held++
       return Effect.void
     }
-    const turn = Deferred.makeUnsafe<void>()
-    waiting.push(turn)
-    return Effect.interruptible(Deferred.await(turn)).pipe(Effect.onInterrupt(() =>
+    const waiter: Waiter<E> = { turn: Deferred.makeUnsafe<void, E>(), granted: false }
+    waiting.push(waiter)
+    return Effect.interruptible(Deferred.await(waiter.turn)).pipe(Effect.onInterrupt(() =>
       Effect.suspend(() => {
-        const at = waiting.indexOf(turn)
-        if (at < 0) return release
-        waiting.splice(at, 1)
+        if (waiter.granted) return release
+        const at = waiting.indexOf(waiter)
+        if (at >= 0) waiting.splice(at, 1)
         return Effect.void
       })
     ))
@@ -55,6 +65,10 @@ export const make = (limit: number): Slots => {
     take: Effect.acquireRelease(acquire, () => release),
     hold: Effect.acquireRelease(Effect.sync(() => void held++), () => release),
     held: () => held,
-    resize: (limit) => Effect.andThen(Effect.sync(() => void (most = limit)), wake)
+    resize: (limit) => Effect.andThen(Effect.sync(() => void (most = limit)), wake),
+    fail: (error) =>
+      Effect.sync(() => {
+        for (const { turn } of waiting.splice(0)) Deferred.doneUnsafe(turn, Effect.fail(error))
+      })
   }
 }
