@@ -147,7 +147,15 @@ describe("the Promise API", () => {
         })
         assert.sameDeepMembers(
           of("Collected"),
-          ["1-000000", "1-000001", "1-000002"].map((job) => ({ _tag: "Collected", runId: report.runId, job, records: 110 }))
+          ["1-000000", "1-000001", "1-000002"].map((job) => ({
+            _tag: "Collected",
+            runId: report.runId,
+            job,
+            records: 110,
+            counts: { ...report.counts, succeeded: 110 },
+            inputTokens: report.inputTokens / 3,
+            outputTokens: report.outputTokens / 3
+          }))
         )
         assert.isAtLeast(of("JobChanged").length, 3)
         assert.deepInclude(of("Waiting")[0]!, { why: "throttled" })

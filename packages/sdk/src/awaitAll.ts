@@ -18,9 +18,11 @@ import { awaitProblem } from "./internal/AwaitProblem.ts"
 import { confirmed, planOf, planOfAll } from "./internal/Confirm.ts"
 import * as CutOff from "./internal/CutOff.ts"
 import { deadlineOf } from "./internal/Deadline.ts"
+import * as JobMetrics from "./internal/JobMetrics.ts"
 import { inLanes } from "./internal/Lanes.ts"
 import { maxTroubles, patiently } from "./internal/Patience.ts"
 import { concernsEveryJob, isCancelled } from "./internal/Refusals.ts"
+import * as SlotWaits from "./internal/SlotWaits.ts"
 import { makeStanding, type Standing } from "./internal/Standing.ts"
 import { cancelledJob, makeViews, mayBeOpen, neverSent, type Views } from "./internal/Views.ts"
 import { type EndedJob, isTerminal, type Job, type RefusedJob, type SubmittedJob } from "./Job.ts"
@@ -152,7 +154,8 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
   const { atMost = Infinity } = options?.wait ?? {}
   if (all.length > atMost) {
     const message = `the wait strategy takes ${atMost} submission${atMost === 1 ? "" : "s"} at most, and not ${all.length}`
-    return yield* new BatchError({ module: "awaitAll", method: "awaitAll", reason: new InvalidOption({ path: "wait", message }) })
+    const reason = new InvalidOption({ path: "wait", message })
+    return yield* new BatchError({ module: "awaitAll", method: "awaitAll", reason })
   }
   const parts = yield* Effect.forEach(byServices(all), ({ places, services }) =>
     within(services, Effect.gen(function*() {
@@ -172,7 +175,7 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
   const waitForPart = Effect.fnUntraced(function*({ cut, places, standing, views }: Part) {
     const waiter = yield* strategy.open
     const onDemand = yield* Semaphore.make(onDemandJobs)
-    const call: Call<A> = { views, standing, cut, slots, onDemand, waiter }
+    const call: Call<A> = { views, standing, cut, slots, slotWaits: yield* SlotWaits.make, onDemand, waiter }
     const runAt = Effect.fnUntraced(function*(place: number, admitted: Effect.Effect<void>) {
       const submission = all[place]!
       const ended = yield* runOne(submission, call, admitted)
@@ -196,8 +199,10 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
     })
   })
   const listener = yield* Progress.Progress
+  yield* tellOf(all)
   yield* Effect.forEach(parts, (part) =>
     Effect.raceFirst(Effect.scoped(waitForPart(part)), part.cut.watch).pipe(
+      JobMetrics.watched(part.standing.unfinished().length),
       Effect.provideService(Progress.Progress, (event) => {
         part.standing.follow(event)
         return listener(event)
@@ -257,6 +262,7 @@ interface Call<A extends SubmittedJob> {
   readonly standing: Standing
   readonly cut: CutOff.CutOff
   readonly slots: Slots.Slots
+  readonly slotWaits: SlotWaits.SlotWaits
   readonly onDemand: Semaphore.Semaphore
   readonly waiter: Waiter<A>
 }
@@ -298,7 +304,10 @@ const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
     const settled = yield* job.lane === "on-demand"
       ? Semaphore.withPermit(call.onDemand, Effect.andThen(admitted, attemptOnDemand(submission, call)))
       : Effect.scoped(attempt(submission, open, call, admitted))
-    if (settled._tag === "Settled") return settled.job
+    if (settled._tag === "Settled") {
+      if (isRefused(settled.job) || isEnded(settled.job)) yield* Progress.tellEnded(settled.job, false)
+      return settled.job
+    }
     open = false
     yield* call.cut.orCut(job, pause(job, "quota", settled.millis * (yield* Random.nextBetween(0.5, 1.5))))
   }
@@ -317,14 +326,14 @@ const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   admitted: Effect.Effect<void>
 ): Effect.fn.Return<Attempt<A | EndedJob | RefusedJob>, BatchError, SR | Ledger | Capacity | Scope.Scope> {
   const { job } = submission
-  const { cut, slots, standing, views, waiter } = call
+  const { cut, slots, slotWaits, standing, views, waiter } = call
   const ledger = yield* Ledger
   const capacity = yield* Capacity
   const never = yield* patiently(neverSent(views, job))
   if (never !== null) return { _tag: "Settled", job: never }
   if (open || views.cancelled(job) !== null) yield* Effect.andThen(slots.hold, capacity.hold(job))
   else {
-    yield* cut.orCut(job, Effect.andThen(slots.take, capacity.take(job)))
+    yield* cut.orCut(job, slotWaits.during(job, Effect.andThen(slots.take, capacity.take(job))))
     const cancelled = yield* patiently(neverSent(views, job))
     if (cancelled !== null) return { _tag: "Settled", job: cancelled }
   }
@@ -358,8 +367,21 @@ const attemptOnDemand = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
 })
 
 /** Tells of a job that had ended before this call. */
-const reportEnd = ({ key, records, runId, status }: EndedJob) =>
-  Progress.emit({ _tag: "JobChanged", runId, job: key, status, records, processed: records })
+const reportEnd = (job: EndedJob) =>
+  Effect.andThen(Progress.tellChanged(job, job.status, job.counters), Progress.tellEnded(job, true))
+
+/** Tells what is awaited, of each run and attempt. */
+const tellOf = (submissions: ReadonlyArray<{ readonly job: Job }>) => {
+  const groups = new Map<string, { readonly runId: string; readonly attempt: number; records: number; jobs: number }>()
+  for (const { job: { attempt, records, runId } } of submissions) {
+    const key = `${runId}/${attempt}`
+    const group = groups.get(key) ?? { runId, attempt, records: 0, jobs: 0 }
+    group.records += records
+    group.jobs++
+    groups.set(key, group)
+  }
+  return Effect.forEach(groups.values(), (group) => Progress.emit({ _tag: "Awaiting", ...group }), { discard: true })
+}
 
 const isEnded = (job: SubmittedJob | EndedJob): job is EndedJob => "status" in job && isTerminal(job.status)
 

@@ -23,6 +23,7 @@ import { mergingsOf, type Settled, settledJobs } from "./internal/Settled.ts"
 import type { Ledger } from "./Ledger.ts"
 import { Outcome } from "./Outcome.ts"
 import { type Bounds, Planner } from "./Planner.ts"
+import * as Progress from "./Progress.ts"
 import { type Attempt, type Handle, Lane, type Run } from "./RunManifest.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
 
@@ -134,6 +135,10 @@ export const retry = Effect.fn("retry")(
     yield* Effect.annotateCurrentSpan({ run: run.id, attempt: number })
     const there = yield* attempts.read(store, Layout.attempt(run.id, number))
     const attempt = there ?? (yield* Effect.scoped(writeAttempt(store, run, number, options)))
+    if (attempt !== null) {
+      const { jobs, records } = attempt
+      yield* Progress.emit({ _tag: "Retrying", runId: run.id, attempt: number, records, jobs: jobs.count })
+    }
     const next: Run<Row> = attempt === null
       ? { ...run, jobs: [] }
       : { ...run, attempt: number, jobs: yield* readJobs(store, attempt) }

@@ -17,6 +17,7 @@ import { runOnDemand } from "./internal/OnDemandJob.ts"
 import { lookFor, requestOf, settleClaims, unsettledClaims, waitToSettle } from "./internal/SettleClaims.ts"
 import type { EndedJob, Job, SubmittedJob } from "./Job.ts"
 import { Ledger, type Refusal } from "./Ledger.ts"
+import { tellSubmitted } from "./Progress.ts"
 import { Capacity } from "./schedule/Capacity.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
 
@@ -139,7 +140,7 @@ export const mapSubmission = <R, R2>(
 const fail = (reason: BatchError["reason"]) => new BatchError({ module: "submit", method: "submit", reason })
 
 const submitOnce = Effect.fn("submit")(function*(job: Job) {
-  yield* Effect.annotateCurrentSpan({ run: job.runId, job: job.key })
+  yield* Effect.annotateCurrentSpan({ run: job.runId, job: job.key, attempt: job.attempt })
   const ledger = yield* Ledger
   const jobs = yield* BatchJobs
   const isOnDemand = job.lane === "on-demand"
@@ -166,11 +167,13 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
     }
     if (entry.accepted) {
       const accepted = yield* ledger.accepted(job)
-      if (accepted !== null) return accepted
+      if (accepted !== null) return yield* tellSubmitted(accepted, "known")
     }
     if (cancelled) {
       const settlement = yield* settleClaims(job)
-      return "adopted" in settlement ? settlement.adopted : yield* fail(conflict(job, settlement.none === "by-list"))
+      return yield* "adopted" in settlement
+        ? tellSubmitted(settlement.adopted, "found")
+        : fail(conflict(job, settlement.none === "by-list"))
     }
     if (request === null) {
       if (entry.claims.length === 0) yield* checkFiles(job)
@@ -179,7 +182,7 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
     if (unsettledClaims(entry).length > 0) {
       const beganAt = yield* Clock.currentTimeMillis
       const [seen] = yield* lookFor([{ job, request, claims: entry.claims }], at)
-      if (seen?._tag === "Found") return yield* ledger.accept(seen.job)
+      if (seen?._tag === "Found") return yield* tellSubmitted(yield* ledger.accept(seen.job), "found")
       if (seen?._tag === "Wait") {
         yield* waitToSettle(job, seen.millis)
         yield* Effect.sleep(seen.millis)
@@ -192,7 +195,7 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
     const number = (entry.claims.at(-1)?.number ?? 0) + 1
     const outcome = yield* Effect.uninterruptible(claimAndSend(job, request, number, listedAt))
     if (outcome === null) continue
-    if (outcome._tag === "Accepted") return outcome.job
+    if (outcome._tag === "Accepted") return yield* tellSubmitted(outcome.job, "sent")
     const { error } = outcome
     yield* Effect.logWarning(`job ${job.key} of run ${job.runId}: a create call has no answer: ${error.reason.message}`)
     if (++unanswered >= mostUnanswered) {

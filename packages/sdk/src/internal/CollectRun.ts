@@ -128,7 +128,9 @@ const collectInto = Effect.fnUntraced(
     } while (parts.more())
     const report = yield* reportOf(store, run, job, settings, parts.tally(), results)
     const { value } = yield* jobReports.createOrRead(store, reportKey, report)
-    yield* Progress.emit({ _tag: "Collected", runId: run.id, job: job.key, records: job.records })
+    const { counts, inputTokens, outputTokens } = value
+    const rows = { counts, inputTokens, outputTokens }
+    yield* Progress.emit({ _tag: "Collected", runId: run.id, job: job.key, records: job.records, ...rows })
     return value
   },
   Effect.scoped
@@ -222,6 +224,9 @@ export const collectAll = Effect.fnUntraced(
         } jobs are not those of its output; the report says which`
       )
     }
+    const { counts, inputTokens, outputTokens, records } = value
+    const rows = { records, jobs: value.jobs, counts, inputTokens, outputTokens }
+    yield* Progress.emit({ _tag: "Finished", runId: run.id, attempt: run.attempt, ...rows })
     return { report: value, files: first.flatMap(({ results }) => results.map((key) => store.location(key))) }
   }
 )

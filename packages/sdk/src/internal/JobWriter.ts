@@ -10,6 +10,7 @@ import type { BatchError } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { Job, JobFile } from "../Job.ts"
 import type { Step } from "../Planner.ts"
+import * as Progress from "../Progress.ts"
 import type { ObjectStore, Written } from "../store/ObjectStore.ts"
 import type { Batch } from "./Batch.ts"
 import { sha256 } from "./Digest.ts"
@@ -126,6 +127,8 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       bytes: job.files.reduce((sum, file) => sum + file.size, 0),
       timeoutHours: common.timeoutHours
     }
+    const { bytes, records } = closed
+    yield* Progress.emit({ _tag: "Uploaded", runId: common.runId, job: job.key, records, bytes })
     return closed
   })
 

@@ -562,5 +562,4 @@ export const endedOf = (job: Job, answers: OnDemandAnswers, lease: Lease, firstC
 }
 
 /** @internal */
-export const tellEnd = ({ counters, key, records, runId, status }: EndedJob): Effect.Effect<void> =>
-  Progress.emit({ _tag: "JobChanged", runId, job: key, status, records, processed: counters?.processed ?? 0 })
+export const tellEnd = (job: EndedJob): Effect.Effect<void> => Progress.tellChanged(job, job.status, job.counters)

@@ -270,7 +270,8 @@ describe("runOnDemand", () => {
         job: job.key,
         status: "Completed",
         records: 100,
-        processed: 100
+        processed: 100,
+        counters: { total: 100, processed: 100, succeeded: 100, failed: 0 }
       })
       const counts = changes.slice(0, -1).map(({ processed }) => processed)
       assert.isTrue(changes.slice(0, -1).every(({ status }) => status === "InProgress"))
