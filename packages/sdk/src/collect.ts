@@ -109,10 +109,10 @@ export const collectJob = Effect.fn("collectJob")(
         })
       })
     }
-    const all = run.attempt === 1 ? [] : yield* settledJobs(run)
+    const later = run.attempt === 1 ? [] : yield* settledJobs(run, undefined, 2)
     return yield* Effect.scoped(Effect.gen(function*() {
       const workers = yield* JoinWorkers.make(settings, [job])
-      return yield* collectOne(workers, run, job, all.filter(({ attempt }) => attempt > 1), settings)
+      return yield* collectOne(workers, run, job, later, settings)
     }))
   }
 )

@@ -282,6 +282,23 @@ describe("results", () => {
     }))
 })
 
+describe("a run that is cancelled", () => {
+  it.effect("while another attempt is about to be made gives what it had", () =>
+    Effect.gen(function*() {
+      const world = yield* bench(1)
+      const { run, start, store } = world
+      yield* end(world, run.jobs[0]!, (row) => row === 0 ? converse("answer") : failed)
+      const mark = Layout.cancelled(run.id)
+      const late = start({
+        before: (operation, key) =>
+          operation === "head" && key === mark ? Effect.orDie(store.create(mark, new Uint8Array(2))) : Effect.void
+      })
+      const { report } = yield* late(resume(run.id, { retry: { attempts: 2 } }))
+      assert.deepStrictEqual(report.counts, { ...noCounts, succeeded: 1, failed: 1 })
+      assert.lengthOf(report.attempts, 1)
+    }))
+})
+
 describe("where a run stands", () => {
   it.effect("is told by its last attempt, whatever was refused in earlier ones", () =>
     Effect.gen(function*() {

@@ -41,17 +41,18 @@ const settledOf = Effect.fnUntraced(function*(job: Job, entry: Entry | undefined
 })
 
 /**
- * What became of the jobs of a run's attempts up to its current one, in their order; of those that are not `given` by
+ * What became of the jobs of a run's attempts, `from` one up to its current one, in their order; of those that are not `given` by
  * the ledger. Fails with `RunConflict` (`not-ended`) when one may still be open.
  *
  * @internal
  */
 export const settledJobs = Effect.fnUntraced(function*(
   run: Pick<Handle<object>, "id" | "manifest" | "attempt">,
-  given: ReadonlyMap<string, Settled> = new Map()
+  given: ReadonlyMap<string, Settled> = new Map(),
+  from = 1
 ) {
   const store = yield* ObjectStore
-  const jobs = yield* readAllJobs(store, run.manifest, run.attempt)
+  const jobs = (yield* readAllJobs(store, run.manifest, run.attempt)).filter(({ attempt }) => attempt >= from)
   // Why a job was not submitted is told by the store alone, so that all processes say the same.
   const known = ({ key }: Job): Settled | undefined => {
     const one = given.get(key)
