@@ -18,7 +18,7 @@ import * as CreateRequest from "./CreateRequest.ts"
 import * as Engine from "./Engine.ts"
 import * as Events from "./Events.ts"
 import { type FaultOptions, Faults } from "./Faults.ts"
-import { describe, type JobDescription, type JobRecord } from "./JobRecord.ts"
+import { describer, type JobDescription, type JobRecord } from "./JobRecord.ts"
 import * as Journal from "./Journal.ts"
 import { canonical, isObject } from "./Json.ts"
 import * as ListQuery from "./ListQuery.ts"
@@ -26,6 +26,7 @@ import * as Model from "./Model.ts"
 import * as OnDemandCalls from "./OnDemandCalls.ts"
 import * as Register from "./Register.ts"
 import * as Responder from "./Responder.ts"
+import * as ServiceQuotas from "./ServiceQuotas.ts"
 import { ConnectionLost, type ExceptionName, ServiceException } from "./ServiceException.ts"
 import { type Operation, type Stats, Tally } from "./Stats.ts"
 import type { Storage } from "./Storage.ts"
@@ -102,6 +103,8 @@ export class Emulator extends Context.Service<Emulator, {
   readonly invoke: (modelId: string, body: unknown) => Effect.Effect<unknown, ServiceException | ConnectionLost>
   /** Converse: as `invoke`, with the request and the answer that are the same for all models, without null members. */
   readonly converse: (modelId: string, body: unknown) => Effect.Effect<unknown, ServiceException | ConnectionLost>
+  /** Service Quotas, by the name of an operation: the quotas of batch inference, as the emulator keeps them. */
+  readonly quotas: (operation: string, body: unknown) => Effect.Effect<unknown, ServiceException>
   /** What goes wrong from now on. */
   readonly faults: Faults
   /** What was called, created and open, as counted so far. */
@@ -153,10 +156,13 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
     const { now } = yield* Register.clock(journal, remembered, speed)
 
     const { limits: given, models } = options
-    const limits = (baseModel: string): Limits => ({
+    const ofAll = (baseModel: string): Limits => ({
       ...defaults,
       ...(isLargeJobModel(baseModel) ? { maxJobBytes: largeJobBytes } : {}),
-      ...(Model.isCustom(baseModel) ? { maxOpenJobs: mostCustomModelJobs } : {}),
+      ...(Model.isCustom(baseModel) ? { maxOpenJobs: mostCustomModelJobs } : {})
+    })
+    const limits = (baseModel: string): Limits => ({
+      ...ofAll(baseModel),
       ...(typeof given === "function" ? given(baseModel) : given)
     })
     const takes = (modelId: string) =>
@@ -167,7 +173,7 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
         : models.includes(Model.base(modelId))
 
     const announce = (job: JobRecord) =>
-      bus.send(Events.toEvent({
+      bus.send({
         eventId: chance.id(8),
         region,
         accountId,
@@ -178,7 +184,7 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
         message: job.message,
         submittedAt: job.submittedAt,
         at: job.changedAt
-      }))
+      })
     const responder = options.responder ?? Responder.standard
     const engine = yield* Engine.make({
       storage: options.storage,
@@ -304,8 +310,9 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       }
       return job
     })
+    const describe = describer(accountId)
     const show = (job: JobRecord, at: number) =>
-      describe(job, accountId, at - Duration.toMillis(faults.current.counterLag ?? 0))
+      describe(job, at - Duration.toMillis(faults.current.counterLag ?? 0))
     const counted = <A, E>(
       operation: Operation,
       fault: "throttleGet" | "throttleList" | "throttleStop" | null,
@@ -366,6 +373,7 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       listTags: (body) => counted("listTags", null, tags.list(body)),
       invoke: (modelId, body) => sent(answer("invoke", modelId, body)),
       converse: (modelId, body) => sent(answer("converse", modelId, body)),
+      quotas: ServiceQuotas.make({ region, accountId, limits, defaults: ofAll, faults, tally }),
       faults,
       stats: Effect.map(Effect.andThen(Effect.sync(() => register.sync()), engine.settle()), () => tally.stats),
       events: bus.stream,

@@ -95,8 +95,8 @@ export const toEvent = (change: StateChange): JobEvent => ({
  * @category models
  */
 export interface EventBus {
-  /** Sends an event, unless a fault drops it, doubles it, holds it back or delays it. */
-  readonly send: (event: JobEvent) => void
+  /** Sends the event of a change, unless a fault drops it, doubles it, holds it back or delays it. */
+  readonly send: (change: StateChange) => void
   /** Every event from the moment the stream is run, behind the newest 1,000 of those before. */
   readonly stream: Stream.Stream<JobEvent>
 }
@@ -111,33 +111,34 @@ const reorderLimit = "1 second"
  */
 export const make: (faults: Faults) => Effect.Effect<EventBus, never, Scope.Scope> = Effect.fnUntraced(
   function*(faults: Faults) {
-    const hub = yield* PubSub.unbounded<JobEvent>({ replay: 1000 })
+    // Written as events by whoever takes them: mostly there is nobody.
+    const hub = yield* PubSub.unbounded<StateChange>({ replay: 1000 })
     const scope = yield* Effect.scope
     const context = yield* Effect.context<never>()
     const run = Effect.runForkWith(context)
-    let held: JobEvent | null = null
-    const publish = (event: JobEvent) => void PubSub.publishUnsafe(hub, event)
+    let held: StateChange | null = null
+    const publish = (change: StateChange) => void PubSub.publishUnsafe(hub, change)
     const release = () => {
       if (held !== null) publish(held)
       held = null
     }
     const later = (millis: number | typeof reorderLimit, act: () => void) =>
       void run(Effect.forkIn(Effect.andThen(Effect.sleep(millis), Effect.sync(act)), scope))
-    const deliver = (event: JobEvent) => {
+    const deliver = (change: StateChange) => {
       if (held === null && faults.strikes("reorderEvents")) {
-        held = event
-        later(reorderLimit, () => held === event && release())
+        held = change
+        later(reorderLimit, () => held === change && release())
         return
       }
-      publish(event)
+      publish(change)
       release()
     }
-    const send = (event: JobEvent) => {
+    const send = (change: StateChange) => {
       if (faults.strikes("dropEvents")) return
       const copies = faults.strikes("duplicateEvents") ? 2 : 1
       const delay = faults.delay("delayEvents")
-      for (let i = 0; i < copies; i++) delay > 0 ? later(delay, () => publish(event)) : deliver(event)
+      for (let i = 0; i < copies; i++) delay > 0 ? later(delay, () => publish(change)) : deliver(change)
     }
-    return { send, stream: Stream.fromPubSub(hub) }
+    return { send, stream: Stream.map(Stream.fromPubSub(hub), toEvent) }
   }
 )

@@ -72,6 +72,16 @@ export interface FaultOptions {
   readonly invokeAnswerLost?: Trigger | undefined
   /** An on-demand call takes its time before the model answers, which it does even if the caller has gone away. */
   readonly slowInvoke?: Delay | undefined
+  /** A call to Service Quotas answers `TooManyRequestsException`. */
+  readonly throttleQuotas?: Trigger | undefined
+  /** A call to Service Quotas answers `AccessDeniedException`. */
+  readonly denyQuotas?: Trigger | undefined
+  /** Where quotas are found: `applied`, the default, in all lists; `defaults` in AWS's defaults alone; `none` nowhere. */
+  readonly quotaRows?: "applied" | "defaults" | "none" | undefined
+  /** Names of quotas as documented, the default, or with stray periods, spaces and capitals. */
+  readonly quotaNames?: "documented" | "stray" | undefined
+  /** Codes of quotas as documented, the default, or others. */
+  readonly quotaCodes?: "documented" | "reissued" | undefined
   /** What a client request token is worth; default `honoured`. */
   readonly token?: "honoured" | "ignored" | { readonly forgottenAfter: Duration.Input } | undefined
   /** The counters of a running job are this old; default as they are. In emulated time. */

@@ -44,7 +44,8 @@ const readToken = (value: unknown): FaultOptions["token"] => {
   return forgottenAfter === undefined ? undefined : { forgottenAfter }
 }
 
-const readUnprocessed = (value: unknown) => value === "expired" || value === "missing" ? value : undefined
+const oneOf = <A extends string>(...literals: ReadonlyArray<A>) => (value: unknown): A | undefined =>
+  literals.find((literal) => literal === value)
 
 const readers: { readonly [K in keyof FaultOptions]-?: (value: unknown) => FaultOptions[K] } = {
   throttleCreate: readTrigger,
@@ -63,6 +64,11 @@ const readers: { readonly [K in keyof FaultOptions]-?: (value: unknown) => Fault
   serverErrorOnInvoke: readTrigger,
   invokeAnswerLost: readTrigger,
   slowInvoke: readDelay,
+  throttleQuotas: readTrigger,
+  denyQuotas: readTrigger,
+  quotaRows: oneOf("applied", "defaults", "none"),
+  quotaNames: oneOf("documented", "stray"),
+  quotaCodes: oneOf("documented", "reissued"),
   token: readToken,
   counterLag: readDuration,
   listLag: readDuration,
@@ -70,7 +76,7 @@ const readers: { readonly [K in keyof FaultOptions]-?: (value: unknown) => Fault
   failWithOutput: readTrigger,
   expireJob: readTrigger,
   partialJob: readTrigger,
-  unprocessed: readUnprocessed,
+  unprocessed: oneOf("expired", "missing"),
   failAllRecords: readTrigger,
   missingLines: readTrigger,
   duplicateLines: readTrigger,

@@ -139,6 +139,35 @@ export const describe = (job: JobRecord, accountId: string, countersAsOf: number
   }
 }
 
+/** Descriptions that are remembered at most: more than a page of a list holds, and those of all open jobs. */
+const mostRemembered = 4096
+
+/**
+ * Returns a function that writes jobs of an account as `describe` does, and writes one that has not changed since only
+ * once: lists show the same jobs again and again.
+ *
+ * @since 0.1.0
+ * @category converting
+ */
+export const describer = (accountId: string) => {
+  const remembered = new Map<JobRecord, { readonly changedAt: number; readonly shown: JobDescription }>()
+  return (job: JobRecord, countersAsOf: number): JobDescription => {
+    const before = remembered.get(job)
+    if (before !== undefined && before.changedAt === job.changedAt && before.shown.status === job.status) {
+      const { shown } = before
+      const { error, processed, success, total } = countersAt(job, countersAsOf)
+      if (
+        shown.totalRecordCount === total && shown.processedRecordCount === processed &&
+        shown.successRecordCount === success && shown.errorRecordCount === error
+      ) return shown
+    }
+    const shown = describe(job, accountId, countersAsOf)
+    if (remembered.size >= mostRemembered) remembered.clear()
+    remembered.set(job, { changedAt: job.changedAt, shown })
+    return shown
+  }
+}
+
 /**
  * A job as Get and List show it.
  *

@@ -17,6 +17,7 @@ import {
 import { OnDemand, type OnDemandRequest } from "@bedrock-batch/sdk/bedrock/OnDemand"
 import * as Ledger from "@bedrock-batch/sdk/Ledger"
 import * as Capacity from "@bedrock-batch/sdk/schedule/Capacity"
+import { type Quota, ServiceQuotas } from "@bedrock-batch/sdk/schedule/Quotas"
 import * as FileSystem from "@bedrock-batch/sdk/store/FileSystem"
 import { ObjectStore } from "@bedrock-batch/sdk/store/ObjectStore"
 import type * as Duration from "effect/Duration"
@@ -28,6 +29,7 @@ import * as Stream from "effect/Stream"
 import * as Emulator from "./Emulator.ts"
 import type { JobDescription } from "./JobRecord.ts"
 import * as Journal from "./Journal.ts"
+import { elements, member } from "./Json.ts"
 import type { ListParameters } from "./ListQuery.ts"
 import type { ConnectionLost, ServiceException } from "./ServiceException.ts"
 import * as Storage from "./Storage.ts"
@@ -125,7 +127,7 @@ const toState = (job: JobDescription): JobState => ({
   }
 })
 
-const classify = (method: string, module?: "OnDemand") => (failure: ServiceException | ConnectionLost): BatchError => {
+const classify = (method: string, module?: "OnDemand" | "ServiceQuotas") => (failure: ServiceException | ConnectionLost): BatchError => {
   const told = failure._tag === "ConnectionLost"
     ? { code: null, status: null }
     : { code: failure.name, status: failure.status }
@@ -225,6 +227,48 @@ export const layerBatchJobsOf = (settings?: Partial<JobSettings>): Layer.Layer<B
  */
 export const layerOnDemandOf = (options?: OnDemandOptions): Layer.Layer<OnDemand, never, Emulator.Emulator> =>
   Layer.effect(OnDemand, Effect.map(Emulator.Emulator, (emulator) => onDemand(emulator, options)))
+
+const toQuota = (json: unknown): Quota => ({
+  code: String(member(json, "QuotaCode")),
+  name: String(member(json, "QuotaName")),
+  value: Number(member(json, "Value"))
+})
+
+/**
+ * Layer with the sdk's `ServiceQuotas` over an emulator that is provided.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerServiceQuotasOf: Layer.Layer<ServiceQuotas, never, Emulator.Emulator> = Layer.effect(
+  ServiceQuotas,
+  Effect.map(Emulator.Emulator, (emulator) => {
+    const call = (method: string, operation: string, body: object) =>
+      Effect.mapError(
+        emulator.quotas(operation, { ServiceCode: "bedrock", ...body }),
+        classify(method, "ServiceQuotas")
+      )
+    const pages = (method: string, operation: string) =>
+      Stream.paginate(undefined as unknown, (NextToken) =>
+        Effect.map(call(method, operation, { NextToken }), (page) =>
+          [
+            elements(member(page, "Quotas")).map(toQuota),
+            Option.fromUndefinedOr(member(page, "NextToken"))
+          ] as const))
+    return ServiceQuotas.of({
+      get: (QuotaCode) =>
+        call("get", "GetServiceQuota", { QuotaCode }).pipe(
+          Effect.map((output) => toQuota(member(output, "Quota"))),
+          Effect.catchIf(
+            ({ reason }) => reason._tag === "Refused" && reason.code === "NoSuchResourceException",
+            () => Effect.succeed(null)
+          )
+        ),
+      list: pages("list", "ListServiceQuotas"),
+      defaults: pages("defaults", "ListAWSDefaultServiceQuotas")
+    })
+  })
+)
 
 /**
  * Layer with the emulator over a folder, and with the sdk's `BatchJobs` on it.

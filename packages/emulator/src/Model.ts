@@ -110,6 +110,14 @@ const refused = [
 ]
 
 /**
+ * Returns what stands for all custom models of a base.
+ *
+ * @since 0.1.0
+ * @category converting
+ */
+export const custom = (baseModel: string): string => `${baseModel}${customModel}`
+
+/**
  * Whether a base model stands for its custom models.
  *
  * @since 0.1.0

@@ -1,6 +1,6 @@
 /**
- * The emulator over HTTP: the wire of the real services (restJson1), of batch jobs and of on-demand calls, for the AWS
- * SDKs and the `aws` command, and routes of its own under `/emulator/` for tests.
+ * The emulator over HTTP: the wire of the real services, of batch jobs and on-demand calls (restJson1) and of Service
+ * Quotas (awsJson1.1), for the AWS SDKs and the `aws` command, and routes of its own under `/emulator/` for tests.
  *
  * @since 0.1.0
  */
@@ -72,6 +72,7 @@ export interface Served {
 interface Incoming extends Readable {
   readonly method?: string | undefined
   readonly url?: string | undefined
+  readonly headers: { readonly [name: string]: string | ReadonlyArray<string> | undefined }
   readonly socket: { readonly destroy: () => unknown }
 }
 
@@ -231,6 +232,21 @@ const handleRuntime = (
   }
 }
 
+const quotasTarget = "ServiceQuotasV20190624."
+
+/** Service Quotas speaks awsJson1.1: one route, the operation is in a header; null for any other request. */
+const handleQuotas = (
+  emulator: Emulator.Emulator["Service"],
+  request: Incoming,
+  { path }: Target
+): Handled | null => {
+  const target = request.headers["x-amz-target"]
+  if (request.method !== "POST" || path !== "/" || typeof target !== "string" || !target.startsWith(quotasTarget)) {
+    return null
+  }
+  return Effect.flatMap(jsonOf(request), (body) => emulator.quotas(target.slice(quotasTarget.length), body))
+}
+
 const handleAdmin = (
   emulator: Emulator.Emulator["Service"],
   request: Incoming,
@@ -306,7 +322,7 @@ const respond = (emulator: Emulator.Emulator["Service"], request: Incoming, resp
   if (request.method === "GET" && target.path === "/emulator/events") return streamEvents(emulator, response)
   const handled = target.path.startsWith("/emulator/")
     ? handleAdmin(emulator, request, target.path)
-    : handleService(emulator, request, target)
+    : handleQuotas(emulator, request, target) ?? handleService(emulator, request, target)
   const replied = handled === null ? handleRuntime(emulator, request, target) : Effect.map(handled, plain)
   return (replied ?? Effect.fail(unknownOperation())).pipe(
     Effect.flatMap(({ body, headers }) => send(response, 200, headers, body)),

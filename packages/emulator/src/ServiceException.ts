@@ -8,22 +8,27 @@ import * as Data from "effect/Data"
 const statuses = {
   AccessDeniedException: 403,
   ConflictException: 400,
+  IllegalArgumentException: 400,
   InternalServerException: 500,
+  InvalidPaginationTokenException: 400,
   ModelErrorException: 424,
   ModelTimeoutException: 408,
+  NoSuchResourceException: 400,
   ResourceNotFoundException: 404,
   SerializationException: 400,
   ServiceQuotaExceededException: 400,
   ServiceUnavailableException: 503,
   ThrottlingException: 429,
+  TooManyRequestsException: 400,
   TooManyTagsException: 400,
   UnknownOperationException: 404,
   ValidationException: 400
 } as const
 
 /**
- * Names of the exceptions, of batch jobs and of on-demand calls. All but `SerializationException` (a body that is no JSON, or a value of the wrong
- * JSON type) and `UnknownOperationException` (no such route) are declared in the services' models.
+ * Names of the exceptions, of batch jobs, of on-demand calls and of Service Quotas. All but `SerializationException` (a
+ * body that is no JSON, or a value of the wrong JSON type) and `UnknownOperationException` (no such route) are declared in
+ * the services' models.
  *
  * @since 0.1.0
  * @category models

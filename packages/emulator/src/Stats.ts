@@ -11,7 +11,19 @@ import type { Totals } from "./JobRunner.ts"
  * @since 0.1.0
  * @category models
  */
-export type Operation = "create" | "get" | "list" | "stop" | "tag" | "untag" | "listTags" | "invoke" | "converse"
+export type Operation =
+  | "create"
+  | "get"
+  | "list"
+  | "stop"
+  | "tag"
+  | "untag"
+  | "listTags"
+  | "invoke"
+  | "converse"
+  | "getQuota"
+  | "listQuotas"
+  | "listDefaultQuotas"
 
 /**
  * What was counted so far.
@@ -50,7 +62,10 @@ export class Tally {
     untag: 0,
     listTags: 0,
     invoke: 0,
-    converse: 0
+    converse: 0,
+    getQuota: 0,
+    listQuotas: 0,
+    listDefaultQuotas: 0
   }
   readonly #open = new Map<string, number>()
   readonly #most = new Map<string, number>()

@@ -154,8 +154,8 @@ const modelTroubles: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Classifies a failed call once, for every implementation of `BatchJobs`, `OnDemand` and `ServiceQuotas`: a modelled 4xx is `Refused`,
- * but `ThrottlingException` and `ServiceQuotaExceededException` are `Unavailable` (refused unread), and
+ * Classifies a failed call once, for every implementation of `BatchJobs`, `OnDemand` and `ServiceQuotas`: a modelled 4xx
+ * is `Refused`, but `ThrottlingException` and `ServiceQuotaExceededException` are `Unavailable` (refused unread), and
  * `ConflictException`, the exceptions of a model that failed, was not ready or took too long, 5xx, and anything
  * unreadable are `Unavailable` (unknown whether the service acted). `module` is the service that was called; default
  * `BatchJobs`.
