@@ -50,10 +50,13 @@ const options = (name: string, rows: number) => ({
   wait: soon
 })
 
-describe.concurrent("after a deadline", () => {
-  /** The first job ends at once, others not in time. */
-  const timing = { ...quick, running: ({ name }: { readonly name: string }) => name.includes("1-000000") ? 50 : 600_000 }
+/** The first job ends at once, others not in time. */
+const timing = {
+  ...quick,
+  running: ({ name }: { readonly name: string }) => name.includes("1-000000") ? 50 : 600_000
+}
 
+describe.concurrent("after a deadline", () => {
   it.live("a create call that was never answered does not keep the rest from being rescued", () =>
     Effect.gen(function*() {
       const stack = yield* start()
@@ -99,9 +102,11 @@ describe.concurrent("after a deadline", () => {
       const first = yield* run({ ...all, deadline: "2 seconds" }).pipe(Effect.provide(stack.layer()))
       assert.isAtLeast(first.report.counts.missing, 120)
       yield* retry(first.run).pipe(Effect.provide(stack.layer()))
-      const asked = yield* Effect.flip(run({ ...all, deadline: "2 seconds", confirmAbove: 100 }).pipe(Effect.provide(stack.layer())))
+      const again = (confirmAbove: number) =>
+        Effect.provide(run({ ...all, deadline: "2 seconds", confirmAbove }), stack.layer())
+      const asked = yield* Effect.flip(again(100))
       assert.deepInclude(asked.reason, { _tag: "RunConflict", problem: "unconfirmed" })
-      const second = yield* run({ ...all, deadline: "2 seconds", confirmAbove: 240 }).pipe(Effect.provide(stack.layer()))
+      const second = yield* again(240)
       assert.strictEqual(second.report.attempts[1]!.records, first.report.counts.missing)
       const { invocationJobSummaries } = yield* Effect.orDie(stack.emulator.list({}))
       for (const { status } of invocationJobSummaries) assert.include(["Completed", "Stopped"], status)
@@ -132,7 +137,6 @@ describe.concurrent("two processes on one run", () => {
   it.live("of which one has a deadline lose nothing and pay for nothing twice", () =>
     Effect.gen(function*() {
       const { asked, responder } = failingFirst(0, () => false)
-      const timing = { ...quick, running: ({ name }: { readonly name: string }) => name.includes("1-000000") ? 50 : 600_000 }
       const stack = yield* start({ timing, responder })
       const all = { ...options("both", 360), maxRecordsPerJob: 120, concurrency: 2 }
       const [hurried, patient] = yield* Effect.all([

@@ -3,7 +3,8 @@
  *
  * It is made of objects that are written once (`<runId>/jobs/<jobKey>.intent`, `.claim-<n>`, `.refused-<n>`, `.arn`,
  * `.end`): the state is which objects exist, so it only moves forward, one list rebuilds it, and nothing needs a lock.
- * Where nothing more is sent of an attempt, `.unlisted-<n>` says that Bedrock's list shows no job for claims without answer.
+ * Where nothing more is sent of an attempt, `.unlisted-<n>` says that Bedrock's list shows no job for claims without an
+ * answer.
  * The claims of a job on demand are leases: each says who may make calls, and for which records. Such a job has no
  * intent, no refusals and no ARN.
  *
@@ -136,8 +137,8 @@ export class Ledger extends Context.Service<Ledger, {
   /** All entries of a run. */
   readonly entries: (runId: string) => Effect.Effect<Entries, BatchError>
   /**
-   * The entry of one job, the time of the list that showed it, and whether nothing more is submitted of the run or of the
-   * job's attempt.
+   * The entry of one job, the time of the list that showed it, and whether nothing more is submitted of the run or of
+   * the job's attempt.
    */
   readonly look: (
     job: Job

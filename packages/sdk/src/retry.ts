@@ -169,7 +169,7 @@ const writeAttempt = Effect.fnUntraced(function*(
   const wanted = isWanted(options)
   let settled = yield* settledJobs(run)
   if (wanted("missing", null) && settled.some((job) => job.attempt === run.attempt && mayBeSentAgain(job))) {
-    // Nobody sends them again from here on, since their records go into other jobs; somebody may have done so meanwhile.
+    // Nobody sends them again from here on, since their records go into other jobs; somebody may have done so before.
     yield* supersedeAttempt(store, run.id, run.attempt)
     settled = yield* settledJobs(run)
   }

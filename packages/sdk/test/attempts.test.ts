@@ -127,7 +127,8 @@ describe("a job that was refused", () => {
       yield* drive(start()(awaitAll(run.jobs.map(submit))))
       yield* start()(retry(run))
       const again = yield* drive(start()(awaitAll(run.jobs.map(submit))))
-      assert.deepStrictEqual(again.filter(isRefused).map(({ code }) => code), ["ValidationException", "ValidationException"])
+      const codes = again.filter(isRefused).map(({ code }) => code)
+      assert.deepStrictEqual(codes, ["ValidationException", "ValidationException"])
       assert.lengthOf(jobs.creates, 2)
       assert.lengthOf(jobs.made, 0)
     }))
@@ -189,7 +190,8 @@ describe("results", () => {
       const file = later.files.map((path) => path.slice(store.location("").length))
       const written = yield* Effect.forEach(file, (key) => store.get(key.replace(/^\//, "")))
       const lines = written.map((bytes) => Buffer.from(bytes!).toString()).join("").trim().split("\n")
-      assert.deepStrictEqual(lines.map((line) => JSON.parse(line).batch_error_message), rows.map((row) => row.batch_error_message))
+      const messages = lines.map((line) => JSON.parse(line).batch_error_message)
+      assert.deepStrictEqual(messages, rows.map((row) => row.batch_error_message))
     }))
 
   it.effect("are not collected for a run before the attempt of a job that is given", () =>
@@ -246,14 +248,19 @@ describe("results", () => {
           const keys = first.jobs.map(({ key }) => `${prefix}${key}.parquet`)
           files.push(yield* Effect.forEach(keys, (key) => store.get(key)))
           assert.deepStrictEqual(report.counts, { ...noCounts, succeeded: 23, failed: 4, missing: 3 })
-          assert.deepStrictEqual(report.attempts.map(({ jobs, records }) => [jobs, records]), [[3, 30], [4, 22], [2, 14]])
+          const sizes = report.attempts.map(({ jobs, records }) => [jobs, records])
+          assert.deepStrictEqual(sizes, [[3, 30], [4, 22], [2, 14]])
           const came = yield* Stream.runCollect(stream)
           const got = came.map((row) => {
             const { kind = null, score, vector = null }: Record<string, unknown> = { ...row }
             return vector ?? (kind === null ? null : [kind, score])
           })
           const expected: ReadonlyArray<unknown> = rows.map((_, row) =>
-            nth(row) > 3 ? null : kind === "vectors" ? Float32Array.from(vectorOf(row, nth(row))) : [`row ${row} ${nth(row)}`, row / 3])
+            nth(row) > 3
+              ? null
+              : kind === "vectors"
+              ? Float32Array.from(vectorOf(row, nth(row)))
+              : [`row ${row} ${nth(row)}`, row / 3])
           assert.deepStrictEqual(got, expected)
           for (const { key } of (yield* store.list(prefix)).objects) yield* store.remove(key)
         }
@@ -267,7 +274,8 @@ describe("results", () => {
       const world = yield* bench(3)
       const { run, start, store } = world
       const first: Array<EndedJob> = []
-      for (const job of run.jobs) first.push(yield* end(world, job, (row) => row === 2 ? converse("cut", "max_tokens") : failed))
+      const said = (row: number) => row === 2 ? converse("cut", "max_tokens") : failed
+      for (const job of run.jobs) first.push(yield* end(world, job, said))
       const second = yield* start()(retry(run, { outcomes: ["truncated", "failed"], maxRecordsPerJob: 6 }))
       yield* end(world, second.jobs[0]!, (row) => row < 3 ? converse(`later ${row}`) : null)
       yield* start()(collectJob(second, first[1]!, { format: "jsonl" }))

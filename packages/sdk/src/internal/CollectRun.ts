@@ -31,6 +31,10 @@ type Store = ObjectStore["Service"]
 const jobReports = stored("collect", JobReport)
 const reports = stored("collect", Report)
 
+/** Their rows say why they were refused. */
+const digestOf = (refused: ReadonlyArray<RefusedJob>): string =>
+  sha256(JSON.stringify(refused.map(({ code, key, message }) => [key, code, message]))).slice(0, 8)
+
 /**
  * The generation of results that holds what `refused` jobs came to beside all others; other settings that shape the
  * files make another one.
@@ -40,10 +44,7 @@ const generationOf = (settings: CollectSettings, attempt: number, refused: Reado
     `${attempt}-${settings.format}`,
     ...(settings.format !== "parquet" || settings.compression === "zstd" ? [] : [settings.compression]),
     ...(settings.partBytes === null ? [] : [`parts-${settings.partBytes}`]),
-    // Their rows say why.
-    ...(refused.length === 0
-      ? []
-      : [`without-${sha256(JSON.stringify(refused.map(({ code, key, message }) => [key, code, message]))).slice(0, 8)}`])
+    ...(refused.length === 0 ? [] : [`without-${digestOf(refused)}`])
   ].join("-")
 
 /**

@@ -119,8 +119,8 @@ export interface Round {
 const concurrency = 16
 
 /**
- * One round of settling jobs of one run of which nothing more is sent, by their entries in the ledger as they were listed
- * at `at`, and by at most one list of Bedrock's jobs. `requests` keeps what was read from one round to the next.
+ * One round of settling jobs of one run of which nothing more is sent, by their entries in the ledger as they were
+ * listed at `at`, and by at most one list of Bedrock's jobs. `requests` keeps what was read from one round to the next.
  *
  * @internal
  */

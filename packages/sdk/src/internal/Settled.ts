@@ -41,8 +41,8 @@ const settledOf = Effect.fnUntraced(function*(job: Job, entry: Entry | undefined
 })
 
 /**
- * What became of the jobs of a run's attempts, `from` one up to its current one, in their order; of those that are not `given` by
- * the ledger. Fails with `RunConflict` (`not-ended`) when one may still be open.
+ * What became of the jobs of a run's attempts, `from` one up to its current one, in their order; of those that are not
+ * `given` by the ledger. Fails with `RunConflict` (`not-ended`) when one may still be open.
  *
  * @internal
  */
