@@ -89,8 +89,8 @@ describe("what was begun", () => {
   it.live("keeps the plan when its preparation was cut off, whatever the next one wishes", () =>
     Effect.gen(function*() {
       const stack = yield* start()
-      const line = yield* Line.make(stack, { write: 1, when: "before" })
-      const fiber = yield* Effect.forkChild(prepare(definition).pipe(Effect.provide(stack.layer(line.options))))
+      const line = yield* Line.between(stack, { write: 1, when: "before" })
+      const fiber = yield* Effect.forkChild(prepare(definition).pipe(Effect.provide(stack.layer({ endpoints: line.endpoints }))))
       yield* line.cut
       yield* Fiber.interrupt(fiber)
       const prepared = yield* prepare({ ...definition, maxRecordsPerJob: 300 }).pipe(Effect.provide(stack.layer()))
@@ -108,11 +108,11 @@ describe("what was begun", () => {
         bucketOwner: "210987654321"
       }
       const one = { ...definition, maxRecordsPerJob: 330, timeoutHours: 48 }
-      const whole = yield* Line.make(stack, null)
-      yield* prepare(one).pipe(Effect.provide(stack.layer(whole.options)))
+      const whole = yield* Line.between(stack, null)
+      yield* prepare(one).pipe(Effect.provide(stack.layer({ endpoints: whole.endpoints })))
       // The intent is the first write after the preparation.
-      const line = yield* Line.make(stack, { write: 0, when: "after" })
-      const fiber = yield* Effect.forkChild(run(one).pipe(Effect.provide(stack.layer({ ...line.options, ...first }))))
+      const line = yield* Line.between(stack, { write: 0, when: "after" })
+      const fiber = yield* Effect.forkChild(run(one).pipe(Effect.provide(stack.layer({ endpoints: line.endpoints, ...first }))))
       yield* line.cut
       yield* Fiber.interrupt(fiber)
       assert.match(line.writes[0]!, /1-000000\.intent$/)

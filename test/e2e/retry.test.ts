@@ -258,7 +258,7 @@ describe.concurrent("a deadline", () => {
 describe.concurrent("resume", () => {
   const runId = "taken-up"
   const begun = Effect.fnUntraced(function*(stack: Stack, write: number) {
-    const line = yield* Line.make(stack, { write, when: "after" })
+    const line = yield* Line.between(stack, { write, when: "after" })
     const options = {
       name: "taken",
       runId,
@@ -268,7 +268,7 @@ describe.concurrent("resume", () => {
       maxRecordsPerJob: 100,
       wait: soon
     }
-    const life = run(options).pipe(Effect.provide(stack.layer(line.options)))
+    const life = run(options).pipe(Effect.provide(stack.layer({ endpoints: line.endpoints })))
     yield* Effect.raceFirst(Effect.exit(life), line.cut)
     return options
   })
@@ -308,8 +308,8 @@ describe.concurrent("resume", () => {
       const stack = yield* start()
       const source = sourceOf(plainTable(150))
       const definition = { name: "rows", runId, source, model: haiku, prompt }
-      const line = yield* Line.make(stack, { write: 1, when: "before" })
-      const life = run({ ...definition, wait: soon }).pipe(Effect.provide(stack.layer(line.options)))
+      const line = yield* Line.between(stack, { write: 1, when: "before" })
+      const life = run({ ...definition, wait: soon }).pipe(Effect.provide(stack.layer({ endpoints: line.endpoints })))
       yield* Effect.raceFirst(Effect.exit(life), line.cut)
       const { reason } = yield* Effect.flip(resume(runId).pipe(Effect.provide(stack.layer())))
       assert.deepInclude(reason, { _tag: "RunConflict", problem: "not-prepared" })

@@ -94,8 +94,8 @@ describe.concurrent("an S3 that is not well", () => {
 it.live("a line that is never cut changes nothing", () =>
   Effect.gen(function*() {
     const stack = yield* start()
-    const line = yield* Line.make(stack, null)
-    const collected = yield* run(definition).pipe(Effect.provide(stack.layer(line.options)))
+    const line = yield* Line.between(stack, null)
+    const collected = yield* run(definition).pipe(Effect.provide(stack.layer({ endpoints: line.endpoints })))
     yield* audit(stack, collected, table, ask)
     assert.strictEqual(line.writes.filter((write) => write === "POST /model-invocation-job").length, 3)
   }))

@@ -17,7 +17,7 @@ export const dying = Effect.fnUntraced(function*(cuts: ReadonlyArray<Line.Cut>, 
   const stack = yield* start({ ...options, faults: { token: "ignored", ...options.faults } })
   const written: Array<ReadonlyArray<string>> = []
   for (const cut of [...cuts, null]) {
-    const line = yield* Line.make({ endpoints: { s3: stack.s3.endpoint, bedrock: stack.url }, cut })
+    const line = yield* Line.between(stack, cut)
     const layer = Layer.fresh(stack.layer({ endpoints: line.endpoints, settleAfter: "1500 millis", quotaPause: "100 millis" }))
     const fiber = yield* Effect.forkChild(Effect.provide(Crash.shared(task), layer))
     const ended = yield* Effect.raceFirst(

@@ -5,6 +5,7 @@
 import { Effect, type Scope } from "effect"
 import * as http from "node:http"
 import type { AddressInfo } from "node:net"
+import type { Stack } from "./Stack.ts"
 
 /** When the line is cut: around the write with this number, from 0, before it arrives or after it was done. */
 export interface Cut {
@@ -220,3 +221,7 @@ export const make = Effect.fnUntraced(function*(options: Options): Effect.fn.Ret
     struck: () => fault !== null && named >= fault.nth
   }
 })
+
+/** Makes a line to a stack's servers, that is cut as said, or never. */
+export const between = (stack: Pick<Stack, "s3" | "url">, cut: Cut | null): Effect.Effect<Line, never, Scope.Scope> =>
+  make({ endpoints: { s3: stack.s3.endpoint, bedrock: stack.url }, cut })
