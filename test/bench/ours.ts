@@ -124,7 +124,8 @@ const endOf = (job: Job.Job): Job.EndedJob => ({
   adopted: false,
   status: "Completed",
   message: null,
-  counters: { total: job.records, processed: job.records, succeeded: job.records, failed: 0 }
+  counters: { total: job.records, processed: job.records, succeeded: job.records, failed: 0 },
+  repeatedCalls: 0
 })
 
 /** Reads a result file with another reader, and compares its first and last rows. */
