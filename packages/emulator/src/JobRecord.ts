@@ -33,6 +33,8 @@ export interface JobRecord {
   readonly baseModel: string
   readonly request: CreateRequest
   readonly submittedAt: number
+  /** When it or any job before it was submitted, whichever is later. */
+  readonly latestAt: number
   readonly expiresAt: number
   readonly faults: JobFaults
   readonly seed: string

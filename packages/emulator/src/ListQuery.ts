@@ -114,6 +114,18 @@ export interface Page {
   readonly nextToken: string | null
 }
 
+/** Index of the first job that may have been submitted after a time: processes that share jobs may order them loosely. */
+const firstAfter = (jobs: ReadonlyArray<JobRecord>, after: number): number => {
+  let low = 0
+  let high = jobs.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((jobs[middle]?.latestAt ?? 0) <= after) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 /**
  * Finds the page of a query. `jobs` are in the order of their creation; those submitted after `visibleUntil` are passed
  * over. Pages stay where they are when jobs are added meanwhile.
@@ -124,8 +136,9 @@ export interface Page {
 export const page = (query: ListQuery, jobs: ReadonlyArray<JobRecord>, visibleUntil: number): Page => {
   const found: Array<JobRecord> = []
   const step = query.ascending ? 1 : -1
-  const first = query.behind === null ? (query.ascending ? 0 : jobs.length - 1) : query.behind + step
-  for (let index = first; index >= 0 && index < jobs.length; index += step) {
+  const least = firstAfter(jobs, query.after)
+  const first = query.behind === null ? (query.ascending ? least : jobs.length - 1) : query.behind + step
+  for (let index = first; index >= least && index < jobs.length; index += step) {
     const job = jobs[index]
     if (
       job === undefined || job.submittedAt > visibleUntil ||

@@ -103,6 +103,7 @@ export const make = (options: RegisterOptions): Register => {
       baseModel: Model.base(request.modelId),
       request,
       submittedAt: at,
+      latestAt: Math.max(at, jobs.at(-1)?.latestAt ?? at),
       expiresAt: at + request.timeoutDurationInHours * 3_600_000,
       faults: entry.faults,
       seed: entry.seed,
