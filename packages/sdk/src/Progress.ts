@@ -24,8 +24,8 @@ import { Counts } from "./Outcome.ts"
  * - `Awaiting`: an `awaitAll` begins with so many jobs of a run's attempt, whether they have ended or not;
  * - `Submitted`: a job is at Bedrock: it was `sent` now, `found` in Bedrock's list after a call without an answer, or
  *   `known` by the ledger from an earlier call;
- * - `JobChanged`: a job has another status, or Bedrock counted more of its records as processed; `counters` are Bedrock's
- *   own, where it shows any;
+ * - `JobChanged`: a job has another status, or Bedrock counted more of its records as processed; `counters` are
+ *   Bedrock's own, where it shows any;
  * - `Waiting`: something cannot be done now, and is tried again after so many milliseconds. `quota`, `throttled`,
  *   `unavailable`: the service said so. `unsettled`: it is not known yet whether a job exists, or another process works
  *   on it. `slots`: jobs of the run, `job` being the first, wait until others have ended; told each minute;
@@ -172,7 +172,10 @@ export const Progress: Context.Reference<Listener> = Context.Reference("@bedrock
  * ```
  */
 export const layer = (listener: (event: Event) => Effect.Effect<unknown>): Layer.Layer<never> =>
-  Layer.effect(Progress, Effect.map(Progress, (outer) => (event: Event) => Effect.andThen(listener(event), outer(event))))
+  Layer.effect(
+    Progress,
+    Effect.map(Progress, (outer): Listener => (event) => Effect.andThen(listener(event), outer(event)))
+  )
 
 /**
  * Options of `stream` and `observe`.
@@ -186,12 +189,12 @@ export interface StreamOptions {
 }
 
 /**
- * Runs an effect and gives its events; fails as the effect fails, and ends with it. To end the stream earlier interrupts
- * the effect. The listener that is there hears the events, too.
+ * Runs an effect and gives its events; fails as the effect fails, and ends with it. To end the stream earlier
+ * interrupts the effect. The listener that is there hears the events, too.
  *
  * The consumer never slows the run down. While it is busy, of what is superseded only the newest event is kept: of
- * `Prepared` that are not `done` and of `Waiting` for each run and reason, and of `JobChanged` for each open job. Beyond
- * `capacity` those are dropped first, the oldest before others, then the oldest of all.
+ * `Prepared` that are not `done` and of `Waiting` for each run and reason, and of `JobChanged` for each open job.
+ * Beyond `capacity` those are dropped first, the oldest before others, then the oldest of all.
  *
  * @since 0.1.0
  * @category combinators
@@ -216,9 +219,9 @@ export const stream = <A, E, R>(effect: Effect.Effect<A, E, R>, options?: Stream
   }))
 
 /**
- * Runs an effect while `use` consumes the stream of its events, as `stream` gives them, and gives what the effect gives.
- * The events end when the effect has ended, and then `use` is waited for. When `use` ends before, the effect goes on;
- * when it fails, the effect is interrupted.
+ * Runs an effect while `use` consumes the stream of its events, as `stream` gives them, and gives what the effect
+ * gives. The events end when the effect has ended, and then `use` is waited for. When `use` ends before, the effect
+ * goes on; when it fails, the effect is interrupted.
  *
  * @since 0.1.0
  * @category combinators
@@ -240,7 +243,10 @@ export const observe = <A, E, R, E2, R2>(
   }))
 
 /** Has the buffer hear the events of an effect, and then whoever hears them anyway. */
-const into = <A, E, R, E2>(effect: Effect.Effect<A, E, R>, buffer: EventBuffer.EventBuffer<E2>): Effect.Effect<A, E, R> =>
+const into = <A, E, R, E2>(
+  effect: Effect.Effect<A, E, R>,
+  buffer: EventBuffer.EventBuffer<E2>
+): Effect.Effect<A, E, R> =>
   Effect.flatMap(Progress, (outer) =>
     Effect.provideService(effect, Progress, (event) => {
       buffer.offer(event)
@@ -262,7 +268,11 @@ export const tellSubmitted = (job: SubmittedJob, how: "sent" | "found" | "known"
 }
 
 /** Tells of a job's status and of Bedrock's counters. @internal */
-export const tellChanged = ({ key, records, runId }: Job, status: string, counters: Counters | null): Effect.Effect<void> =>
+export const tellChanged = (
+  { key, records, runId }: Job,
+  status: string,
+  counters: Counters | null
+): Effect.Effect<void> =>
   emit({ _tag: "JobChanged", runId, job: key, status, records, processed: counters?.processed ?? 0, counters })
 
 /** Tells that a job has ended or was refused. @internal */

@@ -29,7 +29,10 @@ import { type Event, type Listener, layer as listening } from "./Progress.ts"
  * ```
  */
 export const make = (write: (line: string) => unknown): Listener => (event: Event) =>
-  Effect.map(Clock.currentTimeMillis, (at) => void write(`${JSON.stringify({ at: new Date(at).toISOString(), ...event })}\n`))
+  Effect.map(Clock.currentTimeMillis, (now) => {
+    const at = new Date(now).toISOString()
+    write(`${JSON.stringify({ at, ...event })}\n`)
+  })
 
 /**
  * Layer that writes lines as `make` does, and lets the listener that is there hear the events, too.

@@ -56,6 +56,7 @@ class Drawing {
   #shown = ""
   #drawnAt = -Infinity
   readonly #lines = new Map<string, { readonly first: number; last: number }>()
+  #isStale = false
   #told = false
 
   constructor(output: Output, bar: boolean) {
@@ -68,16 +69,20 @@ class Drawing {
     if (event._tag === "Finished") this.#say(Text.finished(event), now)
     else if (event._tag === "Prepared" && event.done) this.#say(this.#lineOf(event.runId, now), now, event.runId)
     else if (!this.#bar) this.#sayInTime(event.runId, now)
-    else if (now - this.#drawnAt < pace) Latch.openUnsafe(this.stale)
-    else this.draw(now)
+    else if (now - this.#drawnAt >= pace) this.draw(now)
+    else {
+      this.#isStale = true
+      Latch.openUnsafe(this.stale)
+    }
   }
 
   /** Draws the bar of the run that goes on, or one for all that do. */
   draw(now: number): void {
     Latch.closeUnsafe(this.stale)
+    this.#isStale = false
     this.#drawnAt = now
     const summary = this.folding.summary(now)
-    const [first, ...others] = summary.runs.filter(({ phase }) => phase !== "finished")
+    const [first, ...others] = summary.runs.filter(({ phase }) => phase !== "prepared" && phase !== "finished")
     const columns = this.#output.columns ?? 0
     // The last column is left free: some terminals go to the next line with it.
     const width = (columns > 0 ? columns : 80) - 1
@@ -117,8 +122,7 @@ class Drawing {
 
   /** Leaves the last bar as a line. */
   close(now: number): void {
-    if (!this.#bar) return
-    this.draw(now)
+    if (this.#isStale) this.draw(now)
     if (this.#shown !== "") this.#output.write("\n")
     this.#shown = ""
   }
@@ -159,12 +163,12 @@ const listenerOf = (drawing: Drawing): Listener => (event) =>
   Effect.map(Clock.currentTimeMillis, (at) => drawing.take(event, at))
 
 /**
- * Makes a listener that draws to `output`: how much is done, records and jobs, the pace, and the time that is left where
- * something can be said of it.
+ * Makes a listener that draws to `output`: how much is done, records and jobs, the pace, and the time that is left
+ * where something can be said of it.
  *
- * In a terminal it is a bar, drawn again ten times a second at most and never wider than the terminal; of several runs it
- * is one for all of them. A line stays for each run that is prepared, or finished. Elsewhere a line is written for each
- * run every two seconds at most, and less often the longer it takes, down to once a minute.
+ * In a terminal it is a bar, drawn again ten times a second at most and never wider than the terminal; of several runs
+ * it is one for all of them. A line stays for each run that is prepared, or finished. Elsewhere a line is written for
+ * each run every two seconds at most, and less often the longer it takes, down to once a minute.
  *
  * The bar stays as a line when the scope closes. Where that is by interruption, a line for each unfinished run says how
  * to take it up again.
@@ -175,14 +179,13 @@ const listenerOf = (drawing: Drawing): Listener => (event) =>
 export const make = (output: Output, options?: Options): Effect.Effect<Listener, never, Scope.Scope> =>
   Effect.map(draw(output, options?.bar ?? output.isTTY === true), listenerOf)
 
-const isSet = (name: string): boolean => {
-  const value = process.env[name] ?? ""
-  return value !== "" && value !== "0" && value !== "false"
+/** Whether a bar is drawn on a terminal of such an environment. @internal */
+export const drawsBar = (isTTY: boolean, env: Readonly<Record<string, string | undefined>>): boolean => {
+  const isSet = (value = "") => value !== "" && value !== "0" && value !== "false"
+  return isTTY && !isSet(env["NO_COLOR"]) && !isSet(env["CI"]) && env["TERM"] !== "dumb"
 }
 
-/**
- * Runs `tell` at the first Ctrl-C, and lets the signal do what it would have done.
- */
+/** Runs `tell` at the first Ctrl-C, and lets the signal do what it would have done. */
 const onInterrupt = (tell: () => void) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -198,11 +201,12 @@ const onInterrupt = (tell: () => void) =>
   )
 
 /**
- * Layer that draws to the process's standard error, as `make` does, and lets the listener that is there hear the events,
- * too. Lines are written in place of a bar where standard error is no terminal, or `NO_COLOR`, `CI` or `TERM=dumb` is set.
+ * Layer that draws to the process's standard error, as `make` does, and lets the listener that is there hear the
+ * events, too. Lines are written in place of a bar where standard error is no terminal, or `NO_COLOR`, `CI` or
+ * `TERM=dumb` is set.
  *
- * At Ctrl-C (SIGINT) a line for each unfinished run says how to take it up again; the signal then does what it would have
- * done. Where the layer is built for one call after the other, it says so for the runs of each.
+ * At Ctrl-C (SIGINT) a line for each unfinished run says how to take it up again; the signal then does what it would
+ * have done. Where the layer is built for one call after the other, it says so for the runs of each.
  *
  * @since 0.1.0
  * @category layers
@@ -221,8 +225,7 @@ export const layer: Layer.Layer<never> = Layer.effect(
   Effect.gen(function*() {
     const outer = yield* Progress
     const clock = yield* Clock.Clock
-    const isPlain = isSet("NO_COLOR") || isSet("CI") || process.env["TERM"] === "dumb"
-    const drawing = yield* draw(process.stderr, process.stderr.isTTY === true && !isPlain)
+    const drawing = yield* draw(process.stderr, drawsBar(process.stderr.isTTY === true, process.env))
     yield* onInterrupt(() => drawing.tellHow(clock.currentTimeMillisUnsafe()))
     const listener = listenerOf(drawing)
     return (event: Event) => Effect.andThen(listener(event), outer(event))

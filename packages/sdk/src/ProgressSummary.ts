@@ -250,7 +250,10 @@ export interface StreamOptions {
  * )
  * ```
  */
-export const stream = <A, E, R>(effect: Effect.Effect<A, E, R>, options?: StreamOptions): Stream.Stream<Summary, E, R> =>
+export const stream = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  options?: StreamOptions
+): Stream.Stream<Summary, E, R> =>
   Stream.unwrap(Effect.gen(function*() {
     const folding = make()
     const news = Latch.makeUnsafe(false)
@@ -282,7 +285,8 @@ export const stream = <A, E, R>(effect: Effect.Effect<A, E, R>, options?: Stream
       if (state.told) yield* Effect.raceFirst(Effect.sleep(pause), Latch.await(ended))
       yield* Latch.await(news)
       if (state.toldEnd) {
-        return yield* state.over === null || Exit.isSuccess(state.over) ? Cause.done() : Effect.failCause(state.over.cause)
+        const { over } = state
+        return yield* over === null || Exit.isSuccess(over) ? Cause.done() : Effect.failCause(over.cause)
       }
       if (state.over === null) Latch.closeUnsafe(news)
       else state.toldEnd = true

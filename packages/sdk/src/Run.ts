@@ -123,6 +123,7 @@ const processorOf = (manifest: RunManifest, options: LoadOptions | undefined): E
  */
 export const open = Effect.fn("Run.open")(
   function*(runId: string, options?: LoadOptions): Effect.fn.Return<Handle<UntypedResultRow>, BatchError, ObjectStore> {
+    yield* Effect.annotateCurrentSpan({ run: runId })
     const store = yield* ObjectStore
     const manifest = yield* readManifest(store, runId)
     return handleOf<UntypedResultRow>(
@@ -153,6 +154,7 @@ export const open = Effect.fn("Run.open")(
  */
 export const load = Effect.fn("Run.load")(
   function*(runId: string, options?: LoadOptions): Effect.fn.Return<Run<UntypedResultRow>, BatchError, ObjectStore> {
+    yield* Effect.annotateCurrentSpan({ run: runId })
     const store = yield* ObjectStore
     const manifest = yield* readManifest(store, runId)
     return yield* runOf<UntypedResultRow>(store, manifest, yield* processorOf(manifest, options))
@@ -199,6 +201,7 @@ const toSendAgain = Effect.fnUntraced(function*(runId: string, attempt: number, 
  */
 export const status = Effect.fn("Run.status")(
   function*(runId: string): Effect.fn.Return<RunStatus, BatchError, ObjectStore | Ledger> {
+    yield* Effect.annotateCurrentSpan({ run: runId })
     const store = yield* ObjectStore
     const ledger = yield* Ledger
     const manifest = yield* readManifest(store, runId).pipe(

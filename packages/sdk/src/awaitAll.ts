@@ -18,6 +18,7 @@ import { awaitProblem } from "./internal/AwaitProblem.ts"
 import { confirmed, planOf, planOfAll } from "./internal/Confirm.ts"
 import * as CutOff from "./internal/CutOff.ts"
 import { deadlineOf } from "./internal/Deadline.ts"
+import * as Interrupted from "./internal/Interrupted.ts"
 import * as JobMetrics from "./internal/JobMetrics.ts"
 import { inLanes } from "./internal/Lanes.ts"
 import { maxTroubles, patiently } from "./internal/Patience.ts"
@@ -59,9 +60,21 @@ export interface ConfirmPlan {
 export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never> {
   /** Open jobs of this call at most; `Capacity` bounds them further. Default: as many as `Capacity` allows. */
   readonly concurrency?: number | undefined
-  /** How to learn of a job's end; default `Wait.polling()`. */
+  /**
+   * Which jobs are submitted first: as they are given, or those with the most records, and of as many records those with
+   * the most bytes, so that no long job is left for the end. Default `given`. It is kept among jobs of one model in one
+   * Region; none waits for a job of another. Results are in the order of the submissions in any case.
+   */
+  readonly order?: "given" | "largest-first" | undefined
+  /**
+   * How to learn of a job's end; default `Wait.polling()`. It is opened once, or once for each context of services that
+   * submissions are bound to (`submitWith`).
+   */
   readonly wait?: WaitStrategy<A, WR> | undefined
-  /** Runs at each job's end, one at a time, for instance to collect it while others still run. */
+  /**
+   * Runs at each job's end, one at a time, for instance to collect it while others still run; with the services that its
+   * submission is bound to, if it is.
+   */
   readonly onEnded?: ((job: A | EndedJob) => Effect.Effect<unknown, BatchError, HR>) | undefined
   /**
    * When the results are wanted: a moment, or a time from the call on. With `rescue: "stop"` open jobs are asked to
@@ -88,6 +101,13 @@ export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never
    * claimed before, nor where there is nothing to submit.
    */
   readonly confirm?: ((plan: ConfirmPlan) => Effect.Effect<boolean, BatchError, CR>) | undefined
+  /**
+   * What becomes of open jobs when the call is interrupted (Ctrl-C under `runMain`, an `AbortSignal`). `leave`: they go
+   * on and are billed. `stop`: they are asked to stop, for up to a minute and without waiting for their ends; what they
+   * have processed is billed and kept, and the rest is for `retry`. Either way the ledger is true, a warning is logged
+   * that names the runs, and the same call, or `resume`, goes on from there. Default `leave`.
+   */
+  readonly onInterrupt?: "leave" | "stop" | undefined
   /**
    * What the cut-off leaves time for beside stopping: calls on demand for the records that are not processed.
    *
@@ -116,7 +136,12 @@ const onDemandPause = 60_000
  * Bedrock refuses, that fails, or that is cancelled before it was submitted (code `Cancelled`), is an element of the
  * result and never a failure of the run; this fails only for what concerns every job (credentials, store, ledger), with
  * `RunConflict` `unconfirmed` or `not-ended` (see the options), and with `InvalidOption`. Interrupting it leaves paid
- * jobs running and the ledger true: call it again.
+ * jobs running (see `onInterrupt`) and the ledger true: call it again.
+ *
+ * The submissions may be of several runs, models and Regions. Jobs of one model in one Region share the slots of
+ * `Capacity`, and wait for no others; all of the call share `concurrency`. Jobs of other Regions than that of the client
+ * bring their own services: see `submitWith`. What waits for a slot costs next to nothing, so tens of thousands of
+ * submissions are no matter.
  *
  * @since 0.1.0
  * @category combinators
@@ -151,6 +176,11 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
   if (wrong !== null) return yield* new BatchError({ module: "awaitAll", method: "awaitAll", reason: wrong })
   const from = yield* Clock.currentTimeMillis
   const all = [...submissions]
+  yield* Effect.annotateCurrentSpan({
+    runs: [...new Set(all.map(({ job }) => job.runId))],
+    attempts: [...new Set(all.map(({ job }) => job.attempt))],
+    jobs: all.length
+  })
   const { atMost = Infinity } = options?.wait ?? {}
   if (all.length > atMost) {
     const message = `the wait strategy takes ${atMost} submission${atMost === 1 ? "" : "s"} at most, and not ${all.length}`
@@ -185,7 +215,7 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
       }
       results[place] = ended
     })
-    const { ended, fresh, open } = sorted(places, (place) => all[place]!.job, views)
+    const { ended, fresh, open } = sorted(places, (place) => all[place]!.job, views, options?.order)
     yield* inLanes<BatchError, SR | WR | HR | Ledger | Capacity, BatchError, SR | WR | HR | Ledger | Capacity>((begin) => {
       const lane = (places: ReadonlyArray<number>, concurrency: number) =>
         Effect.forEach(places, (place) => begin((admitted) => runAt(place, admitted)), { concurrency, discard: true })
@@ -208,8 +238,24 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
         return listener(event)
       }),
       (waiting) => within(part.services, waiting)
-    ), { concurrency: "unbounded", discard: true })
+    ), { concurrency: "unbounded", discard: true }).pipe(
+      Effect.onInterrupt(() => interrupted(parts, options?.onInterrupt))
+    )
   return results
+})
+
+/** What an interrupted call does last. */
+const interrupted = Effect.fnUntraced(function*(
+  parts: ReadonlyArray<Part>,
+  onInterrupt: "leave" | "stop" = "leave"
+): Effect.fn.Return<void, never, Ledger | ObjectStore | BatchJobs> {
+  const asked = onInterrupt === "leave" ? null : yield* Effect.forEach(
+    parts,
+    ({ services, standing, views }) => within(services, Interrupted.stopOpen(views, standing)),
+    { concurrency: "unbounded" }
+  )
+  const sum = asked?.reduce((sum, { open, stopped }) => ({ open: sum.open + open, stopped: sum.stopped + stopped }))
+  yield* Interrupted.tell(parts.map(({ standing }) => standing), sum ?? null)
 })
 
 /** Submissions that share their services: those of one Region. */
@@ -237,7 +283,12 @@ const within = <A, E, R>(services: Part["services"], effect: Effect.Effect<A, E,
   services === null ? effect : Effect.provideContext(effect, services)
 
 /** Ended jobs, jobs that may be open, and all others: these by what shares a quota, since none waits for another's. */
-const sorted = (places: ReadonlyArray<number>, jobOf: (place: number) => Job, views: Views) => {
+const sorted = (
+  places: ReadonlyArray<number>,
+  jobOf: (place: number) => Job,
+  views: Views,
+  order: "given" | "largest-first" = "given"
+) => {
   const ended: Array<number> = []
   const open: Array<number> = []
   const fresh = new Map<string, Array<number>>()
@@ -253,7 +304,12 @@ const sorted = (places: ReadonlyArray<number>, jobOf: (place: number) => Job, vi
       else known.push(place)
     }
   }
-  return { ended, open, fresh: [...fresh.values()] }
+  const lanes = [...fresh.values()]
+  if (order === "largest-first") {
+    const bySize = (a: Job, b: Job) => b.records - a.records || b.bytes - a.bytes
+    for (const lane of lanes) lane.sort((a, b) => bySize(jobOf(a), jobOf(b)))
+  }
+  return { ended, open, fresh: lanes }
 }
 
 /** What the jobs of one call share. */

@@ -98,6 +98,7 @@ export const collectJob = Effect.fn("collectJob")(
     job: EndedJob,
     options?: CollectOptions
   ): Effect.fn.Return<JobReport, BatchError, ObjectStore | Ledger> {
+    yield* Effect.annotateCurrentSpan({ run: run.id, job: job.key, attempt: run.attempt })
     const settings = yield* settingsOf("collectJob", options)
     if (job.attempt > 1) {
       return yield* new BatchError({
@@ -166,6 +167,7 @@ export const finish = Effect.fn("finish")(
     run: Handle<Row>,
     options?: CollectOptions
   ): Effect.fn.Return<Collected<Row>, BatchError, ObjectStore | Ledger> {
+    yield* Effect.annotateCurrentSpan({ run: run.id, attempt: run.attempt })
     const settings = yield* settingsOf("finish", options)
     return yield* collectSettled(run, yield* settledJobs(run), settings)
   }
@@ -198,6 +200,7 @@ export const collect = Effect.fn("collect")(
     jobs: Iterable<EndedJob | RefusedJob>,
     options?: CollectOptions
   ): Effect.fn.Return<Collected<Row>, BatchError, ObjectStore | Ledger> {
+    yield* Effect.annotateCurrentSpan({ run: run.id, attempt: run.attempt })
     const settings = yield* settingsOf("collect", options)
     const given = new Map<string, Settled>()
     for (const job of jobs) {

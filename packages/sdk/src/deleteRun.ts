@@ -133,6 +133,7 @@ const rankOf = (runId: string, key: string): number => {
  */
 export const deleteRun = Effect.fn("Run.delete")(
   function*(runId: string, options?: DeleteOptions): Effect.fn.Return<Deletion, BatchError, ObjectStore | Ledger> {
+    yield* Effect.annotateCurrentSpan({ run: runId })
     const store = yield* ObjectStore
     yield* checkRunId(at, runId)
     const folder = `${runId}/`

@@ -245,6 +245,7 @@ export const downloadRun = Effect.fn("Run.download")(
     directory: string,
     options?: DownloadOptions
   ): Effect.fn.Return<Download, BatchError, ObjectStore> {
+    yield* Effect.annotateCurrentSpan({ run: runId })
     const store = yield* ObjectStore
     yield* checkRunId(at, runId)
     const { concurrency, verify, what } = yield* checkOptions(directory, options)

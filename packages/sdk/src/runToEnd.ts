@@ -98,6 +98,7 @@ export const run = Effect.fn("run")(function*<
 ): Effect.fn.Return<Collected<ResultRow<Row, AnswerOf<P, X>, N>>, BatchError, Services | SR | WR | HR | CR> {
   yield* checkFinishing("run", options)
   const prepared = yield* prepare<Row, SR, P, X, N, E>(options)
+  yield* Effect.annotateCurrentSpan({ run: prepared.id })
   return yield* finishRun<ResultRow<Row, AnswerOf<P, X>, N>, WR, HR, CR>(prepared, options)
 })
 
@@ -143,6 +144,7 @@ export const resume = Effect.fn("resume")(
     runId: string,
     options: ResumeOptions<WR, HR, CR, SR> = {}
   ): Effect.fn.Return<Collected<UntypedResultRow>, BatchError, Services | SR | WR | HR | CR> {
+    yield* Effect.annotateCurrentSpan({ run: runId })
     yield* checkFinishing("resume", options)
     const store = yield* ObjectStore
     const { definition } = options

@@ -8,7 +8,8 @@
  *   ended, on as many slots as there are jobs open: between `work / slots` and one job's time more.
  *
  * Each is widened by how little it rests on: the pace by a factor of 2 at the beginning down to 1.1, the duration of
- * jobs by half after one job, by a quarter after four. The range that is told holds both, and goes out to round numbers.
+ * jobs by half after one job, by a quarter after four. The range that is told holds both, and goes out to round
+ * numbers.
  *
  * @internal
  */
@@ -47,7 +48,7 @@ export const steps: ReadonlyArray<number> = [
   0,
   ...[5, 10, 20, 30].map((n) => n * second),
   ...[1, 2, 3, 5, 10, 15, 20, 30, 45].map((n) => n * minute),
-  ...[1, 1.5, 2, 3, 4, 6, 8, 12, 18].map((n) => n * hour),
+  ...[1, 1.5, 2, 3, 4, 5, 6, 8, 10, 12, 18].map((n) => n * hour),
   ...[1, 1.5, 2, 3, 4, 5, 7, 10, 14, 21, 30, 45, 60, 90].map((n) => n * day)
 ]
 

@@ -88,5 +88,6 @@ const move = (state: string, by: number): Effect.Effect<void> =>
 
 const progressOf = (seen: Seen | undefined, processed: number): Effect.Effect<void> => {
   const before = seen?.processed ?? null
-  return before === null || processed <= before ? Effect.void : Metric.update(Metrics.recordsProcessed, processed - before)
+  if (before === null || processed <= before) return Effect.void
+  return Metric.update(Metrics.recordsProcessed, processed - before)
 }

@@ -13,7 +13,7 @@ const counter = (name: string, description: string) =>
 const recordsPrepared = counter("records_prepared_total", "Records whose requests are stored")
 const bytesUploaded = counter("bytes_uploaded_total", "Bytes of stored requests")
 /** @internal */
-export const recordsProcessed = counter("records_processed_total", "Records that were processed while this process looked")
+export const recordsProcessed = counter("records_processed_total", "Records processed while this process looked")
 const jobsSubmitted = counter("jobs_submitted_total", "Jobs that Bedrock accepted, by how this became known")
 const jobsEnded = counter("jobs_ended_total", "Jobs that ended or were refused, by status")
 const recordsCollected = counter("records_collected_total", "Rows whose results were stored, by outcome")

@@ -14,25 +14,20 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 
-const duration = (millis: number): string => {
-  const [unit, name] = millis < minute
-    ? [1_000, "s"]
-    : millis < hour
-    ? [minute, "min"]
-    : millis < 36 * hour
-    ? [hour, "h"]
-    : [day, "days"]
-  const many = Math.round(millis / unit * 10) / 10
-  return `${many} ${name}`
-}
+const unitOf = (millis: number): readonly [millis: number, name: string] =>
+  millis < minute ? [1_000, "s"] : millis < hour ? [minute, "min"] : millis < 36 * hour ? [hour, "h"] : [day, "days"]
+
+const inUnit = (millis: number, unit: number): number => Math.round(millis / unit * 10) / 10
 
 /** @internal */
-export const timeLeft = ({ from, to }: TimeLeft): string =>
-  from === to
-    ? `about ${duration(to)} left`
-    : from === 0
-    ? `less than ${duration(to)} left`
-    : `${duration(from)} to ${duration(to)} left`
+export const timeLeft = ({ from, to }: TimeLeft): string => {
+  const [unit, name] = unitOf(to)
+  const [unitFrom, nameFrom] = unitOf(from)
+  const until = `${inUnit(to, unit)} ${name} left`
+  if (from === to) return `about ${until}`
+  if (from === 0) return `less than ${until}`
+  return `${inUnit(from, unitFrom)}${nameFrom === name ? "" : ` ${nameFrom}`} to ${until}`
+}
 
 /** A pace, to two digits. */
 const rate = (perMinute: number): string => {
@@ -92,7 +87,7 @@ const partsOf = (one: Progressing): ReadonlyArray<Part> => {
     ]
   }
   const open = sum(jobs.open)
-  const lost = records.failed + records.notRun + records.unknown
+  const lost = records.failed + records.notRun
   return [
     {
       text: `${number.format(records.processed)}/${number.format(records.total)} records`,
@@ -125,36 +120,38 @@ const bar = (part: number, width: number): string => {
 
 const bars = { least: 10, most: 30 }
 
+/** What is left of a long name at least, where there is one at all. */
+const names = { least: 12 }
+
 /**
- * A line of at most `width` characters, with a bar where there is room: what matters least is left out first, and a long
- * name is cut.
+ * A line of at most `width` characters, with a bar where there is room: what matters least is left out first, and a
+ * long name is cut.
  *
  * @internal
  */
 export const frame = (one: Progressing, width: number): string => {
   const isBefore = one.phase === "preparing" || one.phase === "prepared"
   const part = share(one)
+  const between = isBefore ? ": " : " "
+  const textOf = (parts: ReadonlyArray<Part>) => isBefore ? join(parts) : `${percent(part)} ${join(parts)}`
   let parts = partsOf(one)
+  let text = textOf(parts)
   let withBar = !isBefore
-  const head = (name: string) => `${name}${isBefore ? ":" : ` ${percent(part)}`} `
   for (;;) {
-    const text = join(parts)
-    const room = width - head(one.name).length - text.length - 3
-    if (withBar && room >= bars.least) {
-      const drawn = bar(part, Math.min(bars.most, room))
-      return `${one.name} ${drawn} ${percent(part)} ${text}`
-    }
-    if (!withBar && head(one.name).length + text.length <= width) return `${head(one.name)}${text}`
-    const least = parts.length > 1 ? parts.reduce((a, b) => b.rank < a.rank ? b : a) : null
-    if (least !== null && least.rank < 6) parts = parts.filter((one) => one !== least)
-    else if (withBar) withBar = false
-    else if (least !== null) parts = parts.filter((one) => one !== least)
-    else {
-      const rest = head("").length + text.length
-      const name = width - rest >= 8 ? `${one.name.slice(0, width - rest - 3)}...` : ""
-      return `${head(name).trimStart()}${text}`.slice(0, Math.max(0, width))
-    }
+    const room = width - one.name.length - text.length - 4
+    if (withBar && room >= bars.least) return `${one.name} ${bar(part, Math.min(bars.most, room))} ${text}`
+    const whole = `${one.name}${between}${text}`
+    if (!withBar && whole.length <= width) return whole
+    const least = parts.reduce((a, b) => b.rank < a.rank ? b : a)
+    const forName = width - between.length - text.length
+    if (withBar && (parts.length === 1 || least.rank >= 6)) withBar = false
+    else if (!withBar && forName >= names.least) return `${one.name.slice(0, forName - 3)}...${between}${text}`
+    else if (parts.length > 1) {
+      parts = parts.filter((one) => one !== least)
+      text = textOf(parts)
+    } else break
   }
+  return (text.length <= width || isBefore ? text : percent(part)).slice(0, Math.max(0, width))
 }
 
 /** What became of a run's rows. @internal */

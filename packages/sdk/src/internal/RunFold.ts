@@ -1,5 +1,6 @@
 /**
- * What the events of one run come to, in memory that does not grow with the jobs that have ended, but for a bit of each.
+ * What the events of one run come to, in memory that does not grow with the jobs that have ended, but for a bit of
+ * each.
  *
  * @internal
  */
