@@ -253,7 +253,8 @@ const program = Effect.gen(function*() {
     while (alive.length > 0 || done === null) {
       if (alive.length === 0) {
         const targets = [...left]
-        const two = targets.length > 1 && 4 * tally.twoAlive <= tally.kills
+        // A job that one process found refused, another one sends again.
+        const two = targets.length > 1 && scenario.ending !== "refused" && 4 * tally.twoAlive <= tally.kills
         // The second is to be killed later than the first, else where the next one would.
         begin(two ? targets.filter((_, i) => i !== 1) : targets)
         if (two) begin(targets.slice(1))
