@@ -10,19 +10,24 @@ import { deadlineOf } from "./Deadline.ts"
 /** What is looked at; JavaScript may pass anything. */
 interface Given {
   readonly concurrency?: unknown
+  readonly order?: unknown
   readonly wait?: unknown
   readonly deadline?: Duration.Input | Date | undefined
   readonly rescue?: unknown
   readonly confirmAbove?: unknown
   readonly confirm?: unknown
+  readonly onInterrupt?: unknown
 }
 
 /** The first thing that is wrong, or null. @internal */
 export const awaitProblem = (options: Given | undefined): InvalidOption | null => {
-  const { concurrency, confirm, confirmAbove, deadline, rescue, wait } = options ?? {}
+  const { concurrency, confirm, confirmAbove, deadline, onInterrupt, order, rescue, wait } = options ?? {}
   const wrong = (path: string, message: string) => new InvalidOption({ path, message })
   if (concurrency !== undefined && !(typeof concurrency === "number" && concurrency >= 1)) {
     return wrong("concurrency", `concurrency is ${JSON.stringify(concurrency)}, and must be a number of at least 1`)
+  }
+  if (order !== undefined && order !== "given" && order !== "largest-first") {
+    return wrong("order", `order is ${JSON.stringify(order)}, and must be "given" or "largest-first"`)
   }
   if (wait !== undefined && !(typeof wait === "object" && wait !== null && "open" in wait)) {
     return wrong("wait", "wait is no wait strategy: give for example Wait.polling()")
@@ -44,6 +49,9 @@ export const awaitProblem = (options: Given | undefined): InvalidOption | null =
   }
   if (confirm !== undefined && typeof confirm !== "function") {
     return wrong("confirm", "confirm must be a function that is given the plan and says whether to go on")
+  }
+  if (onInterrupt !== undefined && onInterrupt !== "leave" && onInterrupt !== "stop") {
+    return wrong("onInterrupt", `onInterrupt is ${JSON.stringify(onInterrupt)}, and must be "leave" or "stop"`)
   }
   return null
 }

@@ -115,6 +115,8 @@ export const finishRun = Effect.fnUntraced(
         run.jobs.every(({ lane }) => lane === "on-demand")
       const jobs = yield* awaitAll(run.jobs.map(submit), {
         concurrency: options.concurrency,
+        order: options.order,
+        onInterrupt: options.onInterrupt,
         wait: options.wait,
         confirmAbove: isRescue ? undefined : options.confirmAbove,
         confirm: isRescue ? undefined : options.confirm,
