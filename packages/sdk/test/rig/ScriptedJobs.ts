@@ -203,15 +203,16 @@ export class ScriptedJobs {
             ? Effect.fail(toBatchError("get", { code: "ResourceNotFoundException", status: 404, message: arn }))
             : Effect.succeed(found.state)
         }),
-      list: ({ nameContains, submittedAfter }) =>
+      list: ({ nameContains, status, submittedAfter }) =>
         Stream.unwrap(Effect.gen({ self: this }, function*() {
-          this.lists.push({ nameContains, submittedAfter })
+          this.lists.push({ nameContains, submittedAfter, ...(status === undefined ? {} : { status }) })
           const failure = this.listFailures.shift()
           if (failure !== undefined) return Stream.fail(failure)
           const now = yield* this.#pass
           return Stream.fromIterable(this.made.filter(({ at, state }) =>
             now - at >= this.listLag && !this.hidden.has(state.arn) &&
             (submittedAfter === undefined || at > submittedAfter) &&
+            (status === undefined || state.status === status) &&
             (nameContains === undefined || state.name.includes(nameContains))
           ).map(({ state }) => (this.showsTokens ? state : { ...state, token: null })).reverse())
         })),

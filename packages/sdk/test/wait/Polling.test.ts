@@ -1,57 +1,25 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Stream } from "effect"
+import { Clock, Effect, Exit, Fiber, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { BatchError, Refused, Unavailable } from "../../src/BatchError.ts"
-import { BatchJobs, type CreateRequest } from "../../src/bedrock/BatchJobs.ts"
-import type { SubmittedJob } from "../../src/Job.ts"
+import { BatchJobs } from "../../src/bedrock/BatchJobs.ts"
 import * as Progress from "../../src/Progress.ts"
 import * as Wait from "../../src/wait/Wait.ts"
-import { ScriptedJobs, settings } from "../rig/ScriptedJobs.ts"
-
-const requestOf = (runId: string, index: number): CreateRequest => ({
-  ...settings,
-  jobName: `${runId}-1-${String(index).padStart(6, "0")}-00000000`,
-  clientRequestToken: `${runId}-${index}`,
-  modelId: "model",
-  modelInvocationType: "Converse",
-  inputUri: `s3://b/${runId}/in/${index}/`,
-  outputUri: `s3://b/${runId}/out/${index}/`,
-  timeoutHours: 72
-})
-
-/** A job that the service has. */
-const made = (jobs: ScriptedJobs, runId: string, index: number, at = 0): SubmittedJob => {
-  const arn = jobs.accept(requestOf(runId, index), at)
-  return {
-    version: 1,
-    runId,
-    key: `1-${String(index).padStart(6, "0")}`,
-    attempt: 1,
-    index,
-    lane: "batch",
-    model: "model",
-    region: "us-east-1",
-    invocationType: "Converse",
-    name: requestOf(runId, index).jobName,
-    token: `${runId}-${index}`,
-    prepareId: "p",
-    input: "in/",
-    output: "out/",
-    files: [],
-    rows: { key: "rows", size: 0, etag: "", sha256: "", records: 0 },
-    firstRow: 0,
-    lastRow: 99,
-    records: 100,
-    bytes: 0,
-    timeoutHours: 72,
-    arn,
-    submittedAt: new Date(at).toISOString(),
-    adopted: false
-  }
-}
+import { ScriptedJobs } from "../rig/ScriptedJobs.ts"
+import { made, SimulatedJobs } from "../rig/SimulatedJobs.ts"
 
 const open = (jobs: ScriptedJobs, options?: Wait.PollingOptions) =>
   Effect.provideService(Wait.polling(options).open, BatchJobs, jobs.service)
+
+const hour = 3_600_000
+
+/** Counts the lists in so many minutes. */
+const listsOf = (jobs: ScriptedJobs) =>
+  Effect.fnUntraced(function*(minutes: number) {
+    const before = jobs.lists.length
+    yield* TestClock.adjust(`${minutes} minutes`)
+    return jobs.lists.length - before
+  })
 
 const unavailable = new BatchError({
   module: "BatchJobs",
@@ -80,9 +48,9 @@ describe("Wait.polling", () => {
       const ended = yield* Fiber.join(fiber)
       assert.isTrue(ended.every(({ arn, status }, i) => status === "Completed" && arn === submitted[i]!.arn))
       assert.isAtMost(jobs.lists.length - before, 2)
-      assert.isAtMost(before, 40)
+      assert.isAtMost(before, 70)
       assert.lengthOf(jobs.gets, 0)
-      assert.deepStrictEqual(jobs.lists[0], { nameContains: "run", submittedAfter: -15 * 60_000 })
+      assert.deepStrictEqual(jobs.lists[0], { nameContains: "run-1-000", submittedAfter: -15 * 60_000 })
     }))
 
   it.effect("asks for the jobs of several runs at once, as old as the oldest", () =>
@@ -121,23 +89,88 @@ describe("Wait.polling", () => {
       })
     }))
 
-  it.effect("asks every five seconds at first, seldom while nothing happens, and often again when something does", () =>
+  it.effect("narrows the lists of several runs to what their names have in common", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      const waiter = yield* open(jobs)
+      const submitted = [made(jobs, "jokes-of-may", 0), made(jobs, "jokes-of-june", 1)]
+      const fiber = yield* Effect.forkChild(
+        Effect.forEach(submitted, (job) => waiter.wait(job), { concurrency: "unbounded" })
+      )
+      jobs.endAll()
+      yield* TestClock.adjust("1 minute")
+      assert.lengthOf(yield* Fiber.join(fiber), 2)
+      assert.deepStrictEqual(jobs.lists.map(({ nameContains }) => nameContains), ["jokes-of-"])
+    }))
+
+  it.effect("asks every five seconds at first, and ever more seldom while nothing ends", () =>
     Effect.gen(function*() {
       const jobs = new ScriptedJobs()
       const waiter = yield* open(jobs)
       const fiber = yield* Effect.forkChild(waiter.wait(made(jobs, "run", 0)))
-      const listsIn = Effect.fnUntraced(function*(minutes: number) {
-        const before = jobs.lists.length
-        yield* TestClock.adjust(`${minutes} minutes`)
-        return jobs.lists.length - before
-      })
+      const listsIn = listsOf(jobs)
       assert.strictEqual(yield* listsIn(1), 12)
-      yield* listsIn(120)
-      assert.strictEqual(yield* listsIn(10), 10)
+      yield* listsIn(9)
+      assert.approximately(yield* listsIn(1), 3, 1)
       jobs.change(0, { status: "InProgress" })
-      yield* listsIn(1)
-      assert.isAtLeast(yield* listsIn(1), 7)
+      assert.approximately(yield* listsIn(1), 3, 1)
+      yield* listsIn(120)
+      assert.approximately(yield* listsIn(10), 10, 1)
       yield* Fiber.interrupt(fiber)
+    }))
+
+  it.effect("asks as often as suits the time that jobs last", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      const waiter = yield* open(jobs)
+      const rounds = Effect.gen(function*() {
+        for (let index = 0; index < 20; index++) {
+          yield* waiter.wait(made(jobs, "run", index, yield* Clock.currentTimeMillis))
+        }
+      })
+      const fiber = yield* Effect.forkChild(rounds)
+      const listsIn = listsOf(jobs)
+      for (let index = 0; index < 10; index++) {
+        yield* TestClock.adjust("10 minutes")
+        jobs.endAll()
+      }
+      // Every 25th of ten minutes.
+      assert.approximately(yield* listsIn(9), 9 * 60 / 24, 3)
+      yield* Fiber.interrupt(fiber)
+    }))
+
+  it.effect("looks soon at a job that was submitted before it is waited for", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      yield* TestClock.setTime(10 * 3_600_000)
+      const waiter = yield* open(jobs)
+      const first = yield* Effect.forkChild(waiter.wait(made(jobs, "run", 0, 10 * 3_600_000)))
+      yield* TestClock.adjust("5 hours")
+      const earlier = made(jobs, "run", 1, 0)
+      jobs.endAll("Stopped")
+      const second = yield* Effect.forkChild(waiter.wait(earlier))
+      yield* TestClock.adjust("6 seconds")
+      assert.strictEqual((yield* Fiber.join(second)).status, "Stopped")
+      assert.strictEqual((yield* Fiber.join(first)).status, "Stopped")
+    }))
+
+  it.effect("looks for jobs with thousands of newer ones by their status, and asks for those that left it", () =>
+    Effect.gen(function*() {
+      const jobs = new SimulatedJobs()
+      yield* TestClock.setTime(0)
+      const waiter = yield* Effect.provideService(Wait.polling().open, BatchJobs, jobs.service)
+      const old = [jobs.submit("run", 0, 0, 6 * hour), jobs.submit("run", 9_999, 0, 9 * hour)]
+      for (let index = 1; index < 3_000; index++) jobs.submit("run", index, 60_000, hour)
+      const fibers = yield* Effect.forEach(old, (job) => Effect.forkChild(waiter.wait(job)))
+      yield* TestClock.adjust("5 hours")
+      const before = jobs.gets
+      yield* TestClock.adjust("110 minutes")
+      assert.strictEqual((yield* Fiber.join(fibers[0]!)).status, "Completed")
+      assert.isUndefined(fibers[1]!.pollUnsafe())
+      assert.strictEqual(jobs.gets, before + 1)
+      yield* TestClock.adjust("3 hours")
+      assert.strictEqual((yield* Fiber.join(fibers[1]!)).status, "Completed")
+      assert.strictEqual(jobs.gets, before + 2)
     }))
 
   it.effect("asks nothing while nobody waits", () =>
