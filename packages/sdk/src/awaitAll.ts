@@ -389,7 +389,9 @@ const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   if (never !== null) return { _tag: "Settled", job: never }
   if (open || views.cancelled(job) !== null) yield* Effect.andThen(slots.hold, capacity.hold(job))
   else {
-    yield* cut.orCut(job, slotWaits.during(job, Effect.andThen(slots.take, capacity.take(job))))
+    // No slot of one kind is held while the other is waited for: other targets, or other processes, may use it.
+    const taken = slots.room.pipe(Effect.andThen(capacity.take(job)), Effect.andThen(slots.take))
+    yield* cut.orCut(job, slotWaits.during(job, taken))
     const cancelled = yield* patiently(neverSent(views, job))
     if (cancelled !== null) return { _tag: "Settled", job: cancelled }
   }

@@ -11,6 +11,8 @@ import type * as Scope from "effect/Scope"
 export interface Slots<E = never> {
   /** Waits for a free slot and keeps it until the scope closes. */
   readonly take: Effect.Effect<void, E, Scope.Scope>
+  /** Waits until a slot is free, and takes none. */
+  readonly room: Effect.Effect<void>
   /** Counts a holder that is there already, beyond the limit if need be, until the scope closes. */
   readonly hold: Effect.Effect<void, never, Scope.Scope>
   /** How many slots are held. */
@@ -32,6 +34,13 @@ export const make = <E = never>(limit: number): Slots<E> => {
   let most = limit
   let held = 0
   const waiting: Array<Waiter<E>> = []
+  let vacancy: Deferred.Deferred<void> | null = null
+  const isRoom = () => held < most && waiting.length === 0
+  const room: Effect.Effect<void> = Effect.suspend(() => {
+    if (isRoom()) return Effect.void
+    vacancy ??= Deferred.makeUnsafe<void>()
+    return Effect.andThen(Deferred.await(vacancy), room)
+  })
   const wake = Effect.sync(() => {
     while (held < most && waiting.length > 0) {
       held++
@@ -39,13 +48,16 @@ export const make = <E = never>(limit: number): Slots<E> => {
       waiter.granted = true
       Deferred.doneUnsafe(waiter.turn, Effect.void)
     }
+    if (vacancy === null || !isRoom()) return
+    Deferred.doneUnsafe(vacancy, Effect.void)
+    vacancy = null
   })
   const release = Effect.suspend(() => {
     held--
     return wake
   })
   const acquire = Effect.suspend((): Effect.Effect<void, E> => {
-    if (held < most && waiting.length === 0) {
+    if (isRoom()) {
       held++
       return Effect.void
     }
@@ -56,13 +68,14 @@ export const make = <E = never>(limit: number): Slots<E> => {
         if (waiter.granted) return release
         const at = waiting.indexOf(waiter)
         if (at >= 0) waiting.splice(at, 1)
-        return Effect.void
+        return wake
       })
     ))
   })
   return {
     // Only the wait can be interrupted, never the moment between getting a slot and being bound to release it.
     take: Effect.acquireRelease(acquire, () => release),
+    room,
     hold: Effect.acquireRelease(Effect.sync(() => void held++), () => release),
     held: () => held,
     resize: (limit) => Effect.andThen(Effect.sync(() => void (most = limit)), wake),

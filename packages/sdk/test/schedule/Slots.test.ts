@@ -38,6 +38,23 @@ describe("Slots", () => {
       assert.deepStrictEqual(log, [1, 2])
     }))
 
+  it.effect("tells everybody who waits for room of it, and gives none of it away", () =>
+    Effect.gen(function*() {
+      const slots = Slots.make(1)
+      const log: Array<number> = []
+      yield* Effect.forkChild(worker(slots, log, 1, 1000), { startImmediately: true })
+      yield* Effect.forkChild(worker(slots, log, 2, 1000), { startImmediately: true })
+      const told: Array<number> = []
+      for (const id of [3, 4]) {
+        yield* Effect.forkChild(Effect.andThen(slots.room, Effect.sync(() => told.push(id))), { startImmediately: true })
+      }
+      yield* TestClock.adjust(1000)
+      assert.deepStrictEqual([log, told], [[1, 2], []])
+      yield* TestClock.adjust(1000)
+      assert.deepStrictEqual([told, slots.held()], [[3, 4], 0])
+      yield* slots.room
+    }))
+
   it.effect("counts holders beyond the limit, and lets nobody in until they are gone", () =>
     Effect.gen(function*() {
       const slots = Slots.make(1)
