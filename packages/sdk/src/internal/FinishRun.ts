@@ -12,6 +12,7 @@ import type { BatchJobs } from "../bedrock/BatchJobs.ts"
 import { OnDemand } from "../bedrock/OnDemand.ts"
 import { type Collected, collect, collectJob, type CollectOptions } from "../collect.ts"
 import type { EndedJob } from "../Job.ts"
+import type { Ledger } from "../Ledger.ts"
 import { Outcome } from "../Outcome.ts"
 import type { Report } from "../Report.ts"
 import { defaultOutcomes, retry, type RetryOptions, retryProblem } from "../retry.ts"
@@ -87,6 +88,11 @@ const lastAttempt = Effect.fnUntraced(function*<Row extends object>(store: Objec
   return current
 })
 
+/** So often a run is awaited again because a job of it was sent again meanwhile. */
+const mostReopened = 8
+
+const isNotEnded = ({ reason }: BatchError): boolean => reason._tag === "RunConflict" && reason.problem === "not-ended"
+
 /** A deadline beyond what a date can be is none. */
 const dateAt = (millis: number): Date | undefined => {
   const date = new Date(millis)
@@ -107,6 +113,10 @@ export const finishRun = Effect.fnUntraced(
       ? deadline
       : dateAt((yield* Clock.currentTimeMillis) + Duration.toMillis(Duration.fromInputUnsafe(deadline)))
     let run = yield* lastAttempt(store, prepared)
+    let reopened = 0
+    /** Null where another process is sending a job again that was refused when this one saw it: it is awaited, too. */
+    const unlessReopened = <A>(effect: Effect.Effect<A, BatchError, ObjectStore | Ledger>) =>
+      Effect.catchIf(effect, (error) => isNotEnded(error) && ++reopened <= mostReopened, () => Effect.succeed(null))
     for (;;) {
       const { attempt } = run
       const before = yield* marksOf(store, run)
@@ -128,7 +138,8 @@ export const finishRun = Effect.fnUntraced(
           if (onEnded !== undefined) yield* onEnded(job)
         })
       })
-      const collected: Collected<Row> = yield* collect(run, jobs, options)
+      const collected: Collected<Row> | null = yield* unlessReopened(collect(run, jobs, options))
+      if (collected === null) continue
       const { cancelled, isCut } = yield* marksOf(store, run)
       if (cancelled) return collected
       const isTooLate = until !== undefined && isCut(attempt)
@@ -142,9 +153,11 @@ export const finishRun = Effect.fnUntraced(
         : again
       if (wanted === null || leftovers(collected.report, wanted) === 0) return collected
       const next = yield* retry(run, wanted).pipe(
-        Effect.catchIf(isCancelled, () => Effect.succeed(null))
+        Effect.catchIf(isCancelled, () => Effect.succeed("cancelled" as const)),
+        unlessReopened
       )
-      if (next === null || next.jobs.length === 0) return collected
+      if (next === null) continue
+      if (next === "cancelled" || next.jobs.length === 0) return collected
       run = next
     }
   }
