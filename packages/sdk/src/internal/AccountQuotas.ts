@@ -15,6 +15,9 @@ import { find, isBatchQuota, modelQuotas, type Quota, ServiceQuotas, type Subjec
 /** Milliseconds until Service Quotas is asked again after trouble with it. */
 const troublePause = 5 * 60_000
 
+/** A list is one for all models that are asked for within so many milliseconds. */
+const listHolds = 60_000
+
 /** The custom models of a base may have so many open jobs where the quota cannot be read. */
 const customOpenJobs = 3
 
@@ -76,8 +79,7 @@ export const make = Effect.fnUntraced(function*(given: Partial<Limits>, every: n
     return Semaphore.withPermit(lock, Effect.gen(function*() {
       const now = yield* Clock.currentTimeMillis
       if (listed === null || now >= listed.until) {
-        // Half as long, so that who asks again after that time is not answered with what was read before.
-        listed = { rows: yield* Stream.runCollect(Stream.filter(rows, isBatchQuota)), until: now + every / 2 }
+        listed = { rows: yield* Stream.runCollect(Stream.filter(rows, isBatchQuota)), until: now + listHolds }
       }
       return listed.rows
     }))

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, Logger, Scope } from "effect"
+import { Clock, Context, Duration, Effect, Exit, Fiber, Layer, Logger, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { awaitAll } from "../../src/awaitAll.ts"
-import { BatchJobs, type CreateRequest, toBatchError } from "../../src/bedrock/BatchJobs.ts"
+import { BatchJobs, type CreateRequest, type ListQuery, toBatchError } from "../../src/bedrock/BatchJobs.ts"
 import * as Limits from "../../src/Limits.ts"
 import { Capacity, type Taker } from "../../src/schedule/Capacity.ts"
 import { layerLive, type LiveOptions } from "../../src/schedule/LiveCapacity.ts"
@@ -162,7 +162,7 @@ describe("live capacity", () => {
       let lists = 0
       const moving = {
         ...jobs.service,
-        list: (query: Parameters<typeof list>[0]) => {
+        list: (query: ListQuery) => {
           // Between any two lists the first job goes one further, the second two.
           jobs.change(0, { status: statuses[Math.min(3, lists)]! })
           jobs.change(1, { status: statuses[Math.min(3, 2 * lists)]! })
@@ -175,6 +175,57 @@ describe("live capacity", () => {
         Layer.succeed(ServiceQuotas, quotas.service)
       ))))
       assert.strictEqual(have(yield* many(Context.get(context, Capacity), 3)), 1)
+    }))
+
+  it.effect("knows of what ended, was taken or was left while it looked", () =>
+    Effect.gen(function*() {
+      const { jobs, quotas } = yield* account(3)
+      const slow = {
+        ...jobs.service,
+        list: (query: ListQuery) => Stream.concat(jobs.service.list(query), Stream.fromEffectDrain(Effect.sleep("5 seconds")))
+      }
+      const context = yield* Layer.build(layerLive().pipe(Layer.provide(Layer.mergeAll(
+        Layer.succeed(BatchJobs, slow),
+        Layer.succeed(ServiceQuotas, quotas.service)
+      ))))
+      const capacity = Context.get(context, Capacity)
+      const all = yield* many(capacity, 4)
+      assert.strictEqual(have(all), 0)
+      yield* TestClock.adjust("25 seconds")
+      assert.strictEqual(have(all), 3)
+      yield* submitted(jobs, all.slice(0, 2))
+      const lists = jobs.lists.length
+      while (jobs.lists.length === lists) yield* TestClock.adjust("1 second")
+      // It has seen all that is submitted now, and looks for 25 seconds.
+      yield* submitted(jobs, all.slice(2, 3), 2)
+      ends(jobs, "job-0")
+      yield* all[0]!.end
+      yield* TestClock.adjust(1)
+      assert.strictEqual(have(all), 4)
+      yield* all[2]!.leave
+      ends(jobs, "job-1")
+      yield* all[1]!.end
+      yield* TestClock.adjust("25 seconds")
+      assert.strictEqual(jobs.lists.length, lists + 5)
+      const next = yield* many(capacity, 2, {}, 4)
+      assert.strictEqual(have(next), 1, "one has a slot, and one that was left is open")
+      yield* TestClock.adjust(2 * look)
+      assert.strictEqual(have(next), 1)
+      jobs.endAll()
+      yield* TestClock.adjust(2 * look)
+      assert.strictEqual(have(next), 2)
+    }))
+
+  it.effect("looks again for those who come when the last look is old", () =>
+    Effect.gen(function*() {
+      const { capacity, jobs, others } = yield* account(2)
+      const [first] = yield* many(capacity, 1)
+      yield* first!.end
+      yield* others(2)
+      yield* TestClock.adjust("10 minutes")
+      assert.lengthOf(jobs.lists, 5)
+      assert.strictEqual(have(yield* many(capacity, 1, {}, 1)), 0)
+      assert.lengthOf(jobs.lists, 10)
     }))
 
   it.effect("looks once a minute at most, for all models at once, and only while somebody waits", () =>
@@ -391,6 +442,38 @@ describe("live capacity", () => {
         assert.isAtMost(Math.max(...gaps), Duration.toMillis("20 minutes"))
       }))
 
+    it.effect("gives nothing by what it saw before, however short the pause", () =>
+      Effect.gen(function*() {
+        const { capacity, jobs, others } = yield* account(10, { quotaPause: "10 seconds" })
+        const [first] = yield* many(capacity, 1)
+        yield* others(10)
+        yield* TestClock.adjust("5 seconds")
+        assert.strictEqual(yield* capacity.exceeded({ region, model, name: "job-0" }), 10_000)
+        yield* first!.end
+        yield* TestClock.adjust("25 seconds")
+        const rest = yield* many(capacity, 3, {}, 1)
+        yield* TestClock.adjust("20 seconds")
+        assert.lengthOf(jobs.lists, 5)
+        yield* TestClock.adjust("1 minute")
+        assert.lengthOf(jobs.lists, 10)
+        assert.strictEqual(have(rest), 0)
+      }))
+
+    it.effect("believes in a quota that changes", () =>
+      Effect.gen(function*() {
+        const { capacity, jobs, quotas } = yield* account(100, { quotaPause: "1 hour" })
+        const all = yield* many(capacity, 6)
+        yield* submitted(jobs, all.slice(0, 3))
+        for (let i = 3; i < 6; i++) {
+          yield* capacity.exceeded({ region, model, name: `job-${i}` })
+          yield* all[i]!.end
+        }
+        quotas.set(code, 50)
+        const rest = yield* many(capacity, 60, {}, 6)
+        yield* TestClock.adjust("95 minutes")
+        assert.strictEqual(have(rest), 47)
+      }))
+
     it.effect("grows back to the quota when the service allows it", () =>
       Effect.gen(function*() {
         const { capacity, jobs } = yield* account(10)
@@ -472,6 +555,24 @@ describe("live capacity", () => {
         assert.deepStrictEqual(second.warnings, [])
       }))
 
+    it.effect("by name as often as by code, and for each model anew", () =>
+      Effect.gen(function*() {
+        const { capacity, quotas } = yield* account(null)
+        const named = (value: number) =>
+          [...rows(model, { maxOpenJobs: value }), ...rows(titan, { maxOpenJobs: value })].map((row, i) => ({
+            ...row,
+            code: `L-0000000${i}`
+          }))
+        quotas.applied = named(4)
+        const all = yield* many(capacity, 9)
+        assert.strictEqual(have(all), 4)
+        quotas.applied = named(7)
+        yield* TestClock.adjust("30 minutes")
+        assert.deepStrictEqual([have(all), have(yield* many(capacity, 9, { model: titan }, 9))], [4, 7])
+        yield* TestClock.adjust("32 minutes")
+        assert.strictEqual(have(all), 7)
+      }))
+
     it.effect("for custom models apart from their base", () =>
       Effect.gen(function*() {
         const { capacity, quotas } = yield* account(9)
@@ -513,6 +614,9 @@ describe("live capacity", () => {
         quotas.fail(null)
         yield* TestClock.adjust("8 minutes")
         assert.strictEqual(have(all), 120)
+        quotas.fail("TooManyRequestsException")
+        yield* TestClock.adjust("2 hours")
+        assert.lengthOf(warnings, 2, "it is told again when it was well in between")
       }))
 
     it.effect("and keeps what it read when it cannot read it again", () =>

@@ -114,6 +114,24 @@ describe("Slots", () => {
       assert.deepStrictEqual([log.at(-1), slots.held()], [2, 0])
     }))
 
+  it.effect("fails those who wait, and neither those who hold nor those who come later", () =>
+    Effect.gen(function*() {
+      const slots = Slots.make<"full">(1)
+      const take = Effect.forkChild(Effect.scoped(Effect.andThen(slots.take, Effect.sleep(1000))), { startImmediately: true })
+      const [holding, waiting, interrupted] = [yield* take, yield* take, yield* take]
+      yield* slots.fail("full")
+      yield* Effect.sync(() => interrupted.interruptUnsafe())
+      const later = yield* take
+      assert.strictEqual(yield* Effect.flip(Fiber.join(waiting)), "full")
+      yield* Fiber.await(interrupted)
+      assert.strictEqual(slots.held(), 1, "no slot comes of one who never had any")
+      yield* TestClock.adjust(1000)
+      yield* Fiber.join(holding)
+      yield* TestClock.adjust(1000)
+      yield* Fiber.join(later)
+      assert.strictEqual(slots.held(), 0)
+    }))
+
   const between = (minimum: number, maximum: number) =>
     Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
 
