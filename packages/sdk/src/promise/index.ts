@@ -7,6 +7,7 @@ import type { Processor } from "@bedrock-batch/processors/Processor"
 import type * as PromptModule from "@bedrock-batch/processors/Prompt"
 import type { Table } from "apache-arrow"
 import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
@@ -21,6 +22,7 @@ import type { EndedJob, Job, RefusedJob, SubmittedJob } from "../Job.ts"
 import type { ResultRow } from "../Outcome.ts"
 import { type AnswerOf, prepare, type PrepareOptions } from "../prepare.ts"
 import { type Event, Progress } from "../Progress.ts"
+import { make as makeFolding, type Summary } from "../ProgressSummary.ts"
 import * as Runs from "../Run.ts"
 import { type Handle, load, type Run, type RunStatus, status, type UntypedResultRow } from "../Run.ts"
 import { retry, type RetryOptions } from "../retry.ts"
@@ -45,8 +47,11 @@ export * as Wait from "../wait/Wait.ts"
 export interface CallOptions {
   /** Ends the call; paid jobs go on and the ledger stays true. The promise is rejected with the signal's reason. */
   readonly signal?: AbortSignal | undefined
-  /** Called with each event. What it throws is ignored. */
-  readonly onProgress?: ((event: Event) => void) | undefined
+  /**
+   * Called with each event, and with what gives where the runs of this call stand, by all events so far. What it throws
+   * is ignored.
+   */
+  readonly onProgress?: ((event: Event, summary: () => Summary) => void) | undefined
 }
 
 /**
@@ -103,6 +108,22 @@ export interface Finishing extends Omit<FinishOptions<BatchJobs>, "onEnded" | "c
  * @category configuration
  */
 export interface Resuming extends Omit<ResumeOptions<BatchJobs, never, never, Aws.Services>, "onEnded" | "confirm">, Confirming {}
+
+/** Has a function hear the events of an effect, beside the listener that is there. */
+const tellingTo = <A, E, R>(
+  onProgress: NonNullable<CallOptions["onProgress"]>,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E, R> =>
+  Effect.flatMap(Progress, (outer) => {
+    const folding = makeFolding()
+    return Effect.provideService(effect, Progress, (event) =>
+      Effect.gen(function*() {
+        const now = yield* Clock.currentTimeMillis
+        folding.follow(event, now)
+        yield* Effect.ignore(Effect.try(() => onProgress(event, () => folding.summary(now))))
+        yield* outer(event)
+      }))
+  })
 
 /** What is given as a Promise's answer, as an Effect; a rejection is a defect, which rejects the call. */
 const confirmWith = ({ confirm }: Confirming) =>
@@ -258,9 +279,7 @@ export class BedrockBatch implements AsyncDisposable {
 
   async #call<A>(effect: Effect.Effect<A, BatchError, Aws.Services>, options: CallOptions | undefined): Promise<A> {
     const { onProgress, signal } = options ?? {}
-    const listened = onProgress === undefined
-      ? effect
-      : Effect.provideService(effect, Progress, (event) => Effect.ignore(Effect.try(() => onProgress(event))))
+    const listened = onProgress === undefined ? effect : tellingTo(onProgress, effect)
     const exit = await this.#runtime.runPromiseExit(listened, signal === undefined ? undefined : { signal })
     if (Exit.isSuccess(exit)) return exit.value
     if (Cause.hasInterruptsOnly(exit.cause) && signal?.aborted) throw signal.reason
