@@ -187,12 +187,15 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
     const reason = new InvalidOption({ path: "wait", message })
     return yield* new BatchError({ module: "awaitAll", method: "awaitAll", reason })
   }
+  const standings: Array<Standing> = []
   const parts = yield* Effect.forEach(byServices(all), ({ places, services }) =>
     within(services, Effect.gen(function*() {
       const jobs = places.map((place) => all[place]!.job)
       const views = yield* makeViews(jobs.map(({ runId }) => runId))
       const standing = makeStanding(jobs.filter((job) => !views.entryOf(job)?.ended))
-      const part: Part = { services, places, views, standing, cut: yield* cutOffOf(options, from, views, standing) }
+      standings.push(standing)
+      const cut = yield* cutOffOf(options, from, views, standing, standings)
+      const part: Part = { services, places, views, standing, cut }
       return part
     })))
   const plans = parts.map(({ standing, views }) => planOf(standing.unfinished(), views))
@@ -200,12 +203,14 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
   // Without the option, A and WR are what their defaults say: those of polling.
   const strategy = (options?.wait ?? polling()) as WaitStrategy<A, WR>
   const slots = Slots.make(options?.concurrency ?? Infinity)
+  let over = false
   const one = yield* Semaphore.make(1)
   const results = new Array<A | EndedJob | RefusedJob>(all.length)
   const waitForPart = Effect.fnUntraced(function*({ cut, places, standing, views }: Part) {
     const waiter = yield* strategy.open
     const onDemand = yield* Semaphore.make(onDemandJobs)
-    const call: Call<A> = { views, standing, cut, slots, slotWaits: yield* SlotWaits.make, onDemand, waiter }
+    const isOver = () => over
+    const call: Call<A> = { views, standing, cut, slots, slotWaits: yield* SlotWaits.make, onDemand, waiter, isOver }
     const runAt = Effect.fnUntraced(function*(place: number, admitted: Effect.Effect<void>) {
       const submission = all[place]!
       const ended = yield* runOne(submission, call, admitted)
@@ -214,7 +219,7 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
         yield* Semaphore.withPermit(one, options.onEnded(ended))
       }
       results[place] = ended
-    })
+    }, Effect.onError(() => Effect.sync(() => void (over = true))))
     const { ended, fresh, open } = sorted(places, (place) => all[place]!.job, views, options?.order)
     yield* inLanes<BatchError, SR | WR | HR | Ledger | Capacity, BatchError, SR | WR | HR | Ledger | Capacity>((begin) => {
       const lane = (places: ReadonlyArray<number>, concurrency: number) =>
@@ -321,18 +326,21 @@ interface Call<A extends SubmittedJob> {
   readonly slotWaits: SlotWaits.SlotWaits
   readonly onDemand: Semaphore.Semaphore
   readonly waiter: Waiter<A>
+  /** Whether the call comes to its end, by a failure or an interruption: nothing more is begun. */
+  readonly isOver: () => boolean
 }
 
 const cutOffOf = (
   options: Pick<AwaitOptions<SubmittedJob, never>, "deadline" | "rescue" | "reserve"> | undefined,
   from: number,
   views: Views,
-  standing: Standing
+  standing: Standing,
+  standings: ReadonlyArray<Standing>
 ) => {
   if (options?.deadline === undefined) return Effect.succeed(CutOff.none)
   const limit = { from, deadline: deadlineOf(options.deadline, from) }
   return options.rescue === "leave"
-    ? CutOff.leaving(views, standing, limit)
+    ? CutOff.leaving(views, standing, limit, standings)
     : CutOff.stopping(views, standing, limit, options.reserve ?? null)
 }
 
@@ -392,6 +400,9 @@ const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
     // No slot of one kind is held while the other is waited for: other targets, or other processes, may use it.
     const taken = slots.room.pipe(Effect.andThen(capacity.take(job)), Effect.andThen(slots.take))
     yield* cut.orCut(job, slotWaits.during(job, taken))
+    // Whoever is interrupted first frees a slot, and others of the call are to be interrupted before they use it.
+    yield* Effect.yieldNow
+    if (call.isOver()) return yield* Effect.never
     const cancelled = yield* patiently(neverSent(views, job))
     if (cancelled !== null) return { _tag: "Settled", job: cancelled }
   }

@@ -113,10 +113,10 @@ export const stopping = Effect.fnUntraced(function*(
   return made
 })
 
-const notEnded = (standing: Standing, deadline: number): BatchError => {
-  const jobs = standing.unfinished()
+const notEnded = (standings: ReadonlyArray<Standing>, deadline: number): BatchError => {
+  const jobs = standings.flatMap((standing) => standing.unfinished())
   const runs = [...new Set(jobs.map(({ runId }) => runId))]
-  const open = standing.accepted()
+  const open = standings.reduce((sum, standing) => sum + standing.accepted(), 0)
   const message = `${jobs.length} job${jobs.length === 1 ? "" : "s"} of run ${runs.join(", ")} had not ended at the ` +
     `deadline (${new Date(deadline).toISOString()}): ${open} go on at Bedrock and will be billed, ` +
     `${jobs.length - open} are not submitted or not answered; nothing was stopped. The same call, or resume, takes them up`
@@ -126,11 +126,17 @@ const notEnded = (standing: Standing, deadline: number): BatchError => {
 
 /**
  * At the deadline the wait fails, and all is left as it is. One that is over already is only a look at what has ended.
+ * `standings` are those of the whole call.
  *
  * @internal
  */
-export const leaving = Effect.fnUntraced(function*(views: Views, standing: Standing, { deadline }: Limit) {
-  const watch = Effect.andThen(until(() => deadline), Effect.suspend(() => Effect.fail(notEnded(standing, deadline))))
+export const leaving = Effect.fnUntraced(function*(
+  views: Views,
+  standing: Standing,
+  { deadline }: Limit,
+  standings: ReadonlyArray<Standing>
+) {
+  const watch = Effect.andThen(until(() => deadline), Effect.suspend(() => Effect.fail(notEnded(standings, deadline))))
   if ((yield* Clock.currentTimeMillis) >= deadline) {
     const ledger = yield* Ledger
     const jobs = standing.unfinished()
@@ -146,7 +152,7 @@ export const leaving = Effect.fnUntraced(function*(views: Views, standing: Stand
       const { code } = yield* cancelledJob(job, entry, "")
       if (code !== cancelledCode) standing.finish(job)
     }
-    if (standing.unfinished().length > 0) return yield* notEnded(standing, deadline)
+    if (standing.unfinished().length > 0) return yield* notEnded([standing], deadline)
     for (const runId of new Set(jobs.map((job) => job.runId))) yield* views.refresh(runId)
     views.close()
     return none

@@ -55,7 +55,7 @@ const account = "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/"
 
 /** Bedrock's batch service as a script plays it. */
 export class ScriptedJobs {
-  readonly region = "us-east-1"
+  readonly region: string
   /** What the next create calls come to, in order; then `accept`. */
   readonly turns: Array<Turn> = []
   /** Every create request that arrived. */
@@ -83,6 +83,10 @@ export class ScriptedJobs {
   showsTokens = true
   /** ARNs that no list shows. */
   readonly hidden = new Set<string>()
+
+  constructor(region = "us-east-1") {
+    this.region = region
+  }
 
   /** Makes a job, or finds the token's. */
   accept(request: CreateRequest, at: number): string {
