@@ -42,11 +42,15 @@ export type Progressing = Pick<RunProgress, "records" | "jobs" | "recordsPerMinu
   readonly waiting: string | null
 }
 
+/** That jobs wait for others to end is how it should be, and not told. */
+const whyOf = (run: RunProgress | undefined): string | null =>
+  run === undefined || run.waiting === null || run.waiting.why === "slots" ? null : run.waiting.why
+
 /** @internal */
-export const ofRun = ({ attempt, runId, waiting, ...rest }: RunProgress): Progressing => ({
-  ...rest,
-  name: attempt > 1 ? `${runId} (attempt ${attempt})` : runId,
-  waiting: waiting?.why ?? null
+export const ofRun = (run: RunProgress): Progressing => ({
+  ...run,
+  name: run.attempt > 1 ? `${run.runId} (attempt ${run.attempt})` : run.runId,
+  waiting: whyOf(run)
 })
 
 /** @internal */
@@ -54,7 +58,7 @@ export const ofAll = ({ all, runs }: Summary): Progressing => ({
   ...all,
   name: `${runs.length} runs`,
   phase: runs.every(({ phase }) => phase === "preparing") ? "preparing" : "running",
-  waiting: runs.find(({ waiting }) => waiting !== null)?.waiting?.why ?? null
+  waiting: whyOf(runs.find((run) => whyOf(run) !== null))
 })
 
 const sum = (numbers: Readonly<Record<string, number>>): number =>
