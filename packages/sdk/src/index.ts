@@ -49,8 +49,14 @@ export * as Planner from "./Planner.ts"
 /** What a run is doing, as data. */
 export * as Progress from "./Progress.ts"
 
+/** Writes what a run is doing as JSON, one event a line. */
+export * as ProgressJson from "./ProgressJson.ts"
+
 /** Draws what a run is doing in a terminal. */
 export * as ProgressLine from "./ProgressLine.ts"
+
+/** Where runs stand, folded from their events. */
+export * as ProgressSummary from "./ProgressSummary.ts"
 
 /** A run: its manifest, its jobs, where it stands. */
 export * as Run from "./Run.ts"
