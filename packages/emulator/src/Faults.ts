@@ -76,7 +76,7 @@ export interface FaultOptions {
   readonly throttleQuotas?: Trigger | undefined
   /** A call to Service Quotas answers `AccessDeniedException`. */
   readonly denyQuotas?: Trigger | undefined
-  /** Where quotas are found: `applied`, the default, in all lists; `defaults` in AWS's defaults alone; `none` nowhere. */
+  /** Where quotas are found: `applied`, the default, everywhere; `defaults` in AWS's defaults alone; `none` nowhere. */
   readonly quotaRows?: "applied" | "defaults" | "none" | undefined
   /** Names of quotas as documented, the default, or with stray periods, spaces and capitals. */
   readonly quotaNames?: "documented" | "stray" | undefined

@@ -127,7 +127,9 @@ const toState = (job: JobDescription): JobState => ({
   }
 })
 
-const classify = (method: string, module?: "OnDemand" | "ServiceQuotas") => (failure: ServiceException | ConnectionLost): BatchError => {
+type Failure = ServiceException | ConnectionLost
+
+const classify = (method: string, module?: "OnDemand" | "ServiceQuotas") => (failure: Failure): BatchError => {
   const told = failure._tag === "ConnectionLost"
     ? { code: null, status: null }
     : { code: failure.name, status: failure.status }

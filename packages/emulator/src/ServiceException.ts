@@ -26,9 +26,9 @@ const statuses = {
 } as const
 
 /**
- * Names of the exceptions, of batch jobs, of on-demand calls and of Service Quotas. All but `SerializationException` (a
- * body that is no JSON, or a value of the wrong JSON type) and `UnknownOperationException` (no such route) are declared in
- * the services' models.
+ * Names of the exceptions, of batch jobs, of on-demand calls and of Service Quotas. All but `SerializationException`
+ * (a body that is no JSON, or a value of the wrong JSON type) and `UnknownOperationException` (no such route) are
+ * declared in the services' models.
  *
  * @since 0.1.0
  * @category models

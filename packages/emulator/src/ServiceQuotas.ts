@@ -1,6 +1,6 @@
 /**
- * Service Quotas, as far as batch inference goes: the rows are named and coded as AWS's, their values are the emulator's
- * own limits.
+ * Service Quotas, as far as batch inference goes: the rows are named and coded as AWS's, their values are the
+ * emulator's own limits.
  *
  * @since 0.1.0
  */

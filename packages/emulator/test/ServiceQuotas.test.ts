@@ -12,7 +12,7 @@ import {
 } from "@aws-sdk/client-service-quotas"
 import * as ServiceQuotasApi from "@bedrock-batch/sdk/bedrock/ServiceQuotasApi"
 import { defaults, type Limits } from "@bedrock-batch/sdk/Limits"
-import { find, isBatchQuota, models, type Quota, ServiceQuotas, subjectOf } from "@bedrock-batch/sdk/schedule/Quotas"
+import { find, isBatchQuota, models, phrases, type Quota, ServiceQuotas, subjectOf } from "@bedrock-batch/sdk/schedule/Quotas"
 import { assert, it } from "@effect/vitest"
 import { Context, Effect, Layer, Stream } from "effect"
 import * as Emulator from "../src/Emulator.ts"
@@ -70,7 +70,7 @@ it.live("shows AWS's client the quotas of batch inference as its own table has t
     })
     assert.isAbove(names.length, 7 * Object.keys(models).length)
     assert.strictEqual(new Set(names).size, names.length)
-    assert.include(names, "Sum of in-progress and submitted batch inference jobs using a base model for Claude Sonnet 4.5.")
+    assert.include(names, `${phrases.maxOpenJobs} for Claude Sonnet 4.5.`)
     assert.include(names, "Batch inference job size (in GB) for Claude Haiku 4.5")
   }))
 
@@ -94,7 +94,8 @@ it.live("refuses quotas and services that are not there, and operations that it 
       client.send(new GetServiceQuotaCommand({ ServiceCode, QuotaCode }))
     assert.instanceOf(yield* failure(get("bedrock", "L-00000000")), NoSuchResourceException)
     assert.instanceOf(yield* failure(get("ec2", openJobs)), NoSuchResourceException)
-    assert.strictEqual((yield* Effect.flip(emulator.quotas("RequestServiceQuotaIncrease", {}))).name, "UnknownOperationException")
+    const unknown = yield* Effect.flip(emulator.quotas("RequestServiceQuotaIncrease", {}))
+    assert.strictEqual(unknown.name, "UnknownOperationException")
   }))
 
 it.live("tells the limits that the emulator keeps, changed while it runs, beside those of every account", () =>
@@ -185,5 +186,6 @@ it.effect("answers the sdk in this process as it does over HTTP", () =>
     assert.strictEqual(read(yield* rowsOf(quotas.defaults), sonnet)["maxOpenJobs"], 100)
     assert.isAbove((yield* emulator.stats).calls.listQuotas, 3)
     emulator.faults.set({ denyQuotas: 1 })
-    assert.deepInclude((yield* Effect.flip(quotas.get(openJobs))).reason, { _tag: "Refused", code: "AccessDeniedException" })
+    const denied = yield* Effect.flip(quotas.get(openJobs))
+    assert.deepInclude(denied.reason, { _tag: "Refused", code: "AccessDeniedException" })
   }))

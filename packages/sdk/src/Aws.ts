@@ -50,9 +50,9 @@ export interface Options {
   /** Default: the environment's. */
   readonly region?: string | undefined
   /**
-   * Other endpoints than the Region's own, for instance of local servers. `runtime` is that of on-demand calls, `quotas`
-   * that of Service Quotas: where only `bedrock` is given, they go there too, never to AWS unasked. The environment's
-   * `AWS_ENDPOINT_URL_BEDROCK` is not passed on like that: set `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` and
+   * Other endpoints than the Region's own, for instance of local servers. `runtime` is that of on-demand calls,
+   * `quotas` that of Service Quotas: where only `bedrock` is given, they go there too, never to AWS unasked. The
+   * environment's `AWS_ENDPOINT_URL_BEDROCK` is not passed on like that: set `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` and
    * `AWS_ENDPOINT_URL_SERVICE_QUOTAS` with it.
    */
   readonly endpoints?: {
@@ -77,9 +77,9 @@ export interface Options {
    */
   readonly limits?: Partial<Limits.Limits> | undefined
   /**
-   * How many jobs may be open. `fixed`: this process has `limits.maxOpenJobs` slots per model, whatever else is open in the
-   * account. `live`: as many as the model's quota, read from Service Quotas, leaves free beside all open jobs of the
-   * account, seen in Bedrock's list about once a minute. Default `fixed`, which asks for no further permissions and calls.
+   * How many jobs may be open. `fixed`: this process has `limits.maxOpenJobs` slots per model, whatever else is open in
+   * the account. `live`: as many as the model's quota, read from Service Quotas, leaves free beside all open jobs of
+   * the account, seen in Bedrock's list about once a minute. Default `fixed`, which needs no more permissions or calls.
    */
   readonly capacity?: "fixed" | "live" | undefined
   /**

@@ -78,6 +78,8 @@ describe("Aws", () => {
         ["bucketOwner", { bucketOwner: "me" }],
         ["endpoints.bedrock", { endpoints: { bedrock: "localhost:9000" } }],
         ["endpoints.runtime", { endpoints: { runtime: "localhost:9000" } }],
+        ["endpoints.quotas", { endpoints: { quotas: "localhost:9000" } }],
+        ["capacity", { capacity: "dead" as "live" }],
         ["onDemand.concurrency", { onDemand: { concurrency: 0 } }],
         ["onDemand.concurrency", { onDemand: { concurrency: Number.NaN } }],
         ["onDemand.callTimeout", { onDemand: { callTimeout: "2 days" } }]

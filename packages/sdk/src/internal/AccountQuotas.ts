@@ -1,6 +1,6 @@
 /**
- * The account's quotas as they are believed: read from Service Quotas, remembered for a while, and given otherwise where
- * they cannot be read.
+ * The account's quotas as they are believed: read from Service Quotas, remembered for a while, and given otherwise
+ * where they cannot be read.
  *
  * @internal
  */
@@ -104,7 +104,7 @@ export const make = Effect.fnUntraced(function*(given: Partial<Limits>, every: n
     entry.read = value === null ? others : { ...others, [kind]: value }
   })
 
-  /** Reads the number of open jobs by one call if that is all that is wanted, the others by lists; true if there is all. */
+  /** Reads one quota by one call if that is all that is wanted, several by lists; whether there were all. */
   const read = Effect.fnUntraced(function*(entry: Entry, subject: Subject, wanted: ReadonlyArray<keyof Limits>) {
     const missing = new Set(wanted)
     const look = Effect.fnUntraced(function*(rows: Iterable<Quota>) {
@@ -176,14 +176,15 @@ export const make = Effect.fnUntraced(function*(given: Partial<Limits>, every: n
       for (const kind of kinds) {
         const bound = given[kind]
         const value = entry.read[kind] ?? bound ?? limits[kind]
-        limits[kind] = bound === undefined ? value : kind === "minRecords" ? Math.max(value, bound) : Math.min(value, bound)
+        const tighter = kind === "minRecords" ? Math.max : Math.min
+        limits[kind] = bound === undefined ? value : tighter(value, bound)
       }
       limits.maxOpenJobs = openJobsOf(entry, subject)
       if (limits.minRecords > limits.maxRecords) {
         yield* warnOnce(
           `${subject.key}/records`,
-          `the quotas of ${subject.key} are at least ${limits.minRecords} and at most ${limits.maxRecords} records a job: ` +
-            "they are left out of account"
+          `the quotas of ${subject.key} are at least ${limits.minRecords} records a job, and at most ` +
+            `${limits.maxRecords}: they are left out of account`
         )
         limits.minRecords = given.minRecords ?? defaults.minRecords
         limits.maxRecords = given.maxRecords ?? defaults.maxRecords

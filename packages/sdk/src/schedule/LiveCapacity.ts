@@ -17,7 +17,7 @@ import { BatchJobs } from "../bedrock/BatchJobs.ts"
 import * as AccountQuotas from "../internal/AccountQuotas.ts"
 import { limitsProblem } from "../internal/LimitsCheck.ts"
 import { maxTroubles } from "../internal/Patience.ts"
-import { isTerminal, OpenStatus } from "../Job.ts"
+import { OpenStatus } from "../Job.ts"
 import type * as Limits from "../Limits.ts"
 import { Capacity, type Taker } from "./Capacity.ts"
 import { type ServiceQuotas, type Subject, subjectOf } from "./Quotas.ts"
@@ -31,8 +31,8 @@ import * as Slots from "./Slots.ts"
  */
 export interface LiveOptions {
   /**
-   * Bounds on what Service Quotas tells: the smaller maximum and the larger minimum hold. Where it cannot be read, these
-   * hold alone, and `Limits.defaults` for what is not given.
+   * Bounds on what Service Quotas tells: the smaller maximum and the larger minimum hold. Where it cannot be read,
+   * these hold alone, and `Limits.defaults` for what is not given.
    */
   readonly limits?: Partial<Limits.Limits> | undefined
   /**
@@ -40,7 +40,7 @@ export interface LiveOptions {
    * late costs no more than a refused call, so a slot that is left free is only lost time. One slot is always used.
    */
   readonly headroom?: number | undefined
-  /** The shortest time between two looks at the open jobs; default 1 minute. There is none while nobody wants a slot. */
+  /** Shortest time between two looks at the open jobs; default 1 minute. There is none while nobody wants a slot. */
   readonly lookEvery?: Duration.Input | undefined
   /** How long a quota is believed before it is read again; default 1 hour. */
   readonly quotasEvery?: Duration.Input | undefined
@@ -54,7 +54,7 @@ export interface LiveOptions {
 /** A job is open for 7 days at most, by its timeout; and for a while after it, while it ends. In milliseconds. */
 const longestOpen = 14 * 86_400_000
 
-/** Statuses are listed in the order in which a job goes through them: one that moves meanwhile is seen at least once. */
+/** In the order in which a job goes through them: one that moves on while they are listed is seen at least once. */
 const openStatuses = OpenStatus.literals
 
 /** The pause before a lost slot is believed in again doubles so many times when it keeps being refused. */
@@ -104,8 +104,9 @@ interface Pool {
   isPumped: boolean
 }
 
-const invalid = (path: string, message: string) =>
-  new BatchError({ module: "LiveCapacity", method: "layerLive", reason: new InvalidOption({ path, message }) })
+const wrong = (reason: InvalidOption) => new BatchError({ module: "LiveCapacity", method: "layerLive", reason })
+
+const invalid = (path: string, message: string) => wrong(new InvalidOption({ path, message }))
 
 const millisOf = (path: string, input: Duration.Input) => {
   const duration = Duration.fromInput(input)
@@ -177,17 +178,18 @@ const believe = (pool: Pool, limit: number, now: number): void => {
 
 /**
  * Layer with as many slots per base model as its quota in the account's Region leaves free: the quota is read from
- * Service Quotas, and the jobs that are open, of whomever, are seen in Bedrock's list. One look is a paged list for each
- * status of open jobs, for all models together; there is one a minute at most, and only while somebody wants a slot. Jobs
- * of this process that a look cannot show yet are counted beside it.
+ * Service Quotas, and the jobs that are open, of whomever, are seen in Bedrock's list. One look is a paged list for
+ * each status of open jobs, for all models together; there is one a minute at most, and only while somebody wants a
+ * slot. Jobs of this process that a look cannot show yet are counted beside it.
  *
  * Others may take what a look showed as free. The service then says "quota", no job fails, and nothing is given until
  * another look after a pause. Where it says so though a look shows room, the number of slots shrinks to what was seen
  * open, and grows again by one each pause, ever slower while that is refused.
  *
- * Quotas that cannot be read, are not found or make no sense are replaced by `limits`, with one warning in the log, and
- * asked for again later. `take` fails when Bedrock's list is refused, or is not to be had a dozen times in a row. Jobs of
- * an application inference profile do not reveal their model: they are counted by themselves, against the default.
+ * Quotas that cannot be read, are not found or make no sense are replaced by `limits`, with one warning in the log,
+ * and asked for again later. `take` fails when Bedrock's list is refused, or is not to be had a dozen times in a row.
+ * Jobs of an application inference profile do not reveal their model: they are counted by themselves, against the
+ * default.
  *
  * @since 0.1.0
  * @category layers
@@ -208,7 +210,7 @@ export const layerLive = (
     Effect.gen(function*() {
       const given = options.limits ?? {}
       const problem = limitsProblem(given)
-      if (problem !== null) return yield* new BatchError({ module: "LiveCapacity", method: "layerLive", reason: problem })
+      if (problem !== null) return yield* wrong(problem)
       const headroom = options.headroom ?? 0
       if (!(Number.isSafeInteger(headroom) && headroom >= 0)) {
         return yield* invalid("headroom", `headroom is ${headroom}, and must be an integer of at least 0`)
@@ -225,11 +227,8 @@ export const layerLive = (
         const keys = new Map<string, { readonly name: string; readonly key: string }>()
         for (const status of openStatuses) {
           yield* jobs.list({ status, submittedAfter: at - longestOpen }).pipe(
-            Stream.runForEach((state) =>
-              Effect.sync(() => {
-                if (isTerminal(state.status)) keys.delete(state.arn)
-                else keys.set(state.arn, { name: state.name, key: subjectOf(state.model).key })
-              })
+            Stream.runForEach(({ arn, model, name }) =>
+              Effect.sync(() => void keys.set(arn, { name, key: subjectOf(model).key }))
             )
           )
         }
@@ -280,7 +279,7 @@ export const layerLive = (
         return pool
       }
 
-      /** One round for those who wait: what is known is made new, and free slots are given. Gives the time of the next. */
+      /** One round for those who wait: makes new what is known, gives free slots, and says when the next is due. */
       const round = Effect.fnUntraced(function*(pool: Pool) {
         const limit = limitOf(yield* quotas.openJobs(pool.subject))
         const seen = yield* look
@@ -334,7 +333,7 @@ export const layerLive = (
         yield* Effect.forkIn(pump(pool), scope)
       })
 
-      const release = Effect.fnUntraced(function*(pool: Pool, name: string | undefined, exit: Exit.Exit<unknown, unknown>) {
+      const release = Effect.fnUntraced(function*(pool: Pool, { name }: Taker, exit: Exit.Exit<unknown, unknown>) {
         const at = yield* Clock.currentTimeMillis
         let isOver = Exit.isSuccess(exit)
         if (name !== undefined) {
@@ -349,13 +348,13 @@ export const layerLive = (
         if (!isOver) pool.left.push({ name, at })
         yield* resize(pool)
       })
-      const bind = (pool: Pool, { name }: Taker) =>
+      const bind = (pool: Pool, taker: Taker) =>
         Effect.acquireRelease(
           Effect.suspend(() => {
-            if (name !== undefined) count(pool.holders, name, 1)
+            if (taker.name !== undefined) count(pool.holders, taker.name, 1)
             return resize(pool)
           }),
-          (_, exit) => release(pool, name, exit)
+          (_, exit) => release(pool, taker, exit)
         )
 
       return Capacity.of({

@@ -127,7 +127,7 @@ const ends = (jobs: ScriptedJobs, name: string) =>
   jobs.change(jobs.made.findIndex(({ state }) => state.name === name), { status: "Completed" })
 
 describe("live capacity", () => {
-  it.effect("gives what the quota leaves free beside the open jobs of others, by whatever name they call the model", () =>
+  it.effect("gives what the quota leaves free beside the open jobs of others, whatever they call the model", () =>
     Effect.gen(function*() {
       const { capacity, jobs, others } = yield* account(5)
       yield* others(1)
@@ -182,7 +182,8 @@ describe("live capacity", () => {
       const { jobs, quotas } = yield* account(3)
       const slow = {
         ...jobs.service,
-        list: (query: ListQuery) => Stream.concat(jobs.service.list(query), Stream.fromEffectDrain(Effect.sleep("5 seconds")))
+        list: (query: ListQuery) =>
+          Stream.concat(jobs.service.list(query), Stream.fromEffectDrain(Effect.sleep("5 seconds")))
       }
       const context = yield* Layer.build(layerLive().pipe(Layer.provide(Layer.mergeAll(
         Layer.succeed(BatchJobs, slow),
@@ -406,7 +407,7 @@ describe("live capacity", () => {
         assert.strictEqual(have(rest), 0)
         for (let i = 0; i < 7; i++) ends(jobs, `other-${i}`)
         yield* TestClock.adjust(look)
-        assert.strictEqual(have(rest), 7, "all that is free, though little was known to be open when the service said no")
+        assert.strictEqual(have(rest), 7, "all that is free, though little was known to be open before")
       }))
 
     it.effect("believes in no more than a look then shows open, and tries one more at a time, ever more seldom", () =>
@@ -509,7 +510,7 @@ describe("live capacity", () => {
   })
 
   describe("reads the quota", () => {
-    it.effect("by one call, and again each hour while slots are wanted, so that it follows what is raised and lowered", () =>
+    it.effect("by one call, and again each hour while slots are wanted, so that it follows its changes", () =>
       Effect.gen(function*() {
         const { capacity, jobs, quotas } = yield* account(3)
         const all = yield* many(capacity, 12)

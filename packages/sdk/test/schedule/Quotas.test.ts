@@ -61,7 +61,7 @@ describe("Quotas", () => {
     }
   })
 
-  it("finds a quota by its name, without regard to case, spaces, stray periods, the unit's place and the provider", () => {
+  it("finds a quota by its name, whatever its case, spaces and stray periods, with or without unit and provider", () => {
     for (
       const [name, kind] of [
         [`${openJobs} for Claude Haiku 4.5`, "maxOpenJobs"],

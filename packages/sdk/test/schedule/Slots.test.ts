@@ -117,7 +117,8 @@ describe("Slots", () => {
   it.effect("fails those who wait, and neither those who hold nor those who come later", () =>
     Effect.gen(function*() {
       const slots = Slots.make<"full">(1)
-      const take = Effect.forkChild(Effect.scoped(Effect.andThen(slots.take, Effect.sleep(1000))), { startImmediately: true })
+      const once = Effect.scoped(Effect.andThen(slots.take, Effect.sleep(1000)))
+      const take = Effect.forkChild(once, { startImmediately: true })
       const [holding, waiting, interrupted] = [yield* take, yield* take, yield* take]
       yield* slots.fail("full")
       yield* Effect.sync(() => interrupted.interruptUnsafe())
