@@ -43,7 +43,8 @@ export const listen = Effect.fnUntraced(function*<R>(
   const slow = backstop === undefined ? defaultBackstop : millisOf(backstop)
   if (!(slow > 0)) {
     const message = `backstop is ${slow} ms, and must be above 0, for example "10 minutes"`
-    return yield* new BatchError({ module: "Wait", method, reason: new InvalidOption({ path: "wait.backstop", message }) })
+    const reason = new InvalidOption({ path: "wait.backstop", message })
+    return yield* new BatchError({ module: "Wait", method, reason })
   }
   const behind: OpenJobs.Pace = { from: slow, to: slow, soon: Math.min(slow, alone.soon) }
   const without: OpenJobs.Pace = { from: Math.min(slow, alone.from), to: Math.min(slow, alone.to), soon: behind.soon }
@@ -75,5 +76,5 @@ export const listen = Effect.fnUntraced(function*<R>(
 
 const messageOf = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+  return typeof error === "object" && error !== null && "message" in error ? String(error.message) : String(error)
 }

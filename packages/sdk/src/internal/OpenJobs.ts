@@ -38,8 +38,8 @@ export interface OpenJobs {
   /** Gives the job when it has ended. */
   readonly wait: (job: SubmittedJob) => Effect.Effect<EndedJob, BatchError>
   /**
-   * Takes note of what is said of a job's status: an end is looked at soon, and what is said else is shown. Gives whether
-   * the job is waited for; one that is waited for only later is looked at then.
+   * Takes note of what is said of a job's status: an end is looked at soon, and what is said else is shown. Gives
+   * whether the job is waited for; one that is waited for only later is looked at then.
    */
   readonly hear: (arn: string, status: string) => Effect.Effect<boolean>
   /** Changes the pace from now on. */
@@ -291,12 +291,15 @@ export const make: (pace: Pace) => Effect.Effect<OpenJobs, never, BatchJobs | Sc
           yield* Effect.raceFirst(Effect.sleep(due - now), Latch.await(changed))
           continue
         }
+        // Whoever comes meanwhile may want the next look sooner.
+        due = Infinity
         const failed = yield* look.pipe(
           Effect.as(false),
           Effect.catchIf((error) => error.isRetryable, () => Effect.succeed(true))
         )
         const after = yield* Clock.currentTimeMillis
-        due = after + (failed ? Math.ceil(Math.min(pace.to, longestAfterFailure)) : pauseAt(after))
+        const pause = failed ? Math.ceil(Math.min(pace.to, longestAfterFailure)) : pauseAt(after)
+        due = Math.min(due, after + pause)
       }
     })
 

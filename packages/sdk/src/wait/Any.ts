@@ -25,8 +25,8 @@ interface Way {
 /**
  * Waits in several ways at once: the first to know of a job's end wins, and the others stop waiting for it.
  *
- * A way that fails, when it is opened or later, is logged as a warning and left out from then on. Only when none is left
- * does the wait fail, with what the last one failed with.
+ * A way that fails, when it is opened or later, is logged as a warning and left out from then on. Only when none is
+ * left does the wait fail, with what the last one failed with.
  *
  * @since 0.1.0
  * @category combinators

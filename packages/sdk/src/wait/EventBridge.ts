@@ -78,16 +78,17 @@ const parsed = (value: unknown): unknown =>
  *
  * **Details**
  *
- * An event is only a hint. Of a job that is said to have ended the state is fetched before it counts as such: by one call,
- * or by one list for all those of which events came within a second. Events that come early, late, twice, in another
- * order, that are of other jobs, made up, or `null` do no harm. A lost one is made up for by a list each `backstop`; the
- * first list comes 5 seconds after a job that was submitted earlier, by another process for instance, is waited for.
+ * An event is only a hint. Of a job that is said to have ended the state is fetched before it counts as such: by one
+ * call, or by one list for all those of which events came within a second. Events that come early, late, twice, in
+ * another order, that are of other jobs, made up, or `null` do no harm. A lost one is made up for by a list each
+ * `backstop`; the first list comes 5 seconds after a job that was submitted earlier, by another process for instance,
+ * is waited for.
  *
- * A stream that ends or fails is logged as a warning and run again, after 1 second to 1 minute; until an event comes, jobs
- * are listed as by `polling`. An async iterable is iterated again likewise.
+ * A stream that ends or fails is logged as a warning and run again, after 1 second to 1 minute; until an event comes,
+ * jobs are listed as by `polling`. An async iterable is iterated again likewise.
  *
- * Needs `bedrock:GetModelInvocationJob` and `bedrock:ListModelInvocationJobs`. Fails with `InvalidOption` when `backstop`
- * is not above 0, and as `polling` does.
+ * Needs `bedrock:GetModelInvocationJob` and `bedrock:ListModelInvocationJobs`. Fails with `InvalidOption` when
+ * `backstop` is not above 0, and as `polling` does.
  *
  * @since 0.1.0
  * @category constructors

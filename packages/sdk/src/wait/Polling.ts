@@ -38,18 +38,18 @@ export const defaultPace: OpenJobs.Pace = { from: 5_000, to: 60_000, soon: 5_000
  * **Details**
  *
  * The pause between two lists is a 25th of how long jobs last, or of the time since one last ended where that is
- * longer, between `from` and `to`: an end is noticed after about a 50th of a job's time, and after half a minute at most
- * on average.
+ * longer, between `from` and `to`: an end is noticed after about a 50th of a job's time, on average, and after a minute
+ * at most.
  *
  * A list goes back to the oldest open job, newest first, and no further than 1,000 jobs, however many have ended since.
- * Jobs that are older than that are listed by their status, once in a 25th of their age (after 1 to 10 minutes); one
- * that has left its status is asked for by itself, and so is, ever more rarely, one that five lists in a row did not show.
- * With 100 jobs open, 10,000 jobs over days cost less than one call a minute and a tenth of a call a job beside the
+ * Open jobs that are older than that are listed by their status, after a 25th of their age, or 10 minutes where that is
+ * less; one that has left its status is asked for by itself, and so is, ever more rarely, one that five lists in a row
+ * did not show. 10,000 jobs of minutes to hours, 100 of them open at a time, cost about one call a minute beside the
  * calls that create them.
  *
  * A list that fails for lack of capacity or network is asked again, after the longest pause or a minute; one that is
- * refused fails the wait. Works wherever a process lives as long as the jobs. Needs `bedrock:ListModelInvocationJobs` and
- * `bedrock:GetModelInvocationJob`. Fails with `InvalidOption` when `from` is not above 0, or above `to`.
+ * refused fails the wait. Works wherever a process lives as long as the jobs. Needs `bedrock:ListModelInvocationJobs`
+ * and `bedrock:GetModelInvocationJob`. Fails with `InvalidOption` when `from` is not above 0, or above `to`.
  *
  * @since 0.1.0
  * @category constructors

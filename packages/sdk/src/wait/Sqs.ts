@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { BatchError, InvalidOption } from "../BatchError.ts"
 import type { Credentials } from "../bedrock/BedrockApi.ts"
 import { BatchJobs } from "../bedrock/BatchJobs.ts"
+import { failureOf } from "../internal/AwsFailure.ts"
 import { type Ear, listen } from "../internal/Listening.ts"
 import { millisOf } from "../internal/Millis.ts"
 import { makeRecent } from "../internal/Recent.ts"
@@ -32,13 +33,13 @@ export interface SqsOptions extends EventBridgeOptions {
   /** Default: the SDK's chain (environment, profile, role). */
   readonly credentials?: Credentials | undefined
   /**
-   * How long a message of one of our jobs is kept from others: from when it is received until the job's end is stored. If
-   * that takes longer, it comes again, which does no harm. 1 second to 12 hours; default 2 minutes.
+   * How long a message of one of our jobs is kept from others: from when it is received until the job's end is stored.
+   * If that takes longer, it comes again, which does no harm. 1 second to 12 hours; default 2 minutes.
    */
   readonly visibilityTimeout?: Duration.Input | undefined
   /**
-   * A message of a job that nobody waits for is deleted when it was received so often; default 10, which takes about five
-   * minutes.
+   * A message of a job that nobody waits for is deleted when it was received so often; default 10, which takes about
+   * five minutes.
    */
   readonly maxReceives?: number | undefined
 }
@@ -52,7 +53,8 @@ const forOthers = { first: 1, most: 60 }
 /** The same for a message that is no event. */
 const putAside = { first: 60, most: 6 * 3600 }
 
-const later = ({ first, most }: typeof forOthers, receives: number) => Math.min(most, first * 2 ** Math.min(receives - 1, 16))
+const later = ({ first, most }: typeof forOthers, receives: number) =>
+  Math.min(most, first * 2 ** Math.min(receives - 1, 16))
 
 /** Of so many ends it is remembered that they are stored, for messages of theirs that come later. */
 const rememberedEnds = 1_000
@@ -94,25 +96,25 @@ const settingsOf = Effect.fnUntraced(function*(options: SqsOptions) {
 })
 
 /**
- * Waits by a queue of SQS into which an EventBridge rule puts the events "Batch Inference Job State Change", by itself or
- * through SNS (raw or not); otherwise as `eventBridge`. The queue is read by long polls, ten messages a time.
+ * Waits by a queue of SQS into which an EventBridge rule puts the events "Batch Inference Job State Change", by itself
+ * or through SNS (raw or not); otherwise as `eventBridge`. The queue is read by long polls, ten messages a time.
  *
  * **Details**
  *
  * - A message of a job that is waited for is deleted once the job's end is stored in the ledger. If the process dies
  *   before, it comes again to whoever reads the queue next.
  * - A message of another job stays: it may be of another process on the same queue, and can be received again after a
- *   second, then two, up to a minute. After `maxReceives` it is deleted: such a process has learnt of the end otherwise, or will
- *   when it starts. A queue of its own for each process is better, but none is needed.
+ *   second, then two, up to a minute. After `maxReceives` it is deleted: such a process has learnt of the end
+ *   otherwise, or will when it starts. A queue of its own for each process is better, but none is needed.
  * - A message that is no such event is never deleted, in case the queue is the wrong one: it is put aside for a minute,
  *   then for two, up to six hours, until the queue's retention or its dead-letter queue takes it. The first is logged.
  *
- * A queue that cannot be read is logged as a warning and tried again, and jobs are meanwhile listed as by `polling`. With a
- * dead-letter queue, `maxReceiveCount` should be above `maxReceives`.
+ * A queue that cannot be read is logged as a warning and tried again, and jobs are meanwhile listed as by `polling`.
+ * With a dead-letter queue, `maxReceiveCount` should be above `maxReceives`.
  *
  * `@aws-sdk/client-sqs` is loaded when the wait begins. Needs `sqs:ReceiveMessage`, `sqs:DeleteMessage` and
- * `sqs:ChangeMessageVisibility` on the queue, beside what `eventBridge` needs. Fails with `InvalidOption` for an option out
- * of its range, and as `polling` does.
+ * `sqs:ChangeMessageVisibility` on the queue, beside what `eventBridge` needs. Fails with `InvalidOption` for an option
+ * out of its range, and as `polling` does.
  *
  * @since 0.1.0
  * @category constructors
@@ -169,7 +171,7 @@ export const sqs = (options: SqsOptions): WaitStrategy<EndedJob, BatchJobs> => (
 
     const listenOnce = Effect.fnUntraced(function*({ hear, works }: Ear) {
       for (;;) {
-        const messages = yield* Effect.tryPromise({ try: queue.receive, catch: (cause) => cause })
+        const messages = yield* Effect.tryPromise({ try: queue.receive, catch: failureOf })
         yield* works
         const deleted: Array<string> = []
         const released: Array<{ readonly receipt: string; readonly seconds: number }> = []
@@ -183,7 +185,7 @@ export const sqs = (options: SqsOptions): WaitStrategy<EndedJob, BatchJobs> => (
             await queue.remove(deleted, abortSignal)
             await queue.release(released, abortSignal)
           },
-          catch: (cause) => cause
+          catch: failureOf
         })
       }
     })

@@ -18,8 +18,8 @@ import type { WaitStrategy } from "./Wait.ts"
  */
 export class TaskTokens extends Context.Service<TaskTokens, {
   /**
-   * Stores that the task of this token waits for the job. A job may have several tokens, and the same one may come again:
-   * it then waits again.
+   * Stores that the task of this token waits for the job. A job may have several tokens, and the same one may come
+   * again: it then waits again.
    */
   readonly register: (job: Job, token: string) => Effect.Effect<void, BatchError>
 }>()("@bedrock-batch/sdk/TaskTokens") {}
@@ -30,9 +30,9 @@ export class TaskTokens extends Context.Service<TaskTokens, {
  *
  * **Details**
  *
- * It takes exactly one submission: more fail with `InvalidOption` before anything is paid for, for a task has one answer.
- * So does an empty token. A job that needs no waiting comes back as it is: one that has ended already, a refused one, or
- * one that runs on demand. Nobody will hear of those, so the caller answers the task itself.
+ * It takes exactly one submission: more fail with `InvalidOption` before anything is paid for, for a task has one
+ * answer. So does an empty token. A job that needs no waiting comes back as it is: one that has ended already, a
+ * refused one, or one that runs on demand. Nobody will hear of those, so the caller answers the task itself.
  *
  * @since 0.1.0
  * @category constructors
@@ -44,7 +44,7 @@ export class TaskTokens extends Context.Service<TaskTokens, {
  * // In the Lambda of a `lambda:invoke.waitForTaskToken` state.
  * const handle = Effect.fn(function*(job: Job.Job, token: string) {
  *   const [submitted] = yield* awaitAll([submit(job)], { wait: Wait.taskToken(token) })
- *   // With a status it has ended, or was refused: this Lambda answers the task. Without one the handler of events does.
+ *   // With a status it has ended, or was refused: this Lambda answers the task. Without one, who hears of events does.
  *   return submitted !== undefined && "status" in submitted ? submitted.status : null
  * })
  * ```

@@ -80,7 +80,7 @@ export class SimulatedJobs {
 
   /** Takes a job that lasts `millis`, of which it spends a tenth, and no more than five minutes, before it runs. */
   submit(runId: string, index: number, at: number, millis: number): SubmittedJob {
-    const arn = `arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/${String(this.jobs.length).padStart(12, "0")}`
+    const arn = `arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/${String(1e11 + this.jobs.length)}`
     const job = submittedJob(runId, index, arn, at)
     const { name, submittedAt } = job
     const simulated = { name, arn, at, submittedAt, runsAt: at + Math.min(300_000, millis / 10), endsAt: at + millis }

@@ -335,7 +335,11 @@ describe("Wait.eventBridge", () => {
 describe("Wait.parseEvent", () => {
   const arn = "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/abcdefghwxyz"
   const event = envelope(arn, "Completed")
-  const notification = { Type: "Notification", TopicArn: "arn:aws:sns:us-east-1:123456789012:t", Message: JSON.stringify(event) }
+  const notification = {
+    Type: "Notification",
+    TopicArn: "arn:aws:sns:us-east-1:123456789012:topic",
+    Message: JSON.stringify(event)
+  }
 
   it("reads the documented event, its JSON, and a notification of SNS that carries it", () => {
     for (const given of [event, JSON.stringify(event), notification, JSON.stringify(notification)]) {

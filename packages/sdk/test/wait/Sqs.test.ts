@@ -45,7 +45,9 @@ const isEmpty = (queue: TestQueue) => () => queue.bodies().length === 0
 const recordedBy = (waiter: Wait.Waiter<EndedJob>, job: EndedJob) => waiter.recorded?.(job) ?? Effect.void
 
 /** Runs an effect that is given the warnings that it logs, as they come. */
-const withWarnings = Effect.fnUntraced(function*<A, E, R>(f: (warnings: ReadonlyArray<string>) => Effect.Effect<A, E, R>) {
+const withWarnings = Effect.fnUntraced(function*<A, E, R>(
+  f: (warnings: ReadonlyArray<string>) => Effect.Effect<A, E, R>
+) {
   const warnings: Array<string> = []
   const logger = Logger.make(({ logLevel, message }) => {
     if (logLevel === "Warn") warnings.push(String(Array.isArray(message) ? message.join(" ") : message))
@@ -143,7 +145,7 @@ describe("Wait.sqs", () => {
       })
     ), 20_000)
 
-  it.live("lets go of messages of jobs that it does not know, and deletes them when nobody wanted them often enough", () =>
+  it.live("lets go of messages of unknown jobs, and deletes them when nobody wanted them often enough", () =>
     Effect.gen(function*() {
       const jobs = new ScriptedJobs()
       const queue = queueOf()
