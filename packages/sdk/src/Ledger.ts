@@ -134,8 +134,8 @@ export class Ledger extends Context.Service<Ledger, {
    * making its calls.
    */
   readonly leaseFor: number
-  /** All entries of a run. */
-  readonly entries: (runId: string) => Effect.Effect<Entries, BatchError>
+  /** The entries of a run: all, or those of the jobs whose keys begin as `keys` says. */
+  readonly entries: (runId: string, keys?: string) => Effect.Effect<Entries, BatchError>
   /**
    * The entry of one job, the time of the list that showed it, and whether nothing more is submitted of the run or of
    * the job's attempt.
@@ -146,7 +146,7 @@ export class Ledger extends Context.Service<Ledger, {
   /** Stores the create request; gives the one that was stored first. */
   readonly intend: (job: Job, request: CreateRequest) => Effect.Effect<CreateRequest, BatchError>
   /** Claims the right to make create call `number`; false when somebody else has it. */
-  readonly claim: (job: Job, number: number) => Effect.Effect<boolean, BatchError>
+  readonly claim: (job: Pick<Job, "runId" | "key">, number: number) => Effect.Effect<boolean, BatchError>
   /**
    * Claims a job on demand; false when somebody else has the number. The same lease may be written again after a
    * failure.
@@ -155,7 +155,11 @@ export class Ledger extends Context.Service<Ledger, {
   /** What claim `number` of a job on demand says, or null. */
   readonly leased: (job: Job, number: number) => Effect.Effect<Lease | null, BatchError>
   /** Records that the call of claim `number` gave no job. */
-  readonly refuse: (job: Job, number: number, refusal: Refusal) => Effect.Effect<void, BatchError>
+  readonly refuse: (
+    job: Pick<Job, "runId" | "key">,
+    number: number,
+    refusal: Refusal
+  ) => Effect.Effect<void, BatchError>
   /** The refusal of claim `number`, or null. */
   readonly refusal: (job: Pick<Job, "runId" | "key">, number: number) => Effect.Effect<Refusal | null, BatchError>
   /** Records that Bedrock's list shows no job for the claims up to `number`, of a job of which nothing more is sent. */
@@ -163,7 +167,7 @@ export class Ledger extends Context.Service<Ledger, {
   /** Records Bedrock's ARN; gives the job as it was recorded first. */
   readonly accept: (job: SubmittedJob) => Effect.Effect<SubmittedJob, BatchError>
   /** The job as accepted, or null. */
-  readonly accepted: (job: Job) => Effect.Effect<SubmittedJob | null, BatchError>
+  readonly accepted: (job: Pick<Job, "runId" | "key">) => Effect.Effect<SubmittedJob | null, BatchError>
   /** Records the end; gives the job as it was recorded first. */
   readonly end: (job: EndedJob) => Effect.Effect<EndedJob, BatchError>
   /** The job as ended, or null. */
@@ -255,9 +259,9 @@ export const layer = (options?: Options): Layer.Layer<Ledger, never, ObjectStore
     Ledger,
     Effect.gen(function*() {
       const store = yield* ObjectStore
-      const entries = Effect.fn("Ledger.entries")(function*(runId: string) {
+      const entries = Effect.fn("Ledger.entries")(function*(runId: string, keys = "") {
         const prefix = Layout.ledger(runId)
-        const listing = yield* store.list(prefix)
+        const listing = yield* store.list(prefix + keys)
         return { jobs: rebuild(prefix, listing.objects), at: listing.at }
       })
       const look = Effect.fn("Ledger.look")(function*(job: Job) {

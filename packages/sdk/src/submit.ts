@@ -8,6 +8,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type { Services } from "./Aws.ts"
 import { BatchError, InvalidOption, RunConflict, Undecided } from "./BatchError.ts"
 import { BatchJobs, type CreateRequest, toBatchError } from "./bedrock/BatchJobs.ts"
@@ -155,6 +156,7 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
     )
   }
   if (isOnDemand) return yield* runOnDemand(job)
+  const capacity = yield* Effect.serviceOption(Capacity)
   let request: CreateRequest | null = null
   let unanswered = 0
   /** When the list that showed no job of ours began; null when none was needed. */
@@ -176,7 +178,8 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
         : fail(conflict(job, settlement.none === "by-list"))
     }
     if (request === null) {
-      if (entry.claims.length === 0) yield* checkFiles(job)
+      // Who claims a call that he never makes, to free a slot, has looked at nothing.
+      if (entry.claims.length === 0 || !entry.intended) yield* checkFiles(job)
       request = yield* ledger.intend(job, yield* requestOf(job))
     }
     if (unsettledClaims(entry).length > 0) {
@@ -193,6 +196,7 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
       listedAt = null
     }
     const number = (entry.claims.at(-1)?.number ?? 0) + 1
+    if (Option.isSome(capacity) && !(yield* capacity.value.mayClaim(job, number))) continue
     const outcome = yield* Effect.uninterruptible(claimAndSend(job, request, number, listedAt))
     if (outcome === null) continue
     if (outcome._tag === "Accepted") return yield* tellSubmitted(outcome.job, "sent")

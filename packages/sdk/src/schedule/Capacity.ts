@@ -63,6 +63,12 @@ export class Capacity extends Context.Service<Capacity, {
   /** Tells that the taker's job stays open when the scope closes: it was handed over. */
   readonly keep: (taker: Taker) => Effect.Effect<void>
   /**
+   * Asked before claim `number` of a job is written. True: there is a slot for a create call of exactly this claim. False:
+   * time has passed to get one, with or without success; read the ledger again, and ask again for the claim that is
+   * then the next. Where slots are not objects in the store it is always true.
+   */
+  readonly mayClaim: (taker: Taker, number: number) => Effect.Effect<boolean, BatchError>
+  /**
    * Tells that the service said "quota" to a taker: there are fewer slots than was believed. Gives the time to wait, in
    * milliseconds, before it asks again.
    */
@@ -136,6 +142,7 @@ export const layerFixed = (options: FixedOptions): Layer.Layer<Capacity> =>
         hold: (target) => Effect.suspend(() => pool(target).slots.hold),
         // Slots are of this process alone, and what it hands over is not counted.
         keep: () => Effect.void,
+        mayClaim: () => Effect.succeed(true),
         exceeded: Effect.fnUntraced(function*(target: Target) {
           const state = pool(target)
           state.limit = Math.max(1, Math.min(state.limit, state.slots.held() - 1))

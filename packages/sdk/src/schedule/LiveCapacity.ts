@@ -120,7 +120,9 @@ const millisOf = (path: string, input: Duration.Input) => {
 const others = (pool: Pool): number => {
   let count = 0
   for (const [name, jobs] of pool.listed) if (!pool.holders.has(name)) count += jobs
-  for (const { name } of pool.left) if (name === undefined || !pool.listed.has(name)) count++
+  for (const { name } of pool.left) {
+    if (name === undefined || !(pool.listed.has(name) || pool.holders.has(name))) count++
+  }
   return count
 }
 
@@ -345,14 +347,16 @@ export const layerLive = (
             pool.ended.set(name, at)
           }
         }
-        if (!isOver) pool.left.push({ name, at })
+        if (isOver) return
+        pool.left.push({ name, at })
         yield* resize(pool)
       })
       const bind = (pool: Pool, taker: Taker) =>
         Effect.acquireRelease(
           Effect.suspend(() => {
-            if (taker.name !== undefined) count(pool.holders, taker.name, 1)
-            return resize(pool)
+            if (taker.name === undefined) return Effect.void
+            count(pool.holders, taker.name, 1)
+            return pool.listed.has(taker.name) || pool.left.length > 0 ? resize(pool) : Effect.void
           }),
           (_, exit) => release(pool, taker, exit)
         )
@@ -388,6 +392,7 @@ export const layerLive = (
           Effect.sync(() => {
             if (taker.name !== undefined) poolOf(taker).kept.add(taker.name)
           }),
+        mayClaim: () => Effect.succeed(true),
         exceeded: Effect.fnUntraced(function*(taker: Taker) {
           const pool = poolOf(taker)
           const now = yield* Clock.currentTimeMillis

@@ -6,7 +6,9 @@ import { BatchJobs, type CreateRequest, type JobState, toBatchError } from "../.
 import { OnDemand } from "../../src/bedrock/OnDemand.ts"
 import { sha256 } from "../../src/internal/Digest.ts"
 import * as Layout from "../../src/internal/Layout.ts"
+import { jobLists, manifests } from "../../src/internal/Manifest.ts"
 import { cancelledCode, isCancelled } from "../../src/internal/Refusals.ts"
+import * as SlotObjects from "../../src/internal/SlotObjects.ts"
 import {
   type EndedJob,
   isTerminal,
@@ -16,7 +18,9 @@ import {
   type TerminalStatus
 } from "../../src/Job.ts"
 import * as Ledger from "../../src/Ledger.ts"
+import { defaults } from "../../src/Limits.ts"
 import * as Capacity from "../../src/schedule/Capacity.ts"
+import { layerShared } from "../../src/schedule/SharedCapacity.ts"
 import { type ObjectInfo, ObjectStore } from "../../src/store/ObjectStore.ts"
 import { submit } from "../../src/submit.ts"
 import type { WaitStrategy } from "../../src/wait/Wait.ts"
@@ -44,6 +48,8 @@ export interface Habits {
   /** Whether a process may stand still between its second look and its call, though tokens do not protect. */
   readonly freezes: boolean
   readonly ledger: Ledger.Options
+  /** How many slots the processes share; 0 for processes that have slots of their own. */
+  readonly slots: number
 }
 
 export const usual: Habits = {
@@ -55,7 +61,8 @@ export const usual: Habits = {
   showsTokens: true,
   skews: [],
   freezes: false,
-  ledger: {}
+  ledger: {},
+  slots: 0
 }
 
 /** What becomes of a create call that is under way. */
@@ -156,7 +163,9 @@ export class World {
     this.habits = habits
     this.files = files
     this.jobs = jobs
-    this.stage = new Stage(files, (key) => key.replace(/^run\/jobs\/1-00000/, "job ").replace(/^run\//, ""))
+    this.stage = new Stage(files, (key) =>
+      key.replace(/^run\/jobs\/1-00000/, "job ").replace(/^run\//, "").replace(slotFolder, "slot "))
+    this.stage.mayGo = (key) => key.startsWith("capacity/")
     this.service.tokenKept = habits.tokenKept
     this.service.showsTokens = habits.showsTokens
     this.processes = habits.verbs.map((verb, number) => new Process(number, verb))
@@ -224,6 +233,7 @@ export class World {
     if (new Set(made.map(({ request }) => request.jobName)).size < made.length) {
       return yield* this.stage.violated("two paid jobs for one key")
     }
+    if (this.habits.slots > 0) yield* this.#checkSlots
     if (made.length === 0) return
     // What is paid for is known, or known to be unknown: a claim without a refusal is looked after by whoever comes.
     const entries = yield* this.#entries
@@ -239,6 +249,37 @@ export class World {
       }
     }
   })
+
+  /** No more jobs are open than there are slots, and each is counted by one. */
+  readonly #checkSlots = Effect.gen({ self: this }, function*(this: World) {
+    const open = this.service.made.filter(({ state }) => !isTerminal(state.status))
+    if (open.length > this.habits.slots) {
+      return yield* this.stage.violated(`${open.length} jobs are open, and there are ${this.habits.slots} slots`)
+    }
+    const holders = (yield* this.holders).map(({ job }) => job)
+    for (const { request } of open) {
+      const job = this.jobs.find(({ name }) => name === request.jobName)
+      if (job !== undefined && !holders.includes(job.key)) {
+        return yield* this.stage.violated(`job ${job.key} is open, and no slot counts it`)
+      }
+    }
+  })
+
+  /** Who holds the slots. */
+  get holders() {
+    return Effect.gen({ self: this }, function*(this: World) {
+      const { slots } = yield* this.stage.timed(SlotObjects.look(this.files, slotFolder))
+      const held = [...slots.values()].filter(({ isFree }) => !isFree)
+      const found = yield* Effect.forEach(held, (place) =>
+        Effect.map(SlotObjects.holderOf(this.files, slotFolder, place), (holder) => ({
+          slot: place.slot,
+          generation: place.generation,
+          job: holder?.job ?? "",
+          claim: holder?.claim ?? 0
+        })))
+      return found
+    })
+  }
 
   get #entries() {
     return Effect.map(this.files.list(Layout.ledger(runId)), ({ objects }) => {
@@ -353,13 +394,21 @@ export class World {
     this.#violation === null ? Effect.void : Effect.fail(this.#violation)
   )
 
+  #capacityOf(slots: number) {
+    return slots === 0
+      ? Capacity.layerFixed({ region: this.service.region })
+      : layerShared({ limits: { maxOpenJobs: slots }, manyOld: 1 })
+  }
+
   #programOf(process: Process, life: Life): Effect.Effect<unknown, BatchError> {
     const files = Layer.succeed(ObjectStore, life.store)
+    const ledger = Ledger.layer(this.habits.ledger).pipe(Layer.provide(files))
+    const jobs = Layer.succeed(BatchJobs, this.#jobsOf(life, process.number))
     const services = Layer.mergeAll(
       files,
-      Layer.succeed(BatchJobs, this.#jobsOf(life, process.number)),
-      Ledger.layer(this.habits.ledger).pipe(Layer.provide(files)),
-      Capacity.layerFixed({ region: this.service.region }),
+      jobs,
+      ledger,
+      this.#capacityOf(this.habits.slots).pipe(Layer.provide(Layer.mergeAll(files, jobs, ledger))),
       Layer.succeed(OnDemand, {
         region: this.service.region,
         concurrency: 1,
@@ -684,6 +733,8 @@ export class World {
       if (moved) continue
       const undecided = this.underWay[0]
       const at = Math.min(...stage.lives.flatMap((life) => life.waiting.flatMap(({ at }) => at ?? [])))
+      // Jobs end whether or not anybody waits for it.
+      if (this.habits.slots > 0) this.service.made.forEach((_, index) => this.end(index, "Completed"))
       if (undecided !== undefined) yield* this.decide(undecided, "accepted")
       else if (stage.lives.some((life) => life.waiting.some(({ kind }) => kind === "wait"))) {
         this.service.made.forEach((_, index) => this.end(index, "Completed"))
@@ -693,6 +744,30 @@ export class World {
     while (stage.late.length > 0) yield* stage.landLate(0)
     if (this.processes.some(({ result }) => result === null)) return yield* stage.violated("it does not come to an end")
     yield* this.#final
+  })
+
+  /** All jobs have ended: whoever wants all slots gets them, within the time that the ledger needs at most and some looks. */
+  readonly #takeAll = Effect.gen({ self: this }, function*(this: World) {
+    const { stage } = this
+    const life = new Life("whoever takes all slots", stage)
+    const files = Layer.succeed(ObjectStore, life.store)
+    const ledger = Ledger.layer(this.habits.ledger).pipe(Layer.provide(files))
+    const jobs = Layer.succeed(BatchJobs, this.#jobsOf(life, this.processes.length))
+    const services = this.#capacityOf(this.habits.slots).pipe(Layer.provide(Layer.mergeAll(files, jobs, ledger)))
+    const { model, region } = this.jobs[0]!
+    const takers = Array.from({ length: this.habits.slots }, (_, i) => ({ model, region, runId: "other", key: `1-${i}` }))
+    const taken = Capacity.Capacity.use(({ take }) =>
+      Effect.scoped(Effect.forEach(takers, (taker) => take(taker), { discard: true })))
+    yield* stage.begin(life, Effect.provide(taken, services))
+    const from = stage.now
+    while (life.runs) {
+      const next = life.waiting.find((waiting) => waiting.ready())
+      const at = Math.min(...life.waiting.flatMap(({ at }) => at ?? []))
+      if (next !== undefined) yield* stage.let(life, next)
+      else if (Number.isFinite(at) && stage.now - from < 900_000) stage.pass(at - stage.now)
+      else return yield* stage.violated("a slot is lost")
+    }
+    if (life.exit === null || Exit.isFailure(life.exit)) return yield* stage.violated("the slots cannot be taken")
   })
 
   readonly #final: Effect.Effect<void, Violation> = Effect.gen({ self: this }, function*() {
@@ -720,6 +795,7 @@ export class World {
       }
     }
     if (this.sent !== sent) return yield* stage.violated("the last one sends a call")
+    if (this.habits.slots > 0) yield* this.#takeAll
     const after = yield* Effect.orDie(this.#entries)
     for (const job of this.jobs) {
       const made = this.service.made.some(({ request }) => request.jobName === job.name)
@@ -729,6 +805,9 @@ export class World {
     }
   })
 }
+
+/** The folder of the slots. */
+const slotFolder = SlotObjects.folderOf("us-east-1", "anthropic.claude-haiku-4-5-20251001-v1:0")
 
 /** What a process is about to do. */
 export type About = "claim" | "look again" | "send" | "hear" | "record" | "ask the list" | "sleep"
@@ -781,7 +860,39 @@ export const makeWorld = Effect.fnUntraced(function*(habits: Habits, files: Stor
       timeoutHours: 72
     })
   }
+  if (habits.slots > 0) yield* Effect.orDie(base.timed(writeManifest(files, jobs)))
   return new World(habits, files, jobs)
+})
+
+/** What names the jobs, for whoever knows a job by its key only. */
+const writeManifest = Effect.fnUntraced(function*(files: Store, jobs: ReadonlyArray<Job>) {
+  const key = Layout.jobList(runId, "p")
+  const list = jobLists.encode(jobs)
+  yield* files.create(key, list)
+  const digests = { source: "", model: "", invocationType: "", prompt: "", parameters: "", processor: "", selection: "" }
+  const bounds = { ...defaults, maxRecordsPerJob: 1, maxJobs: null, maxRecordsTotal: null }
+  yield* files.create(
+    Layout.manifest(runId),
+    manifests.encode({
+      version: 1,
+      runId,
+      name: runId,
+      createdAt: "2026-11-23T00:00:00.000Z",
+      fingerprint: { ...digests, rename: "" },
+      model: jobs[0]!.model,
+      region: jobs[0]!.region,
+      invocationType: "Converse",
+      processor: "test",
+      source: null,
+      columns: [],
+      answer: [],
+      rename: {},
+      bounds,
+      records: jobs.length,
+      bytes: 0,
+      jobs: { key, count: jobs.length, sha256: sha256(list) }
+    })
+  )
 })
 
 /** What may be told to a world. Each number is taken modulo what there is. */

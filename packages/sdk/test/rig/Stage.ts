@@ -324,6 +324,13 @@ export class Stage {
             effect: noted(key, files.write(key, Stream.fromIterable(chunks), options)),
             tell: (exit) => wrote(key, exit)
           })),
+      removeAll: (keys) =>
+        life.ask({
+          kind: "removeAll",
+          key: keys[0] ?? "",
+          effect: files.removeAll(keys),
+          tell: (exit) => outcome(exit, `removes ${keys.map(shorten).join(", ")}`)
+        }),
       remove: (key) => Effect.die(new Error(`${key} is removed`))
     })
   }
@@ -375,7 +382,7 @@ export class Stage {
       else answer()
     }
     yield* this.settle
-    if (waiting.kind === "create" || waiting.kind === "write") yield* this.check
+    if (waiting.kind === "create" || waiting.kind === "write" || waiting.kind === "removeAll") yield* this.check
   })
 
   /** Lets a life's operation take effect, and keeps its answer back. */
@@ -427,12 +434,19 @@ export class Stage {
     this.tell(`${seconds(millis)} pass`)
   }
 
-  /** What must hold always; objects are never changed or removed. */
+  /** Objects that may be removed. */
+  mayGo: (key: string) => boolean = () => false
+
+  /** What must hold always; objects are never changed, and but for those that may go never removed. */
   readonly check: Effect.Effect<void, Violation> = Effect.gen({ self: this }, function*() {
     const { objects } = yield* this.timed(this.files.list(""))
     const found = new Set(objects.map(({ key }) => key))
     for (const [key, bytes] of this.#seen) {
-      if (!found.has(key)) return yield* this.violated(`${key} is gone`)
+      if (!found.has(key)) {
+        if (!this.mayGo(key)) return yield* this.violated(`${key} is gone`)
+        this.#seen.delete(key)
+        continue
+      }
       const there = yield* this.files.get(key)
       if (there !== bytes && (there === null || Buffer.compare(there, bytes) !== 0)) {
         return yield* this.violated(`${key} was changed`)
@@ -448,6 +462,8 @@ export class Stage {
 const verbOf = (kind: Kind): string =>
   kind === "create" || kind === "write"
     ? "writes"
+    : kind === "removeAll"
+    ? "removes"
     : kind === "list" || kind === "list jobs"
     ? "lists"
     : kind === "send"
