@@ -124,7 +124,8 @@ const commonStart = (texts: ReadonlyArray<string>): string => {
 
 /** What every list that is to show these jobs may leave out. */
 const boundsOf = (asked: ReadonlyArray<Open>) => {
-  const name = commonStart(asked.map(({ job }) => job.name))
+  // Job names begin with the run's id.
+  const name = commonStart(asked.map(({ job }) => job.runId))
   return {
     submittedAfter: asked.reduce((oldest, { submittedAt }) => Math.min(oldest, submittedAt), Infinity) - clockMargin,
     nameContains: name === "" ? undefined : name

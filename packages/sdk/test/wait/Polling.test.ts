@@ -50,7 +50,7 @@ describe("Wait.polling", () => {
       assert.isAtMost(jobs.lists.length - before, 2)
       assert.isAtMost(before, 70)
       assert.lengthOf(jobs.gets, 0)
-      assert.deepStrictEqual(jobs.lists[0], { nameContains: "run-1-000", submittedAfter: -15 * 60_000 })
+      assert.deepStrictEqual(jobs.lists[0], { nameContains: "run", submittedAfter: -15 * 60_000 })
     }))
 
   it.effect("asks for the jobs of several runs at once, as old as the oldest", () =>

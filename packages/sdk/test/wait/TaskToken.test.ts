@@ -122,6 +122,6 @@ describe("awaitAll", () => {
       const ending = Effect.forever(Effect.delay(Effect.sync(() => jobs.endFirst()), 60_000))
       const ended = yield* drive(start()(Effect.raceFirst(all, ending)), 5_000)
       assert.lengthOf(ended, 2)
-      assert.deepStrictEqual(stored, run.jobs.map(({ key }) => key))
+      assert.sameMembers(stored, run.jobs.map(({ key }) => key))
     }))
 })
