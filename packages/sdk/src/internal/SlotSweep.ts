@@ -45,6 +45,8 @@ interface Judged extends Held {
   readonly verdict: Verdict
   /** Whether the claim that it holds the slot for was there. */
   readonly isClaimed: boolean
+  /** When the job was claimed first, by the store's clock; Infinity for never. */
+  readonly since: number
 }
 
 type Verdict =
@@ -121,7 +123,7 @@ export const make = Effect.fnUntraced(function*(options: { readonly every: numbe
   const ledger = yield* Ledger
   const jobs = yield* BatchJobs
   /** The jobs that have ended at Bedrock; their ends are recorded. `known` are jobs as they were accepted. */
-  const endedOf = Effect.fnUntraced(function*(held: ReadonlyArray<Held>, known: Map<string, SubmittedJob>) {
+  const endedOf = Effect.fnUntraced(function*(held: ReadonlyArray<Judged>, known: Map<string, SubmittedJob>) {
     const accepted = yield* Effect.forEach(
       new Map(held.map((one) => [idOf(one.holder), one.holder])),
       Effect.fnUntraced(function*([id, holder]) {
@@ -134,7 +136,8 @@ export const make = Effect.fnUntraced(function*(options: { readonly every: numbe
     const byArn = new Map(accepted.flatMap((job) => (job === null ? [] : [[job.arn, job]])))
     if (byArn.size === 0) return new Set<string>()
     const runs = new Set([...byArn.values()].map(({ runId }) => runId))
-    const oldest = [...byArn.values()].reduce((oldest, job) => Math.min(oldest, Date.parse(job.submittedAt)), Infinity)
+    // Whoever was slow to record that a job was accepted has recorded a later time.
+    const oldest = held.reduce((oldest, { since }) => Math.min(oldest, since), Infinity)
     const states: Array<readonly [SubmittedJob, JobState]> = []
     yield* jobs.list({
       nameContains: runs.size === 1 ? [...runs][0] : undefined,
@@ -198,7 +201,8 @@ export const make = Effect.fnUntraced(function*(options: { readonly every: numbe
     return held.map((one): Judged => {
       const entry = jobs.get(one.holder.job)
       const isClaimed = entry?.claims.some(({ number }) => number === one.holder.claim) ?? false
-      return { ...one, isClaimed, verdict: verdict(one, entry, at, ledger.settleAfter, options.claimWithin) }
+      const since = entry?.claims[0]?.at ?? Infinity
+      return { ...one, isClaimed, since, verdict: verdict(one, entry, at, ledger.settleAfter, options.claimWithin) }
     })
   })
 
