@@ -41,13 +41,18 @@ export const make = <E = never>(limit: number): Slots<E> => {
     vacancy ??= Deferred.makeUnsafe<void>()
     return Effect.andThen(Deferred.await(vacancy), room)
   })
+  let waking = false
   const wake = Effect.sync(() => {
+    // Who is woken may run at once, and change what there is: the loop that goes on sees it.
+    if (waking) return
+    waking = true
     while (held < most && waiting.length > 0) {
       held++
       const waiter = waiting.shift()!
       waiter.granted = true
       Deferred.doneUnsafe(waiter.turn, Effect.void)
     }
+    waking = false
     if (vacancy === null || !isRoom()) return
     Deferred.doneUnsafe(vacancy, Effect.void)
     vacancy = null

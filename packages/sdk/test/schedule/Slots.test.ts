@@ -114,6 +114,22 @@ describe("Slots", () => {
       assert.deepStrictEqual([log.at(-1), slots.held()], [2, 0])
     }))
 
+  it.effect("lets any number in at once, though each of them changes the limit as it comes in", () =>
+    Effect.gen(function*() {
+      const slots = Slots.make(0)
+      let inside = 0
+      const one = Effect.scoped(Effect.gen(function*() {
+        yield* slots.take
+        inside++
+        yield* slots.resize(30_000)
+        yield* Effect.never
+      }))
+      yield* Effect.forEach(Array.from({ length: 20_000 }), () => Effect.forkChild(one, { startImmediately: true }))
+      yield* slots.resize(10_000)
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual([inside, slots.held()], [20_000, 20_000])
+    }))
+
   it.effect("fails those who wait, and neither those who hold nor those who come later", () =>
     Effect.gen(function*() {
       const slots = Slots.make<"full">(1)
