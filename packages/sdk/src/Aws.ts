@@ -21,6 +21,7 @@ import * as Ledger from "./Ledger.ts"
 import type * as Limits from "./Limits.ts"
 import * as Capacity from "./schedule/Capacity.ts"
 import { layerLive } from "./schedule/LiveCapacity.ts"
+import { layerShared } from "./schedule/SharedCapacity.ts"
 import type { ObjectStore } from "./store/ObjectStore.ts"
 import * as S3 from "./store/S3.ts"
 export type { Credentials } from "./bedrock/BedrockApi.ts"
@@ -73,15 +74,17 @@ export interface Options {
   readonly bucketOwner?: string | undefined
   /**
    * Quotas of the account that differ from `Limits.defaults`; `maxOpenJobs` bounds the open jobs per model. With `live`
-   * capacity they bound what Service Quotas tells, and hold where it tells nothing.
+   * and `shared` capacity they bound what Service Quotas tells, and hold where it tells nothing.
    */
   readonly limits?: Partial<Limits.Limits> | undefined
   /**
    * How many jobs may be open. `fixed`: this process has `limits.maxOpenJobs` slots per model, whatever else is open in
    * the account. `live`: as many as the model's quota, read from Service Quotas, leaves free beside all open jobs of
-   * the account, seen in Bedrock's list about once a minute. Default `fixed`, which needs no more permissions or calls.
+   * the account, seen in Bedrock's list about once a minute. `shared`: as many as that quota, for all processes together
+   * that have this option and the same bucket and prefix; what others have open is not counted. Default `fixed`, which
+   * needs no more permissions or calls.
    */
-  readonly capacity?: "fixed" | "live" | undefined
+  readonly capacity?: "fixed" | "live" | "shared" | undefined
   /**
    * How long a create call without an answer waits before Bedrock's list decides; default 5 minutes. Less than 90
    * seconds and the lag of that list together leaves only Bedrock's own token between a lost answer and a second job.
@@ -133,7 +136,7 @@ const Kinds = Schema.Struct({
     Schema.Struct({ subnetIds: Schema.Array(Schema.String), securityGroupIds: Schema.Array(Schema.String) })
   ),
   bucketOwner: Schema.optional(Schema.String),
-  capacity: Schema.optional(Schema.Literals(["fixed", "live"])),
+  capacity: Schema.optional(Schema.Literals(["fixed", "live", "shared"])),
   onDemand: Schema.optional(Schema.Struct({ concurrency: Schema.optional(Schema.Finite) }))
 })
 
@@ -280,18 +283,20 @@ export const layer = (options: Options): Layer.Layer<Services, BatchError> =>
         endpoint: options.endpoints?.runtime ?? options.endpoints?.bedrock
       })
     )).pipe(Layer.provide(jobs))
+    const ledger = Ledger.layer({ settleAfter: options.settleAfter, leaseFor: options.leaseFor }).pipe(Layer.provide(store))
     const capacity = Layer.unwrap(
       BatchJobs.useSync(({ region }) => {
         const bounds = { limits: options.limits, quotaPause: options.quotaPause }
-        if (options.capacity !== "live") return Capacity.layerFixed({ region, ...bounds })
+        if (options.capacity !== "live" && options.capacity !== "shared") return Capacity.layerFixed({ region, ...bounds })
         const quotas = ServiceQuotasApi.layer({
           region,
           credentials: options.credentials,
           endpoint: options.endpoints?.quotas ?? options.endpoints?.bedrock
         })
-        return layerLive(bounds).pipe(Layer.provide(Layer.merge(quotas, jobs)))
+        return options.capacity === "live"
+          ? layerLive(bounds).pipe(Layer.provide(Layer.merge(quotas, jobs)))
+          : layerShared(bounds).pipe(Layer.provide(Layer.mergeAll(quotas, jobs, ledger, store)))
       })
     ).pipe(Layer.provide(jobs))
-    const ledger = Ledger.layer({ settleAfter: options.settleAfter, leaseFor: options.leaseFor }).pipe(Layer.provide(store))
     return Layer.mergeAll(store, jobs, onDemand, capacity, ledger)
   }))
