@@ -18,6 +18,7 @@ import { OnDemand, type OnDemandRequest } from "@bedrock-batch/sdk/bedrock/OnDem
 import * as Ledger from "@bedrock-batch/sdk/Ledger"
 import * as Capacity from "@bedrock-batch/sdk/schedule/Capacity"
 import { type Quota, ServiceQuotas } from "@bedrock-batch/sdk/schedule/Quotas"
+import { layerShared } from "@bedrock-batch/sdk/schedule/SharedCapacity"
 import * as FileSystem from "@bedrock-batch/sdk/store/FileSystem"
 import { ObjectStore } from "@bedrock-batch/sdk/store/ObjectStore"
 import type * as Duration from "effect/Duration"
@@ -74,6 +75,12 @@ export interface Options extends Omit<Emulator.Options, "storage" | "journal"> {
   readonly leaseFor?: Duration.Input | undefined
   /** How long to wait after the service said "quota"; default 1 second. */
   readonly quotaPause?: Duration.Input | undefined
+  /**
+   * How many jobs may be open. `fixed`: this process has `limits.maxOpenJobs` slots per model. `shared`: all processes over
+   * the folder that have this option have them together; those that wait look at them every 0.2 to 1 second. Default
+   * `fixed`.
+   */
+  readonly capacity?: "fixed" | "shared" | undefined
 }
 
 const defaultBucket = "local-bedrock-batch"
@@ -86,6 +93,8 @@ const defaultSettings: JobSettings = {
   outputBucketOwner: null
 }
 const pageSize = "1000"
+/** Jobs here are over in seconds. */
+const look = { from: "200 millis", to: "1 second" } as const
 const defaultConcurrency = 10
 
 const toBody = (request: CreateRequest) => ({
@@ -289,7 +298,7 @@ export const layerBatchJobs = (options: Options): Layer.Layer<BatchJobs | Emulat
 
 /**
  * Layer of all services of the sdk over one folder, with no AWS account: the files in the folder, the jobs and the
- * on-demand calls in the emulator, the ledger in the folder, a fixed number of slots. The `Emulator` is provided beside
+ * on-demand calls in the emulator, the ledger in the folder, a number of slots. The `Emulator` is provided beside
  * them, for tests that look at its counts or make things go wrong.
  *
  * @since 0.1.0
@@ -313,14 +322,16 @@ export const layerBatchJobs = (options: Options): Layer.Layer<BatchJobs | Emulat
 export const layer = (options: Options): Layer.Layer<Aws.Services | Emulator.Emulator, BatchError> => {
   const bucket = options.bucket ?? defaultBucket
   const store = FileSystem.layer({ directory: options.directory, bucket })
-  const capacity = Capacity.layerFixed({
-    region: options.region ?? Emulator.defaultRegion,
+  const bounds = {
     limits: typeof options.limits === "function" ? undefined : options.limits,
     quotaPause: options.quotaPause ?? "1 second"
-  })
+  }
   const ledger = Ledger.layer({ settleAfter: options.settleAfter, leaseFor: options.leaseFor }).pipe(Layer.provide(store))
   // The store is made first: it says what is wrong with the folder.
   const calls = Layer.provideMerge(layerOnDemandOf(options.onDemand), layerBatchJobs(options))
   const jobs = Layer.unwrap(Effect.as(ObjectStore, calls)).pipe(Layer.provide(store))
+  const capacity = options.capacity === "shared"
+    ? layerShared({ ...bounds, look }).pipe(Layer.provide(Layer.mergeAll(store, jobs, ledger)))
+    : Capacity.layerFixed({ region: options.region ?? Emulator.defaultRegion, ...bounds })
   return Layer.mergeAll(store, jobs, capacity, ledger)
 }
