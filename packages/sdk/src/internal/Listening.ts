@@ -14,9 +14,6 @@ import type { BatchJobs } from "../bedrock/BatchJobs.ts"
 import { millisOf } from "./Millis.ts"
 import * as OpenJobs from "./OpenJobs.ts"
 
-/** The pace while nothing is heard. */
-const alone: OpenJobs.Pace = { from: 5_000, to: 60_000, soon: 5_000 }
-
 /** Milliseconds until a source that ended or failed is tried again: doubled each time, with jitter. */
 const backoff = { first: 1_000, most: 60_000 }
 
@@ -46,14 +43,15 @@ export const listen = Effect.fnUntraced(function*<R>(
     const reason = new InvalidOption({ path: "wait.backstop", message })
     return yield* new BatchError({ module: "Wait", method, reason })
   }
-  const behind: OpenJobs.Pace = { from: slow, to: slow, soon: Math.min(slow, alone.soon) }
-  const without: OpenJobs.Pace = { from: Math.min(slow, alone.from), to: Math.min(slow, alone.to), soon: behind.soon }
+  const behind: OpenJobs.Pace = { from: slow, to: slow, soon: Math.min(slow, OpenJobs.usual.soon) }
+  const { from, to } = OpenJobs.usual
+  const without: OpenJobs.Pace = { from: Math.min(slow, from), to: Math.min(slow, to), soon: behind.soon }
   const jobs = yield* OpenJobs.make(behind)
   let troubles = 0
   const works = Effect.suspend(() => {
     if (troubles === 0) return Effect.void
     troubles = 0
-    return Effect.andThen(Effect.logInfo(`events are heard of again`), jobs.setPace(behind))
+    return Effect.andThen(Effect.logInfo(`the events of ${method} are heard again`), jobs.setPace(behind))
   })
   const listenForEver = Effect.gen(function*() {
     for (;;) {

@@ -33,6 +33,9 @@ export interface Pace {
   readonly soon: number
 }
 
+/** The pace where nothing else is said. @internal */
+export const usual: Pace = { from: 5_000, to: 60_000, soon: 5_000 }
+
 /** @internal */
 export interface OpenJobs {
   /** Gives the job when it has ended. */

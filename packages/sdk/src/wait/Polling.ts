@@ -26,13 +26,6 @@ export interface PollingOptions {
 }
 
 /**
- * The pace of polling where nothing else is said.
- *
- * @internal
- */
-export const defaultPace: OpenJobs.Pace = { from: 5_000, to: 60_000, soon: 5_000 }
-
-/**
  * Waits by `ListModelInvocationJobs`: one list for all open jobs at once, and never one call a job.
  *
  * **Details**
@@ -65,8 +58,8 @@ export const defaultPace: OpenJobs.Pace = { from: 5_000, to: 60_000, soon: 5_000
 export const polling = (options?: PollingOptions): WaitStrategy<EndedJob, BatchJobs> => ({
   "~@bedrock-batch/sdk/WaitStrategy": "polling",
   open: Effect.gen(function*() {
-    const from = options?.from === undefined ? defaultPace.from : millisOf(options.from)
-    const to = options?.to === undefined ? defaultPace.to : millisOf(options.to)
+    const from = options?.from === undefined ? OpenJobs.usual.from : millisOf(options.from)
+    const to = options?.to === undefined ? OpenJobs.usual.to : millisOf(options.to)
     if (!(from > 0 && to >= from)) {
       return yield* new BatchError({
         module: "Wait",
