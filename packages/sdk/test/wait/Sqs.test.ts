@@ -169,7 +169,7 @@ describe("Wait.sqs", () => {
     Effect.gen(function*() {
       const jobs = new ScriptedJobs()
       const queue = queueOf()
-      const submitted = Array.from({ length: 40 }, (_, index) => newJob(jobs, index))
+      const submitted = Array.from({ length: 6 }, (_, index) => newJob(jobs, index))
       const process = Effect.fnUntraced(function*(mine: typeof submitted) {
         const waiter = yield* open(jobs, queue, { visibilityTimeout: "5 seconds", maxReceives: 100 })
         const ended = yield* Effect.forEach(
@@ -187,7 +187,7 @@ describe("Wait.sqs", () => {
       for (const { arn } of submitted) queue.send(eventOf(arn))
       yield* Fiber.join(both)
       assert.lengthOf(jobs.lists.filter(({ status }) => status !== undefined), 0)
-    }), 60_000)
+    }), 120_000)
 
   it.live("polls while there is no such queue, and says so", () =>
     withWarnings((warnings) =>
