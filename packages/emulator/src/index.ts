@@ -30,3 +30,6 @@ export * as Stats from "./Stats.ts"
 export * as Storage from "./Storage.ts"
 /** How long each phase of a job takes. */
 export * as Timing from "./Timing.ts"
+
+/** The quotas of batch inference, as Service Quotas tells them. */
+export * as ServiceQuotas from "./ServiceQuotas.ts"

@@ -37,6 +37,9 @@ export * as Ledger from "./Ledger.ts"
 /** The quotas that shape a job. */
 export * as Limits from "./Limits.ts"
 
+/** Slots by what the account has open. */
+export * as LiveCapacity from "./schedule/LiveCapacity.ts"
+
 /** Where the files of a run live. */
 export * as ObjectStore from "./store/ObjectStore.ts"
 
@@ -58,11 +61,20 @@ export * as ProgressLine from "./ProgressLine.ts"
 /** Where runs stand, folded from their events. */
 export * as ProgressSummary from "./ProgressSummary.ts"
 
+/** The quotas of batch inference, by their codes and names. */
+export * as Quotas from "./schedule/Quotas.ts"
+
 /** A run: its manifest, its jobs, where it stands. */
 export * as Run from "./Run.ts"
 
 /** S3 as the store. */
 export * as S3 from "./store/S3.ts"
+
+/** The quotas of an account through the AWS SDK. */
+export * as ServiceQuotasApi from "./bedrock/ServiceQuotasApi.ts"
+
+/** Slots that processes share by objects in the store. */
+export * as SharedCapacity from "./schedule/SharedCapacity.ts"
 
 /** Result formats. */
 export * as Sink from "./sink/Sink.ts"
