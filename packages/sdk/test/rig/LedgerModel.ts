@@ -48,6 +48,8 @@ export interface Habits {
   /** Whether a process may stand still between its second look and its call, though tokens do not protect. */
   readonly freezes: boolean
   readonly ledger: Ledger.Options
+  /** Which jobs each process is about; all of them where it is not said. */
+  readonly parts: ReadonlyArray<ReadonlyArray<number>>
   /** How many slots the processes share; 0 for processes that have slots of their own. */
   readonly slots: number
 }
@@ -62,6 +64,7 @@ export const usual: Habits = {
   skews: [],
   freezes: false,
   ledger: {},
+  parts: [],
   slots: 0
 }
 
@@ -436,11 +439,13 @@ export class World {
     const submitted = (job: Job) =>
       Effect.catchIf(submit(job), isCancelled, ({ reason }) =>
         Effect.succeed<Result>({ ...job, status: "Refused", code: cancelledCode, message: reason.message }))
+    const part = this.habits.parts[process.number]
+    const mine = part === undefined ? this.jobs : part.map((index) => this.jobs[index]!)
     const keep = (given: ReadonlyArray<Result>) => Effect.sync(() => void (process.given = given))
     return Effect.provide(
       process.verb === "awaitAll"
-        ? Effect.flatMap(awaitAll(this.jobs.map(submit), { wait }), keep)
-        : Effect.flatMap(Effect.forEach(this.jobs, submitted), keep),
+        ? Effect.flatMap(awaitAll(mine.map(submit), { wait }), keep)
+        : Effect.flatMap(Effect.forEach(mine, submitted), keep),
       services
     )
   }
