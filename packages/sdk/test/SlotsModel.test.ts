@@ -15,7 +15,7 @@ import { memoryStore } from "./rig/MemoryStore.ts"
 import { inWholeSeconds, type Waiting } from "./rig/Stage.ts"
 
 /** How many command sequences are played; `CASES` in the environment raises it, `SEED` gives others. */
-const cases = Number(process.env.CASES ?? 400)
+const cases = Number(process.env.CASES ?? 200)
 
 /** Worlds of processes that share slots: what the guide on reliability rests on holds in them. */
 const sound: ReadonlyArray<Partial<Habits>> = [
