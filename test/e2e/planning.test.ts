@@ -141,7 +141,7 @@ it.live("a run is loaded, asked for its status and finished by its id alone, in 
     const tooEarly = yield* Effect.flip(Effect.provide(Effect.flatMap(Run.load(id), finish), stack.layer()))
     assert.deepInclude(tooEarly.reason, { _tag: "RunConflict", problem: "not-ended" })
     yield* run({ ...definition, source: sourceOf(table), maxRecordsPerJob: 110 }).pipe(Effect.provide(stack.layer()))
-    assert.deepInclude(yield* statusOf, { jobs: { planned: 0, claimed: 0, refused: 0, submitted: 0, ended: 2 }, next: "collect" })
+    assert.deepInclude(yield* statusOf, { jobs: { planned: 0, claimed: 0, refused: 0, submitted: 0, ended: 2 }, next: "nothing" })
     const loaded = yield* Run.load(id).pipe(
       Effect.flatMap((run) => finish(run, { format: "jsonl" })),
       Effect.provide(stack.layer())
