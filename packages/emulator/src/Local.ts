@@ -76,9 +76,9 @@ export interface Options extends Omit<Emulator.Options, "storage" | "journal"> {
   /** How long to wait after the service said "quota"; default 1 second. */
   readonly quotaPause?: Duration.Input | undefined
   /**
-   * How many jobs may be open. `fixed`: this process has `limits.maxOpenJobs` slots per model. `shared`: all processes over
-   * the folder that have this option have them together; those that wait look at them every 0.2 to 1 second. Default
-   * `fixed`.
+   * How many jobs may be open. `fixed`: this process has `limits.maxOpenJobs` slots per model. `shared`: all processes
+   * over the folder that have this option have them together; those that wait look at them every 0.2 to 1 second.
+   * Default `fixed`.
    */
   readonly capacity?: "fixed" | "shared" | undefined
 }
@@ -118,7 +118,18 @@ const toBody = (request: CreateRequest) => ({
   tags: Object.entries(request.tags).map(([key, value]) => ({ key, value }))
 })
 
-const toState = (job: JobDescription): JobState => ({
+/** The emulator describes a job that has not changed by the same object. */
+const states = new WeakMap<JobDescription, JobState>()
+
+const toState = (job: JobDescription): JobState => {
+  const known = states.get(job)
+  if (known !== undefined) return known
+  const state = stateOf(job)
+  states.set(job, state)
+  return state
+}
+
+const stateOf = (job: JobDescription): JobState => ({
   arn: job.jobArn,
   name: job.jobName,
   token: job.clientRequestToken ?? null,

@@ -80,9 +80,9 @@ export interface Options {
   /**
    * How many jobs may be open. `fixed`: this process has `limits.maxOpenJobs` slots per model, whatever else is open in
    * the account. `live`: as many as the model's quota, read from Service Quotas, leaves free beside all open jobs of
-   * the account, seen in Bedrock's list about once a minute. `shared`: as many as that quota, for all processes together
-   * that have this option and the same bucket and prefix; what others have open is not counted. Default `fixed`, which
-   * needs no more permissions or calls.
+   * the account, seen in Bedrock's list about once a minute. `shared`: as many as that quota, for all processes
+   * together that have this option and the same bucket and prefix; what others have open is not counted. Default
+   * `fixed`, which needs no more permissions or calls.
    */
   readonly capacity?: "fixed" | "live" | "shared" | undefined
   /**
@@ -287,13 +287,14 @@ export const layer = (options: Options): Layer.Layer<Services, BatchError> =>
     const capacity = Layer.unwrap(
       BatchJobs.useSync(({ region }) => {
         const bounds = { limits: options.limits, quotaPause: options.quotaPause }
-        if (options.capacity !== "live" && options.capacity !== "shared") return Capacity.layerFixed({ region, ...bounds })
+        const { capacity = "fixed" } = options
+        if (capacity === "fixed") return Capacity.layerFixed({ region, ...bounds })
         const quotas = ServiceQuotasApi.layer({
           region,
           credentials: options.credentials,
           endpoint: options.endpoints?.quotas ?? options.endpoints?.bedrock
         })
-        return options.capacity === "live"
+        return capacity === "live"
           ? layerLive(bounds).pipe(Layer.provide(Layer.merge(quotas, jobs)))
           : layerShared(bounds).pipe(Layer.provide(Layer.mergeAll(quotas, jobs, ledger, store)))
       })

@@ -125,7 +125,7 @@ const wait = Effect.fnUntraced(function*(of: World, process: Process, [kind, par
 })
 
 describe("a slot and its claim", () => {
-  it.effect("who stands still before his claim finds it written in his place, and takes another generation for the next", () =>
+  it.effect("who stands still before his claim finds it written in his place, and takes another generation", () =>
     Effect.gen(function*() {
       const of = yield* world({ jobs: 1 })
       const [a, b] = first(of)

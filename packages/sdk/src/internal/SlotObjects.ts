@@ -2,8 +2,9 @@
  * Slots as objects in the store: who holds one, in generations.
  *
  * `capacity/<quota>/<slot>/<generation>` says who took the slot, `<generation>.free` that he holds it no more. Both are
- * written once, and a generation follows only when the one before is free. Old generations are removed, never the newest
- * of a slot: so whoever writes a generation that was there before, having looked long ago, finds a newer one behind it.
+ * written once, and a generation follows only when the one before is free. Old generations are removed, never the
+ * newest of a slot: so whoever writes a generation that was there before, having looked long ago, finds a newer one
+ * behind it.
  *
  * @internal
  */
@@ -108,8 +109,8 @@ export const look = Effect.fnUntraced(function*(store: Store, folder: string, sl
 })
 
 /**
- * Takes a generation; false when somebody else has it, or a later one is there. `place.generation` is the one after a free
- * one.
+ * Takes a generation; false when somebody else has it, or a later one is there. `place.generation` is the one after a
+ * free one.
  *
  * @internal
  */

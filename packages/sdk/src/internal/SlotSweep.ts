@@ -112,13 +112,14 @@ export interface Sweep {
 }
 
 /**
- * Makes sweeps: each reads the ledger of each holder's run by one list, and Bedrock's by one for what is open there and one
- * for what is unsettled, `every` so many milliseconds at most. `claimWithin` is how long a slot may be held, in
+ * Makes sweeps: each reads the ledger of each holder's run by one list, and Bedrock's by one for what is open there and
+ * one for what is unsettled, `every` so many milliseconds at most. `claimWithin` is how long a slot may be held, in
  * milliseconds by the store's clock, before its claim is written.
  *
  * @internal
  */
 export const make = Effect.fnUntraced(function*(options: { readonly every: number; readonly claimWithin: number }) {
+  const context = yield* Effect.context<ObjectStore | Ledger | BatchJobs>()
   const store = yield* ObjectStore
   const ledger = yield* Ledger
   const jobs = yield* BatchJobs
@@ -178,7 +179,7 @@ export const make = Effect.fnUntraced(function*(options: { readonly every: numbe
       else if (one._tag === "Found") yield* ledger.accept(one.job)
     }
     return nowhere
-  }, Effect.provideService(ObjectStore, store), Effect.provideService(Ledger, ledger), Effect.provideService(BatchJobs, jobs))
+  }, Effect.provideContext(context))
 
   /** Whoever claims after the ARN is there sees it before he sends; a list of a folder may show it before the claim. */
   const isSurplus = Effect.fnUntraced(function*({ claim, job, runId }: Holder) {

@@ -63,9 +63,9 @@ export class Capacity extends Context.Service<Capacity, {
   /** Tells that the taker's job stays open when the scope closes: it was handed over. */
   readonly keep: (taker: Taker) => Effect.Effect<void>
   /**
-   * Asked before claim `number` of a job is written. True: there is a slot for a create call of exactly this claim. False:
-   * time has passed to get one, with or without success; read the ledger again, and ask again for the claim that is
-   * then the next. Where slots are not objects in the store it is always true.
+   * Asked before claim `number` of a job is written. True: there is a slot for a create call of exactly this claim.
+   * False: time has passed to get one, with or without success; read the ledger again, and ask again for the claim
+   * that is then the next. Where slots are not objects in the store it is always true.
    */
   readonly mayClaim: (taker: Taker, number: number) => Effect.Effect<boolean, BatchError>
   /**

@@ -41,14 +41,17 @@ export interface SharedOptions {
   /** Open jobs of a model that are left to who does not share the slots; default 0. There is always one slot. */
   readonly headroom?: number | undefined
   /**
-   * How often who waits for a slot looks at them: `from`, default 15 seconds, while it has none, up to `to`, default 1
-   * minute, while others have all. `to` is also how often Bedrock is asked at most, and how long a slot may be held before
-   * its create call is claimed.
+   * How often a process that waits for a slot looks at them: `from`, default 15 seconds, while it has few, up to `to`,
+   * default 1 minute. `to` is also how often Bedrock is asked at most, and how long a slot may be held before its create
+   * call is claimed.
    */
   readonly look?: { readonly from?: Duration.Input | undefined; readonly to?: Duration.Input | undefined } | undefined
   /** How long a quota of Service Quotas is believed before it is read again; default 1 hour. */
   readonly quotasEvery?: Duration.Input | undefined
-  /** How long to wait after the service said "quota" before asking again, and before a lost slot is believed in again; default 1 minute. */
+  /**
+   * How long to wait after the service said "quota" before asking again, and before a lost slot is believed in again;
+   * default 1 minute, with jitter of a half.
+   */
   readonly quotaPause?: Duration.Input | undefined
   /**
    * How many objects of old generations are removed at once.
@@ -104,6 +107,12 @@ interface Pool {
   freeUntil: number
   /** Not before that time is looked again. */
   lookAt: number
+  /** How many other processes have slots, as far as it was seen. */
+  others: number
+  /** Until when they are believed to want some. */
+  othersUntil: number
+  /** How many slots each of them would have if they were shared evenly. */
+  part: number
   /** Whether the last look left no slot free. */
   isTight: boolean
   /** Whether `lookAt` leaves a freed slot to others for a while already. */
@@ -121,6 +130,9 @@ const concurrency = 8
 /** For so long, in milliseconds, what the ledger said of a job that waits is believed. */
 const believed = 5_000
 
+/** Processes that had slots are believed to want more for so many times the shortest pause between looks. */
+const rememberedLooks = 60
+
 const invalid = (path: string, message: string) =>
   new BatchError({ module: "SharedCapacity", method: "layerShared", reason: new InvalidOption({ path, message }) })
 
@@ -137,19 +149,20 @@ const remove = <A>(list: Array<A>, element: A): void => {
 }
 
 /**
- * Layer with slots that all processes share which have the same store: one object a slot in
- * `capacity/<region>.<base model>/`, written before a create call is claimed. So no more jobs of them are open at a time than
- * there are slots, whichever process and run they are of. Who does not share the slots is not counted: the service then
- * says "quota", no job fails, and this process uses fewer slots for a while.
+ * Layer with slots that are shared by all processes that have the same store: one object a slot in
+ * `capacity/<region>.<base model>/`, written before a create call is claimed. So no more of their jobs are open at a time
+ * than there are slots, whichever process and run they are of. The jobs of who does not share the slots are not counted:
+ * where they fill the quota the service says so, no job fails, and fewer slots are used for a while.
  *
  * A slot is free again when its job has ended. Nobody need tell: who waits looks at the slots, reads the ledgers of the
- * runs that hold them, and asks Bedrock for the jobs of others, so that a process that died blocks nobody for longer than
- * two looks; where it died during a create call, for the ledger's `settleAfter`. Fewer slots than before leave the highest
- * unused. In a process those who come first are served first. Between processes chance decides: who frees a slot leaves it
- * to the others for some seconds where all were taken, and takes half of what is free where others have slots.
+ * runs that hold them, and asks Bedrock for the jobs of others. So a process that died blocks nobody for longer than two
+ * looks, or, where it died during a create call, than the ledger's `settleAfter`. Where the limit was lowered the highest
+ * slots are not given again. In a process those who come first are served first. Between processes chance decides, in
+ * favour of who has fewer: who frees a slot while all are taken leaves it to the others for some seconds, and of what is
+ * free he takes a part.
  *
- * On S3 it needs `s3:ListBucket`, `s3:GetObject`, `s3:PutObject` and, to remove what is old, `s3:DeleteObject`. Objects
- * under `capacity/` must not be removed by others while a job is open.
+ * On S3 it needs `s3:ListBucket`, `s3:GetObject`, `s3:PutObject` and, to remove what is old, `s3:DeleteObject`. Nobody
+ * else should remove objects under `capacity/` while a job is open, a lifecycle rule of the bucket neither.
  *
  * @since 0.1.0
  * @category layers
@@ -220,6 +233,9 @@ export const layerShared = (
           free: [],
           freeUntil: 0,
           lookAt: 0,
+          others: 0,
+          othersUntil: 0,
+          part: 0,
           isTight: false,
           isYielding: false,
           hurried: Deferred.makeUnsafe(),
@@ -269,13 +285,23 @@ export const layerShared = (
         Deferred.doneUnsafe(hurried, Effect.void)
       }
 
+      /** What this process has, or counts as open. */
+      const counted = (pool: Pool): number => {
+        let count = 0
+        for (const { place, users, waits } of pool.holdings.values()) if (place !== null || users > waits) count++
+        return count
+      }
+
       /** After a slot is free: where all were taken others may come first, lest who has slots keeps them for ever. */
       const freed = Effect.fnUntraced(function*(pool: Pool) {
         const now = yield* Clock.currentTimeMillis
         if (!pool.isTight) return hurry(pool, now)
         if (pool.isYielding) return
         pool.isYielding = true
-        hurry(pool, now + (yield* Random.nextBetween(0, 1.5)) * from)
+        const [least, most] = pool.others === 0 ? [0.25, 1.25] : counted(pool) < pool.part ? [0, 0.5] : [0.5, 2]
+        const at = now + (yield* Random.nextBetween(least, most)) * from
+        if (pool.lookAt <= now) pool.lookAt = at
+        else hurry(pool, at)
       })
 
       const freeOwn = (pool: Pool, holding: Holding) =>
@@ -285,13 +311,6 @@ export const layerShared = (
           holding.place = null
           return SlotObjects.free(store, pool.folder, place)
         })
-
-      /** What this process has, or counts as open. */
-      const counted = (pool: Pool): number => {
-        let count = 0
-        for (const { place, users, waits } of pool.holdings.values()) if (place !== null || users > waits) count++
-        return count
-      }
 
       const held = Effect.fnUntraced(function*(pool: Pool, slots: ReadonlyArray<SlotObjects.Slot>) {
         const keys = new Set(slots.map((slot) => keyOf(pool, slot)))
@@ -343,14 +362,27 @@ export const layerShared = (
           }), { concurrency, discard: true })
       })
 
-      /** Looks at all slots, and frees those that are held for nothing where none is free. */
+      /** Frees what is held for nothing; gives it. */
+      const swept = Effect.fnUntraced(function*(pool: Pool, holders: ReadonlyArray<SlotSweep.Held>) {
+        const over = yield* pool.sweep.of(holders)
+        yield* Effect.forEach(over, (place) => SlotObjects.free(store, pool.folder, place), {
+          concurrency,
+          discard: true
+        })
+        return new Set(over.map((place) => keyOf(pool, place)))
+      })
+
+      /** Looks at all slots; where none is free, those that are held for nothing are freed. */
       const look = Effect.fnUntraced(function*(pool: Pool) {
         const limit = yield* slotsOf(pool.subject)
         const { old, slots } = yield* SlotObjects.look(store, pool.folder)
         yield* clean(old)
         const own = new Set<string>()
         const used = new Set<string>()
-        for (const { place, users } of pool.holdings.values()) {
+        // Jobs that this process waits for and that nobody has a slot for: they were submitted without.
+        const bare = new Set<string>()
+        for (const { id, place, users, waits } of pool.holdings.values()) {
+          if (place === null && users > waits) bare.add(id)
           if (place === null || users === 0) continue
           own.add(keyOf(pool, place))
           if (place.used) used.add(keyOf(pool, place))
@@ -361,38 +393,43 @@ export const layerShared = (
           const known = slots.get(slot) ?? { slot, generation: 0, isFree: true, at: 0 }
           if (known.isFree) free.push(known)
         }
-        // Jobs that this process waits for and that nobody has a slot for: they were submitted without.
-        const bare = new Set<string>()
-        for (const { id, place, users, waits } of pool.holdings.values()) if (place === null && users > waits) bare.add(id)
-        const isFull = () => Math.min(limit - taken.length - bare.size, free.length) <= 0
-        if (bare.size > 0 || isFull()) {
+        const room = () => Math.max(0, Math.min(limit - taken.length - bare.size, free.length))
+        if (bare.size > 0 || room() === 0) {
           const holders = yield* held(pool, taken.filter((slot) => !used.has(keyOf(pool, slot))))
           for (const { holder } of holders) bare.delete(`${holder.runId}/${holder.job}`)
-          if (isFull()) {
-            const over = yield* pool.sweep.of(holders)
-            yield* Effect.forEach(over, (place) => SlotObjects.free(store, pool.folder, place), { concurrency, discard: true })
-            const gone = new Set(over.map((place) => keyOf(pool, place)))
-            for (const slot of taken) {
-              if (gone.has(keyOf(pool, slot)) && slot.slot < limit) free.push({ ...slot, isFree: true })
-            }
+          pool.others = new Set(holders.map(({ holder }) => holder.owner).filter((other) => other !== owner)).size
+          if (room() === 0) {
+            const gone = yield* swept(pool, holders)
+            for (const slot of taken) if (gone.has(keyOf(pool, slot)) && slot.slot < limit) free.push(slot)
             taken = taken.filter((slot) => !gone.has(keyOf(pool, slot)))
           }
         }
-        if (isFull()) yield* passOn(pool)
-        const room = Math.max(0, Math.min(limit - taken.length - bare.size, free.length))
-        const isShared = taken.length > own.size
+        if (room() === 0) yield* passOn(pool)
+        yield* share(pool, { limit, room: room(), own: own.size, taken: taken.length }, free)
+      })
+
+      /** What of the free slots is for this process, and when to look again. Who has less than his part is quicker. */
+      const share = Effect.fnUntraced(function*(
+        pool: Pool,
+        { limit, own, room, taken }: { readonly [name in "limit" | "room" | "own" | "taken"]: number },
+        free: ReadonlyArray<SlotObjects.Slot>
+      ) {
         const now = yield* Clock.currentTimeMillis
-        pool.free = (yield* Random.shuffle(free)).slice(0, isShared ? Math.ceil(room / 2) : room)
+        if (taken > own) pool.othersUntil = now + rememberedLooks * from
+        const isShared = now < pool.othersUntil
+        if (!isShared) pool.others = 0
+        pool.part = limit / (1 + pool.others)
+        const most = isShared ? Math.max(Math.ceil(room / 2), Math.floor(pool.part - own)) : room
+        pool.free = (yield* Random.shuffle(free)).slice(0, Math.min(room, most))
         pool.freeUntil = now + from
         pool.isYielding = false
         pool.isTight = room - pool.waiting.length <= 0
-        // The next look: at once where nobody else wants the slots, else by chance.
-        const chance = room > 0
-          ? isShared ? (yield* Random.nextBetween(0.25, 1)) * from : 0
-          : own.size === 0
-          ? (yield* Random.nextBetween(0.5, 1.5)) * from
-          : yield* Random.nextBetween(from, to)
-        pool.lookAt = now + chance
+        const isLess = own < pool.part
+        pool.lookAt = now + (room > 0 && !isShared
+          ? 0
+          : room > 0 || isLess
+          ? (yield* Random.nextBetween(0.5, isLess ? 1 : 2)) * from
+          : yield* Random.nextBetween(from, to))
       })
 
       /** How many more slots this process may take since the service said "quota". */
@@ -450,7 +487,7 @@ export const layerShared = (
 
       const untilLook = Effect.fnUntraced(function*(pool: Pool) {
         for (;;) {
-          const left = pool.lookAt - (yield* Clock.currentTimeMillis)
+          const left = Math.ceil(pool.lookAt - (yield* Clock.currentTimeMillis))
           if (left <= 0 || pool.waiting.length === 0) return
           yield* Effect.raceFirst(Effect.sleep(left), Deferred.await(pool.hurried))
         }

@@ -751,7 +751,7 @@ export class World {
     yield* this.#final
   })
 
-  /** All jobs have ended: whoever wants all slots gets them, within the time that the ledger needs at most and some looks. */
+  /** All jobs have ended: whoever wants all slots gets them, within the time that the ledger needs and some looks. */
   readonly #takeAll = Effect.gen({ self: this }, function*(this: World) {
     const { stage } = this
     const life = new Life("whoever takes all slots", stage)
@@ -760,7 +760,8 @@ export class World {
     const jobs = Layer.succeed(BatchJobs, this.#jobsOf(life, this.processes.length))
     const services = this.#capacityOf(this.habits.slots).pipe(Layer.provide(Layer.mergeAll(files, jobs, ledger)))
     const { model, region } = this.jobs[0]!
-    const takers = Array.from({ length: this.habits.slots }, (_, i) => ({ model, region, runId: "other", key: `1-${i}` }))
+    const keys = Array.from({ length: this.habits.slots }, (_, i) => `1-${i}`)
+    const takers = keys.map((key) => ({ model, region, runId: "other", key }))
     const taken = Capacity.Capacity.use(({ take }) =>
       Effect.scoped(Effect.forEach(takers, (taker) => take(taker), { discard: true })))
     yield* stage.begin(life, Effect.provide(taken, services))
