@@ -46,7 +46,10 @@ export interface Child {
 }
 
 /** Starts the shared run in another process. */
-export const start = (task: Task): Child => {
+export const start = (task: Task): Child => startScript(script, task)
+
+/** Starts a script in another process, and gives it its task. */
+export const startScript = (script: string, task: unknown): Child => {
   const child: ChildProcess = spawn(process.execPath, [script, JSON.stringify(task)], {
     stdio: ["ignore", "pipe", "pipe"],
     env: { PATH: process.env["PATH"] }

@@ -1,0 +1,98 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Schedule } from "effect"
+import { audit } from "../rig/Audit.ts"
+import { plainTable } from "../rig/Data.ts"
+import { askPlain } from "../rig/Crash.ts"
+import { layerOf, own, rowsPerJob, start as begin, type Task } from "../rig/Sharing.ts"
+import { quick, type Stack, start } from "../rig/Stack.ts"
+
+const baseModel = "anthropic.claude-haiku-4-5-20251001-v1:0"
+
+/** A service that takes as many jobs as anybody likes to send. */
+const limits = { minRecords: 1, maxOpenJobs: 1000 }
+
+/** Jobs of one run as the service saw them, in the order in which they came. */
+const jobsOf = Effect.fnUntraced(function*(stack: Stack, name: string) {
+  const { invocationJobSummaries } = yield* Effect.orDie(stack.emulator.list({ nameContains: name, maxResults: "1000" }))
+  return invocationJobSummaries
+    .map(({ endTime, submitTime }) => ({ from: Date.parse(submitTime), to: Date.parse(endTime ?? submitTime) }))
+    .sort((a, b) => a.from - b.from)
+})
+
+/** Begins a process, which ends with the test. */
+const begun = (task: Task) => Effect.acquireRelease(Effect.sync(() => begin(task)), ({ kill }) => Effect.sync(kill))
+
+const openOf = (stack: Stack) => Effect.map(stack.emulator.stats, ({ open }) => open[baseModel] ?? 0)
+
+/** Waits until so many jobs are open. */
+const untilOpen = (stack: Stack, count: number) =>
+  openOf(stack).pipe(Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (open) => open >= count }))
+
+const check = Effect.fnUntraced(function*(stack: Stack, task: Task) {
+  const collected = yield* own(task).pipe(Effect.provide(layerOf(task)))
+  const { counts } = yield* audit(stack, collected, plainTable(task.jobs * rowsPerJob), askPlain)
+  assert.deepStrictEqual(counts, { succeeded: task.jobs * rowsPerJob })
+})
+
+describe("slots that processes share", () => {
+  it.live("are never more than the quota, and no process starves", () =>
+    Effect.gen(function*() {
+      const stack = yield* start({ timing: { ...quick, running: 200 }, limits })
+      const tasks = ["left", "right"].map((name) => ({ options: stack.options, name, jobs: 30, slots: 4 }))
+      const children = yield* Effect.forEach(tasks, begun)
+      const codes = yield* Effect.promise(() => Promise.all(children.map(({ ended }) => ended)))
+      assert.deepStrictEqual(codes, [0, 0], children.map(({ output }) => output()).join("\n"))
+      const { jobsCreated, maxOpenSeen } = yield* stack.emulator.stats
+      assert.strictEqual(jobsCreated, 60)
+      assert.strictEqual(maxOpenSeen[baseModel], 4)
+      const runs = yield* Effect.forEach(tasks, ({ name }) => jobsOf(stack, name))
+      // While both had something to do: in each half of that time both had jobs open.
+      const from = Math.max(...runs.map((jobs) => jobs[0]!.from))
+      const to = Math.min(...runs.map((jobs) => jobs.at(-1)!.to))
+      assert.isBelow(from, to)
+      const middle = (from + to) / 2
+      for (const jobs of runs) {
+        assert.lengthOf(jobs, 30)
+        for (const [begins, ends] of [[from, middle], [middle, to]] as const) {
+          assert.isTrue(jobs.some((job) => job.from < ends && job.to > begins))
+        }
+      }
+      yield* Effect.forEach(tasks, (task) => check(stack, task))
+      // What is left of the slots is no more than the newest generations.
+      const keys = yield* stack.keys("capacity/")
+      assert.isBelow(keys.length, 100)
+      assert.isTrue(keys.every((key) => /^capacity\/us-east-1\.anthropic\.claude-haiku-4-5-20251001-v1_3a0\//.test(key)))
+    }))
+
+  it.live("are another's when the process that held them is killed, and it is taken up again without paying twice", () =>
+    Effect.gen(function*() {
+      const stack = yield* start({ timing: { ...quick, running: 1_500 }, limits })
+      const [dying, living] = ["dying", "living"].map((name) => ({ options: stack.options, name, jobs: 6, slots: 3 }))
+      const first = yield* begun(dying!)
+      yield* untilOpen(stack, 3)
+      const second = yield* begun(living!)
+      yield* Effect.promise(() => second.begun)
+      first.kill()
+      assert.isNull(yield* Effect.promise(() => first.ended))
+      assert.strictEqual(yield* Effect.promise(() => second.ended), 0, second.output())
+      // Whoever needed their slots has recorded that the jobs have ended.
+      const ends = (yield* stack.keys("dying")).filter((key) => key.endsWith(".end"))
+      assert.isAtLeast(ends.length, 2)
+      const again = yield* begun(dying!)
+      assert.strictEqual(yield* Effect.promise(() => again.ended), 0, again.output())
+      const { jobsCreated, maxOpenSeen } = yield* stack.emulator.stats
+      assert.strictEqual(jobsCreated, 12)
+      assert.strictEqual(maxOpenSeen[baseModel], 3)
+      yield* Effect.forEach([dying!, living!], (task) => check(stack, task))
+    }))
+
+  it.live("are an option of the layer on AWS", () =>
+    Effect.gen(function*() {
+      const stack = yield* start({ timing: quick, limits: { minRecords: 1, maxOpenJobs: 5 } })
+      const task = { name: "optional", jobs: 4 }
+      yield* Effect.provide(own(task), stack.layer({ capacity: "shared", limits: { minRecords: 1 } }))
+      const keys = yield* stack.keys("capacity/")
+      assert.lengthOf(keys.filter((key) => key.endsWith(".free")), 4)
+      assert.lengthOf(keys, 8)
+    }))
+})
