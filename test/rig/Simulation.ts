@@ -1,23 +1,27 @@
 /**
- * A run of many jobs under a virtual clock, against the emulator in this process: how long it takes, what it asks of the
- * service and what it holds in memory.
+ * Many jobs in virtual time: the real `awaitAll`, `submit`, `Ledger`, `Capacity` and `Wait.polling`, against the emulator
+ * in this process. The store is one file with an index in memory: what is measured is the scheduler and what it asks for,
+ * and neither S3 nor a folder.
  */
 import { Emulator, Local, Storage } from "@bedrock-batch/emulator"
-import { awaitAll, Capacity, Ledger, ObjectStore, prepare, Prompt, Source, submit } from "@bedrock-batch/sdk"
-import { Clock, Effect, Fiber, Layer, Stream } from "effect"
-import { TestClock } from "effect/testing"
+import { awaitAll, Capacity, type Job, Ledger, ObjectStore, prepare, Prompt, Source, submit } from "@bedrock-batch/sdk"
+import { Clock, Effect, Layer, Stream } from "effect"
+import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import { type Keep, memoryStore } from "../../packages/sdk/test/rig/MemoryStore.ts"
+import * as v8 from "node:v8"
+import * as vm from "node:vm"
+import { type Shelf, storeOn } from "../../packages/sdk/test/rig/MemoryStore.ts"
 import { random } from "../../packages/sdk/test/rig/random.ts"
+import { inVirtualTime } from "./VirtualTime.ts"
 
 /** What is simulated. */
 export interface Settings {
   readonly jobs: number
   /** Jobs that may be open at a time. */
   readonly quota: number
-  readonly seed: number
+  readonly seed: string
 }
 
 /** What came of it. */
@@ -32,16 +36,21 @@ export interface Simulated extends Settings {
   readonly callsPerJob: number
   /** The most jobs that were open at a time, by the emulator's count. */
   readonly maxOpen: number
-  /** What `awaitAll` took in real time, and `prepare` before it. */
+  /** What `awaitAll` took in real time. */
   readonly wallSeconds: number
-  readonly prepareSeconds: number
-  /** The most memory of this process, and what it had before the run was prepared. */
+  /** The most memory that this process had, and what it had before the jobs were planned. */
   readonly peakRssMb: number
   readonly baselineRssMb: number
+  /**
+   * The most that the heap held at a time, beyond what it held before the jobs were planned: what the sdk, the emulator
+   * and the store's index keep of all jobs together.
+   */
+  readonly heldMb: number
 }
 
 const model = "anthropic.claude-haiku-4-5-20251001-v1:0"
 const hour = 3_600_000
+const megabyte = 1024 * 1024
 
 /** From 3 minutes to 3 hours, short ones more often than long ones: 43 minutes on average. */
 const shortest = 3 * 60_000
@@ -52,7 +61,7 @@ const phases = { submitted: 20_000, validating: 40_000, queued: 60_000 }
 
 /** How long each job is open. */
 const lengthsOf = ({ jobs, seed }: Settings): ReadonlyArray<number> => {
-  const next = random(seed)
+  const next = random(createHash("sha256").update(seed).digest().readUInt32LE())
   return Array.from({ length: jobs }, () => Math.round(shortest * (longest / shortest) ** next()))
 }
 
@@ -67,6 +76,24 @@ const boundOf = (lengths: ReadonlyArray<number>, machines: number): number => {
   return Math.max(0, ...freeAt)
 }
 
+/** One job with one record. */
+const definition = {
+  name: "simulation",
+  source: Source.rows([{ topic: "time" }]),
+  model,
+  prompt: Prompt.make("{topic}"),
+  maxRecordsPerJob: 1
+} as const
+
+/** Another job of the same run, over the same input: what its records are is of no matter here. */
+const jobAt = (job: Job.Job, index: number): Job.Job => {
+  const key = `1-${String(index).padStart(6, "0")}`
+  const at = (text: string) => text.replaceAll(job.key, key)
+  return { ...job, key, index, name: at(job.name), token: `${job.token.slice(0, 50)}-${index}`, output: at(job.output) }
+}
+
+const indexOf = (name: string): number => Number(/-1-(\d{6})/.exec(name)![1])
+
 /** Keeps bytes in a file that is gone when the scope closes: what a store holds is no memory of the process. */
 const inFile = Effect.gen(function*() {
   const folder = yield* Effect.acquireRelease(
@@ -77,18 +104,34 @@ const inFile = Effect.gen(function*() {
     Effect.sync(() => fs.openSync(path.join(folder, "objects"), "w+")),
     (file) => Effect.sync(() => fs.closeSync(file))
   )
-  let end = 0
-  const keep: Keep = (bytes) => {
-    const at = end
-    const size = bytes.length
-    end += fs.writeSync(file, bytes, 0, size, at)
-    return () => {
-      const read = new Uint8Array(size)
-      fs.readSync(file, read, 0, size, at)
-      return read
+  // What was written last, from `start` on, before it is in the file.
+  const buffer = Buffer.alloc(megabyte)
+  let start = 0
+  let filled = 0
+  const flush = () => {
+    fs.writeSync(file, buffer, 0, filled, start)
+    start += filled
+    filled = 0
+  }
+  const shelf: Shelf<number> = {
+    put: (bytes) => {
+      if (filled + bytes.length > buffer.length) flush()
+      const at = start + filled
+      if (bytes.length > buffer.length) start += fs.writeSync(file, bytes, 0, bytes.length, at)
+      else {
+        buffer.set(bytes, filled)
+        filled += bytes.length
+      }
+      return at
+    },
+    get: (at, size) => {
+      if (at >= start) return Uint8Array.from(buffer.subarray(at - start, at - start + size))
+      const bytes = new Uint8Array(size)
+      fs.readSync(file, bytes, 0, size, at)
+      return bytes
     }
   }
-  return keep
+  return shelf
 })
 
 /** What the emulator sees of a store. */
@@ -107,22 +150,54 @@ const storageOf = (store: ObjectStore.ObjectStore["Service"]): Storage.Storage =
   }
 }
 
-const megabyte = 1024 * 1024
-const peak = () => process.resourceUsage().maxRSS * 1024 / megabyte
+const peakRss = () => process.resourceUsage().maxRSS * 1024 / megabyte
+/** What the heap holds, without what is too young to have been looked at. */
+const heap = () =>
+  v8.getHeapSpaceStatistics().reduce(
+    (sum, { space_name, space_used_size }) => space_name.startsWith("new_") ? sum : sum + space_used_size,
+    0
+  ) / megabyte
 
-const simulated = Effect.fnUntraced(function*(settings: Settings) {
+/** So much garbage, in MB, may come together before it is collected. */
+const garbageMb = 24
+
+v8.setFlagsFromString("--expose-gc")
+const collect: () => void = vm.runInNewContext("gc")
+
+/**
+ * Watches what the heap holds. Node would let garbage of some hundred MB come together first, and the peak would tell of
+ * that.
+ */
+const watchHeap = () => {
+  let start = 0
+  let live = 0
+  let most = 0
+  return {
+    begin: () => {
+      collect()
+      start = live = most = heap()
+    },
+    look: () => {
+      if (heap() < live + garbageMb) return
+      collect()
+      live = heap()
+      most = Math.max(most, live)
+    },
+    held: () => most - start
+  }
+}
+
+const simulated = Effect.fnUntraced(function*(settings: Settings, watch: ReturnType<typeof watchHeap>) {
   const { jobs, quota, seed } = settings
   const lengths = lengthsOf(settings)
-  const byName = new Map<string, number>()
-  yield* TestClock.setTime(Date.UTC(2026, 10, 23))
-  const store = memoryStore(yield* inFile)
+  const store = storeOn(yield* inFile)
   const emulator = yield* Emulator.make({
     storage: storageOf(store),
-    seed: String(seed),
+    seed,
     limits: { minRecords: 1, maxOpenJobs: quota },
     timing: {
       ...phases,
-      running: ({ name }) => byName.get(name)! - phases.submitted - phases.validating - phases.queued
+      running: ({ name }) => lengths[indexOf(name)]! - phases.submitted - phases.validating - phases.queued
     }
   })
   const files = Layer.succeed(ObjectStore.ObjectStore, store)
@@ -133,24 +208,20 @@ const simulated = Effect.fnUntraced(function*(settings: Settings) {
     Capacity.layerFixed({ region: emulator.region, limits: { minRecords: 1, maxOpenJobs: quota } })
   )
   return yield* Effect.gen(function*() {
-    const baselineRssMb = peak()
+    const [first, ...others] = (yield* prepare(definition)).jobs
+    if (first === undefined || others.length > 0) return yield* Effect.die(new Error("the run has not one job"))
+    watch.begin()
+    const baselineRssMb = peakRss()
+    const planned = lengths.map((_, index) => jobAt(first, index))
     const began = performance.now()
-    const run = yield* prepare({
-      name: "simulation",
-      source: Source.rows(Array.from({ length: jobs }, (_, i) => ({ topic: `topic ${i}` }))),
-      model,
-      prompt: Prompt.make("{topic}"),
-      maxRecordsPerJob: 1
-    })
-    run.jobs.forEach(({ name }, i) => byName.set(name, lengths[i]!))
-    const prepared = performance.now()
     const from = yield* Clock.currentTimeMillis
-    const fiber = yield* Effect.forkChild(Effect.andThen(awaitAll(run.jobs.map(submit)), Clock.currentTimeMillis))
-    while (fiber.pollUnsafe() === undefined) yield* TestClock.adjust("1 hour")
-    const makespan = (yield* Fiber.join(fiber)) - from
-    const wallSeconds = (performance.now() - prepared) / 1000
+    const ended = yield* awaitAll(planned.map(submit))
+    const makespan = (yield* Clock.currentTimeMillis) - from
+    const wallSeconds = (performance.now() - began) / 1000
     const bound = boundOf(lengths, quota)
-    const { calls, maxOpenSeen } = yield* emulator.stats
+    const { calls, jobsCreated, maxOpenSeen } = yield* emulator.stats
+    const isWrong = ended.some(({ index, status }, place) => status !== "Completed" || index !== place)
+    if (isWrong || jobsCreated !== jobs) return yield* Effect.die(new Error("not every job was run once to its end"))
     const apiCalls = Object.values(calls).reduce((sum, count) => sum + count, 0)
     const result: Simulated = {
       jobs,
@@ -163,14 +234,16 @@ const simulated = Effect.fnUntraced(function*(settings: Settings) {
       callsPerJob: apiCalls / jobs,
       maxOpen: maxOpenSeen[model] ?? 0,
       wallSeconds,
-      prepareSeconds: (prepared - began) / 1000,
-      peakRssMb: peak(),
-      baselineRssMb
+      peakRssMb: peakRss(),
+      baselineRssMb,
+      heldMb: watch.held()
     }
     return result
   }).pipe(Effect.provide(services))
 })
 
-/** Prepares a run of jobs with a record each, and awaits them all under a virtual clock. */
-export const simulate = (settings: Settings) =>
-  Effect.scoped(simulated(settings)).pipe(Effect.provide(TestClock.layer({ warningDelay: "1 minute" })))
+/** Prepares a job with one record, and awaits it and others like it in virtual time. */
+export const simulate = (settings: Settings): Promise<Simulated> => {
+  const watch = watchHeap()
+  return inVirtualTime(Date.UTC(2026, 10, 23), Effect.scoped(Effect.orDie(simulated(settings, watch))), watch.look)
+}

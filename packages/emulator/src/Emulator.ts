@@ -310,9 +310,8 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       }
       return job
     })
-    const describe = describer(accountId)
-    const show = (job: JobRecord, at: number) =>
-      describe(job, at - Duration.toMillis(faults.current.counterLag ?? 0))
+    const show = describer(accountId)
+    const countersAsOf = Effect.map(now, (at) => at - Duration.toMillis(faults.current.counterLag ?? 0))
     const counted = <A, E>(
       operation: Operation,
       fault: "throttleGet" | "throttleList" | "throttleStop" | null,
@@ -338,7 +337,7 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
         counted("get", "throttleGet", Effect.gen(function*() {
           const job = yield* find(identifier)
           yield* engine.settle(job)
-          return show(job, yield* now)
+          return show(job, yield* countersAsOf)
         })),
       list: (parameters) =>
         counted("list", "throttleList", Effect.gen(function*() {
@@ -348,8 +347,9 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
           yield* engine.settle()
           const at = yield* now
           const page = ListQuery.page(query, register.jobs, at - Duration.toMillis(faults.current.listLag ?? 0))
+          const asOf = yield* countersAsOf
           return {
-            invocationJobSummaries: page.jobs.map((job) => show(job, at)),
+            invocationJobSummaries: page.jobs.map((job) => show(job, asOf)),
             ...(page.nextToken === null ? {} : { nextToken: page.nextToken })
           }
         })),

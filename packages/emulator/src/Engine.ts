@@ -97,6 +97,8 @@ export const make: (options: EngineOptions) => Effect.Effect<Engine, never, Scop
       if (isTerminal(status)) {
         job.endedAt ??= at
         job.step = null
+        // What is needed to run it is not kept of thousands of jobs.
+        job.input = null
       }
       options.changed(job)
     }

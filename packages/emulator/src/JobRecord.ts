@@ -52,6 +52,8 @@ export interface JobRecord {
   step: Step | null
   /** The fiber that takes the job through the steps that are due. */
   moving: Fiber<void> | null
+  /** How it was shown last, if that is remembered. */
+  shown: { readonly changedAt: number; readonly as: JobDescription } | null
 }
 
 /**
@@ -141,32 +143,39 @@ export const describe = (job: JobRecord, accountId: string, countersAsOf: number
   }
 }
 
-/** Descriptions that are remembered at most: more than a page of a list holds, and those of all open jobs. */
-const mostRemembered = 4096
+/** So many jobs are remembered as they were shown last. */
+const mostShown = 2048
 
 /**
- * Returns a function that writes jobs of an account as `describe` does, and writes one that has not changed since only
- * once: lists show the same jobs again and again.
+ * Returns a function that writes jobs as `describe` does, and a job that has not changed only once: lists show the same
+ * jobs again and again.
  *
  * @since 0.1.0
  * @category converting
  */
 export const describer = (accountId: string) => {
-  const remembered = new Map<JobRecord, { readonly changedAt: number; readonly shown: JobDescription }>()
+  const shown: Array<JobRecord> = []
+  let next = 0
   return (job: JobRecord, countersAsOf: number): JobDescription => {
-    const before = remembered.get(job)
-    if (before !== undefined && before.changedAt === job.changedAt && before.shown.status === job.status) {
-      const { shown } = before
+    const { shown: last } = job
+    if (last !== null && last.changedAt === job.changedAt && last.as.status === job.status) {
+      // The counters of a job that is over are what they were.
+      if (job.endedAt !== null) return last.as
       const { error, processed, success, total } = countersAt(job, countersAsOf)
       if (
-        shown.totalRecordCount === total && shown.processedRecordCount === processed &&
-        shown.successRecordCount === success && shown.errorRecordCount === error
-      ) return shown
+        last.as.totalRecordCount === total && last.as.processedRecordCount === processed &&
+        last.as.successRecordCount === success && last.as.errorRecordCount === error
+      ) return last.as
     }
-    const shown = describe(job, accountId, countersAsOf)
-    if (remembered.size >= mostRemembered) remembered.clear()
-    remembered.set(job, { changedAt: job.changedAt, shown })
-    return shown
+    const as = describe(job, accountId, countersAsOf)
+    if (last === null) {
+      const oldest = shown[next]
+      if (oldest !== undefined) oldest.shown = null
+      shown[next] = job
+      next = (next + 1) % mostShown
+    }
+    job.shown = { changedAt: job.changedAt, as }
+    return as
   }
 }
 

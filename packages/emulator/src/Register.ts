@@ -83,6 +83,14 @@ export const make = (options: RegisterOptions): Register => {
   const jobs: Array<JobRecord> = []
   const byId = new Map<string, JobRecord>()
   const byToken = new Map<string, JobRecord>()
+  // One text for all jobs of a model.
+  const models = new Map<string, Pick<JobRecord, "modelArn" | "baseModel">>()
+  const modelOf = (id: string) => {
+    const known = models.get(id) ??
+      { modelArn: Model.expand(id, options.region, options.accountId), baseModel: Model.base(id) }
+    models.set(id, known)
+    return known
+  }
   // Jobs of another Region or account, whose emulators share the journal.
   const elsewhere = new Set<string>()
 
@@ -99,8 +107,7 @@ export const make = (options: RegisterOptions): Register => {
       index: jobs.length,
       id,
       arn: Model.arn(options.region, options.accountId, `model-invocation-job/${id}`),
-      modelArn: Model.expand(request.modelId, options.region, options.accountId),
-      baseModel: Model.base(request.modelId),
+      ...modelOf(request.modelId),
       request,
       submittedAt: at,
       latestAt: Math.max(at, jobs.at(-1)?.latestAt ?? at),
@@ -117,7 +124,8 @@ export const make = (options: RegisterOptions): Register => {
       input: null,
       totals: null,
       step: { at: at + options.submitted(timed), to: "Validating" },
-      moving: null
+      moving: null,
+      shown: null
     }
     jobs.push(job)
     byId.set(id, job)

@@ -234,14 +234,16 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
     })
   })
   const listener = yield* Progress.Progress
+  const following = ({ standing }: Part): Progress.Listener => (event) => {
+    standing.follow(event)
+    return listener(event)
+  }
   yield* tellOf(all)
   yield* Effect.forEach(parts, (part) =>
     Effect.raceFirst(Effect.scoped(waitForPart(part)), part.cut.watch).pipe(
       JobMetrics.watched(part.standing.unfinished().length),
-      Effect.provideService(Progress.Progress, (event) => {
-        part.standing.follow(event)
-        return listener(event)
-      }),
+      // How far jobs are is of no matter but to a deadline.
+      Effect.provideService(Progress.Progress, options?.deadline === undefined ? listener : following(part)),
       (waiting) => within(part.services, waiting)
     ), { concurrency: "unbounded", discard: true }).pipe(
       Effect.onInterrupt(() => interrupted(parts, options?.onInterrupt))

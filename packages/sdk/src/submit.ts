@@ -35,22 +35,21 @@ export interface Submission<out R = never> extends Effect.Effect<SubmittedJob | 
   readonly services: Context.Context<Services> | null
 }
 
+type Running<R> = Effect.Effect<SubmittedJob | EndedJob, BatchError, R>
+
+/** Of a submission that waits only this much is there: its effect is made when it is run. */
 class SubmissionEffect<R> extends Effectable.Class<SubmittedJob | EndedJob, BatchError, R> implements Submission<R> {
   readonly job: Job
   readonly services: Context.Context<Services> | null
-  readonly #effect: Effect.Effect<SubmittedJob | EndedJob, BatchError, R>
-  constructor(
-    job: Job,
-    services: Context.Context<Services> | null,
-    effect: Effect.Effect<SubmittedJob | EndedJob, BatchError, R>
-  ) {
+  readonly #run: (job: Job) => Running<R>
+  constructor(job: Job, services: Context.Context<Services> | null, run: (job: Job) => Running<R>) {
     super()
     this.job = job
     this.services = services
-    this.#effect = effect
+    this.#run = run
   }
   asEffect() {
-    return this.#effect
+    return this.#run(this.job)
   }
 }
 
@@ -83,7 +82,7 @@ class SubmissionEffect<R> extends Effectable.Class<SubmittedJob | EndedJob, Batc
  * ```
  */
 export const submit = (job: Job): Submission<BatchJobs | OnDemand | Ledger | ObjectStore> =>
-  new SubmissionEffect(job, null, submitOnce(job))
+  new SubmissionEffect(job, null, submitOnce)
 
 /**
  * Describes submitting jobs with services of their own, where those of one call are of several Regions: each Region has a
@@ -122,7 +121,8 @@ export const submit = (job: Job): Submission<BatchJobs | OnDemand | Ledger | Obj
 export const submitWith = (services: Context.Context<Services>): (job: Job) => Submission => {
   // A context may hold more, such as the listener or the scope of whoever made it.
   const own = Context.pick(BatchJobs, Capacity, Ledger, ObjectStore, OnDemand)(services)
-  return (job) => new SubmissionEffect(job, own, Effect.provideContext(submitOnce(job), own))
+  const run = (job: Job) => Effect.provideContext(submitOnce(job), own)
+  return (job) => new SubmissionEffect(job, own, run)
 }
 
 /**
@@ -136,7 +136,7 @@ export const mapSubmission = <R, R2>(
   f: (
     effect: Effect.Effect<SubmittedJob | EndedJob, BatchError, R>
   ) => Effect.Effect<SubmittedJob | EndedJob, BatchError, R2>
-): Submission<R2> => new SubmissionEffect(self.job, self.services, f(self))
+): Submission<R2> => new SubmissionEffect(self.job, self.services, () => f(self))
 
 const fail = (reason: BatchError["reason"]) => new BatchError({ module: "submit", method: "submit", reason })
 

@@ -5,36 +5,41 @@ import * as Key from "../../src/store/Key.ts"
 import { ObjectStore } from "../../src/store/ObjectStore.ts"
 import { SortedKeys } from "./SortedKeys.ts"
 
-interface Held {
+interface Held<Place> {
   readonly size: number
-  /** Gives the bytes, as a copy. */
-  readonly bytes: () => Uint8Array<ArrayBuffer>
+  readonly place: Place
   readonly modifiedAt: number
 }
 
-/** Takes the bytes of an object, and gives what reads them again. */
-export type Keep = (bytes: Uint8Array) => () => Uint8Array<ArrayBuffer>
-
-const inMemory: Keep = (bytes) => {
-  const kept = Uint8Array.from(bytes)
-  return () => kept.slice()
+/** Where the bytes of objects are. */
+export interface Shelf<Place> {
+  /** Keeps a copy of the bytes. */
+  readonly put: (bytes: Uint8Array) => Place
+  /** Gives a copy of the bytes. */
+  readonly get: (place: Place, size: number) => Uint8Array<ArrayBuffer>
 }
+
+const inMemory: Shelf<Uint8Array<ArrayBuffer>> = { put: (bytes) => Uint8Array.from(bytes), get: (place) => place.slice() }
 
 /**
  * An object store in memory, by the clock of the test: for explorations of more interleavings than files allow, and for
- * more objects than anybody waits for. `keep` says where the bytes are; they are in memory, too, if it is not given.
+ * more objects than anybody waits for.
  */
-export const memoryStore = (keep: Keep = inMemory): ObjectStore["Service"] => {
-  const objects = new Map<string, Held>()
+export const memoryStore = (): ObjectStore["Service"] => storeOn(inMemory)
+
+/** The same with the bytes elsewhere. */
+export const storeOn = <Place>(shelf: Shelf<Place>): ObjectStore["Service"] => {
+  const objects = new Map<string, Held<Place>>()
   const keys = new SortedKeys()
   const base = "s3://memory"
-  const info = (key: string, { modifiedAt, size }: Held) => ({ key, size, etag: `${modifiedAt}`, modifiedAt })
+  const info = (key: string, { modifiedAt, size }: Held<Place>) => ({ key, size, etag: `${modifiedAt}`, modifiedAt })
+  const bytesOf = ({ place, size }: Held<Place>) => shelf.get(place, size)
   const none = (key: string) =>
     new BatchError({ module: "MemoryStore", method: "read", reason: new Refused({ code: "NoSuchKey", message: key }) })
   const put = (key: string, bytes: Uint8Array) =>
     Effect.map(Clock.currentTimeMillis, (modifiedAt) => {
       if (objects.has(key)) return false
-      objects.set(key, { size: bytes.length, bytes: keep(bytes), modifiedAt })
+      objects.set(key, { size: bytes.length, place: shelf.put(bytes), modifiedAt })
       keys.add(key)
       return true
     })
@@ -61,13 +66,16 @@ export const memoryStore = (keep: Keep = inMemory): ObjectStore["Service"] => {
         const names = below.flatMap((key) => (key.includes("/") ? [key.slice(0, key.indexOf("/"))] : []))
         return [...new Set(names)].sort(Key.compareFolders)
       }),
-    get: (key) => Effect.sync(() => objects.get(key)?.bytes() ?? null),
+    get: (key) => Effect.sync(() => {
+        const held = objects.get(key)
+        return held === undefined ? null : bytesOf(held)
+      }),
     read: (key, range) =>
       Stream.suspend(() => {
         const held = objects.get(key)
         return held === undefined
           ? Stream.fail(none(key))
-          : Stream.succeed(held.bytes().slice(range?.start ?? 0, range?.end))
+          : Stream.succeed(bytesOf(held).slice(range?.start ?? 0, range?.end))
       }),
     create: (key, bytes) => Effect.map(put(key, bytes), (created) => ({ created })),
     write: Effect.fnUntraced(function*<E, R>(key: string, stream: Stream.Stream<Uint8Array, E, R>) {
@@ -82,7 +90,7 @@ export const memoryStore = (keep: Keep = inMemory): ObjectStore["Service"] => {
         const held = objects.get(key)
         return held === undefined
           ? null
-          : { algorithm: "sha256", value: createHash("sha256").update(held.bytes()).digest("hex") }
+          : { algorithm: "sha256", value: createHash("sha256").update(bytesOf(held)).digest("hex") }
       })
   })
 }
