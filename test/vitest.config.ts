@@ -5,8 +5,8 @@ export default defineConfig({
     include: ["e2e/**/*.test.ts"],
     testTimeout: 120_000,
     hookTimeout: 60_000,
-    // Mostly waiting, so two at a time on two cores.
-    maxWorkers: 2,
+    // Mostly waiting, so more at a time than cores.
+    maxWorkers: 3,
     reporters: ["default", ["json", { outputFile: "test-results.json" }]]
   }
 })
