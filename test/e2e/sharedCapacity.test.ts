@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schedule } from "effect"
+import { Local } from "@bedrock-batch/emulator"
+import { Effect, Layer, Schedule } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
 import { audit } from "../rig/Audit.ts"
 import { plainTable } from "../rig/Data.ts"
 import { askPlain } from "../rig/Crash.ts"
 import { layerOf, own, rowsPerJob, start as begin, type Task } from "../rig/Sharing.ts"
-import { quick, type Stack, start } from "../rig/Stack.ts"
+import { folder, quick, type Stack, start } from "../rig/Stack.ts"
 
 const baseModel = "anthropic.claude-haiku-4-5-20251001-v1:0"
 
@@ -94,5 +97,20 @@ describe("slots that processes share", () => {
       const keys = yield* stack.keys("capacity/")
       assert.lengthOf(keys.filter((key) => key.endsWith(".free")), 4)
       assert.lengthOf(keys, 8)
+    }))
+
+  it.live("are an option of the layer over a folder", () =>
+    Effect.gen(function*() {
+      const directory = yield* folder
+      // Each asks an emulator of its own, that would take as many jobs as this process has slots.
+      const layer = () =>
+        Layer.fresh(
+          Local.layer({ directory, capacity: "shared", timing: quick, limits: { minRecords: 1, maxOpenJobs: 2 } })
+        )
+      const runs = ["left", "right"].map((name) => Effect.provide(own({ name, jobs: 5 }), layer()))
+      const reports = yield* Effect.all(runs, { concurrency: 2 })
+      assert.deepStrictEqual(reports.map(({ report }) => report.counts.succeeded), [10, 10])
+      const name = "us-east-1.anthropic.claude-haiku-4-5-20251001-v1_3a0"
+      assert.deepStrictEqual(fs.readdirSync(path.join(directory, "capacity", name)).sort(), ["0000", "0001"])
     }))
 })

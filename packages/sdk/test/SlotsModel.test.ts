@@ -26,7 +26,8 @@ const sound: ReadonlyArray<Partial<Habits>> = [
   { verbs: ["awaitAll", "awaitAll", "submit"], jobs: 5, parts: [[0, 1, 2], [2, 3], [1, 4]], slots: 2, lag: 60_000 },
   { verbs: ["submit", "submit"], jobs: 2, slots: 1 },
   { verbs: ["awaitAll", "awaitAll", "awaitAll"], jobs: 2, slots: 1, lag: 100_000 },
-  { verbs: ["awaitAll", "submit", "awaitAll"], jobs: 3, slots: 2, lag: 60_000, showsTokens: false }
+  { verbs: ["awaitAll", "submit", "awaitAll"], jobs: 3, slots: 2, lag: 60_000, showsTokens: false },
+  { verbs: ["awaitAll", "awaitAll", "awaitAll"], jobs: 3, slots: 1, skews: [0, 3_660_000, -3_540_000] }
 ]
 
 const int = (maximum: number) => Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum })))
