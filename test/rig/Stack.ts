@@ -89,9 +89,9 @@ export const echo: Responder.Responder = (request) => {
 /** Every phase takes some milliseconds. */
 export const quick = { submitted: 20, validating: 20, queued: 20, running: 60, stopping: 20 }
 
-/** Starts both servers; they end with the scope. */
-export const start: (options?: Options) => Effect.Effect<Stack, never, Scope.Scope> = Effect.fnUntraced(
-  function*(options: Options = {}) {
+/** Starts both servers, in a Region; they end with the scope. */
+export const start: (options?: Options, region?: string) => Effect.Effect<Stack, never, Scope.Scope> = Effect.fnUntraced(
+  function*(options: Options = {}, region = "us-east-1") {
     const s3 = yield* Effect.acquireRelease(
       Effect.promise(() => startS3Server({ buckets: [bucket] })),
       (server) => Effect.promise(() => server.close())
@@ -100,7 +100,7 @@ export const start: (options?: Options) => Effect.Effect<Stack, never, Scope.Sco
       Effect.sync(() => s3.client()),
       (client) => Effect.sync(() => client.destroy())
     )
-    const { credentials, endpoint, region } = s3
+    const { credentials, endpoint } = s3
     const storage = Storage.s3({ endpoint, region, credentials, forcePathStyle: true })
     const { emulator, url } = yield* Effect.orDie(
       Server.serve({ seed: "e2e", timing: quick, responder: echo, ...options, storage, region })
