@@ -41,9 +41,9 @@ export interface SharedOptions {
   /** Open jobs of a model that are left to who does not share the slots; default 0. There is always one slot. */
   readonly headroom?: number | undefined
   /**
-   * How often a process that waits for a slot looks at them: `from`, default 15 seconds, while it has few, up to `to`,
-   * default 1 minute. `to` is also how often Bedrock is asked at most, and how long a slot may be held before its create
-   * call is claimed.
+   * How often a process that waits for a slot looks at them: `from`, default 15 seconds, while it has few, up to
+   * `to`, default 1 minute. `to` is also how often Bedrock is asked at most, and how long a slot may be held before
+   * its create call is claimed.
    */
   readonly look?: { readonly from?: Duration.Input | undefined; readonly to?: Duration.Input | undefined } | undefined
   /** How long a quota of Service Quotas is believed before it is read again; default 1 hour. */
@@ -150,16 +150,16 @@ const remove = <A>(list: Array<A>, element: A): void => {
 
 /**
  * Layer with slots that are shared by all processes that have the same store: one object a slot in
- * `capacity/<region>.<base model>/`, written before a create call is claimed. So no more of their jobs are open at a time
- * than there are slots, whichever process and run they are of. The jobs of who does not share the slots are not counted:
- * where they fill the quota the service says so, no job fails, and fewer slots are used for a while.
+ * `capacity/<region>.<base model>/`, written before a create call is claimed. So no more of their jobs are open at a
+ * time than there are slots, whichever process and run they are of. The jobs of who does not share the slots are not
+ * counted: where they fill the quota the service says so, no job fails, and fewer slots are used for a while.
  *
  * A slot is free again when its job has ended. Nobody need tell: who waits looks at the slots, reads the ledgers of the
- * runs that hold them, and asks Bedrock for the jobs of others. So a process that died blocks nobody for longer than two
- * looks, or, where it died during a create call, than the ledger's `settleAfter`. Where the limit was lowered the highest
- * slots are not given again. In a process those who come first are served first. Between processes chance decides, in
- * favour of who has fewer: who frees a slot while all are taken leaves it to the others for some seconds, and of what is
- * free he takes a part.
+ * runs that hold them, and asks Bedrock for the jobs of others. So a process that died blocks nobody for longer than
+ * two looks, or, where it died during a create call, than the ledger's `settleAfter`. Where the limit was lowered the
+ * highest slots are not given again. In a process those who come first are served first. Between processes chance
+ * decides, in favour of who has fewer: who frees a slot while all are taken leaves it to the others for some seconds,
+ * and of what is free he takes a part.
  *
  * On S3 it needs `s3:ListBucket`, `s3:GetObject`, `s3:PutObject` and, to remove what is old, `s3:DeleteObject`. Nobody
  * else should remove objects under `capacity/` while a job is open, a lifecycle rule of the bucket neither.

@@ -312,7 +312,7 @@ describe("a slot that is given back", () => {
 })
 
 describe("slots of others", { timeout: 60_000 }, () => {
-  it.effect.each([1, 2, 3])("are shared evenly by processes that want more, though each knows first of its own (%i)", (seed) =>
+  it.effect.each([1, 2, 3])("are shared evenly by processes that want more, though each hears of its own (%i)", (seed) =>
     Effect.gen(function*() {
       const store = memoryStore()
       const counts = [0, 0]
@@ -511,7 +511,7 @@ describe("jobs with shared slots", () => {
       assert.deepStrictEqual(yield* slotsIn(store), [])
     }))
 
-  it.effect("of one run in two processes are submitted once, and neither waits for slots of what the other submitted", () =>
+  it.effect("of one run in two processes are submitted once, and neither waits for what the other submitted", () =>
     Effect.gen(function*() {
       const { jobs, process, run, served } = yield* shared(12, 3)
       const from = yield* Clock.currentTimeMillis
