@@ -312,7 +312,7 @@ describe("a slot that is given back", () => {
 })
 
 describe("slots of others", { timeout: 60_000 }, () => {
-  it.effect.each([1, 2, 3])("are shared evenly by processes that want more, though each hears of its own (%i)", (seed) =>
+  it.effect.each([1, 2, 3])("are shared evenly by processes that want more, seed %i", (seed) =>
     Effect.gen(function*() {
       const store = memoryStore()
       const counts = [0, 0]
