@@ -143,6 +143,17 @@ describe("awaitAll in an order", () => {
     }))
 })
 
+it.effect("awaitAll refuses orders and interruptions that it does not know", () =>
+  Effect.gen(function*() {
+    const { start } = regionOf()
+    for (const [path, value] of [["order", "smallest-first"], ["onInterrupt", "cancel"]] as const) {
+      const options: object = { [path]: value }
+      const { reason } = yield* Effect.flip(start()(awaitAll([], options)))
+      assert.deepInclude(reason, { _tag: "InvalidOption", path })
+      assert.include(reason.message, value)
+    }
+  }))
+
 describe("awaitAll that is interrupted", () => {
   const listening = () => {
     const lines: Array<string> = []
