@@ -54,7 +54,7 @@ try {
   assert.equal((await fetch(`${server.base}/runs/${id}/results`)).status, 409)
 
   const deadline = Date.now() + 60_000
-  while ((await (await fetch(`${server.base}/runs/${id}`)).json()).next !== "collect") {
+  while ((await (await fetch(`${server.base}/runs/${id}`)).json()).next !== "nothing") {
     assert.ok(Date.now() < deadline, "the run did not end within a minute")
     await sleep(200)
   }
