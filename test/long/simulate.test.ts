@@ -11,7 +11,7 @@ const simulate = async (...options: ReadonlyArray<string>): Promise<Simulated> =
 }
 
 for (const seed of ["1", "2", "3"]) {
-  it(`ten thousand jobs keep a hundred slots busy for three virtual days, and little is kept of each (seed ${seed})`, async () => {
+  it(`ten thousand jobs keep a hundred slots busy for three days, and leave little behind (seed ${seed})`, async () => {
     const simulated = await simulate("--seed", seed)
     assert.deepInclude(simulated, { jobs: 10_000, quota: 100, seed, maxOpen: 100 })
     assert.approximately(simulated.boundHours, 72, 4)

@@ -1,7 +1,7 @@
 /**
- * Many jobs in virtual time: the real `awaitAll`, `submit`, `Ledger`, `Capacity` and `Wait.polling`, against the emulator
- * in this process. The store is one file with an index in memory: what is measured is the scheduler and what it asks for,
- * and neither S3 nor a folder.
+ * Many jobs in virtual time: the real `awaitAll`, `submit`, `Ledger`, `Capacity` and `Wait.polling`, against the
+ * emulator in this process. The store is one file with an index in memory: what is measured is the scheduler and what it
+ * asks for, and neither S3 nor a folder.
  */
 import { Emulator, Local, Storage } from "@bedrock-batch/emulator"
 import { awaitAll, Capacity, type Job, Ledger, ObjectStore, prepare, Prompt, Source, submit } from "@bedrock-batch/sdk"
@@ -203,7 +203,9 @@ const simulated = Effect.fnUntraced(function*(settings: Settings, watch: ReturnT
   const files = Layer.succeed(ObjectStore.ObjectStore, store)
   const services = Layer.mergeAll(
     files,
-    Layer.provide(Layer.merge(Local.layerBatchJobsOf(), Local.layerOnDemandOf()), Layer.succeed(Emulator.Emulator, emulator)),
+    Layer.merge(Local.layerBatchJobsOf(), Local.layerOnDemandOf()).pipe(
+      Layer.provide(Layer.succeed(Emulator.Emulator, emulator))
+    ),
     Ledger.layer().pipe(Layer.provide(files)),
     Capacity.layerFixed({ region: emulator.region, limits: { minRecords: 1, maxOpenJobs: quota } })
   )

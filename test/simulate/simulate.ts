@@ -60,7 +60,8 @@ if (values.help) {
 for (const name of ["jobs", "quota"] as const) {
   const most = name === "jobs" ? 1_000_000 : Number.MAX_SAFE_INTEGER
   if (!/^[1-9]\d*$/.test(values[name]) || Number(values[name]) > most) {
-    usage(`--${name} is ${JSON.stringify(values[name])}, and must be a whole number from 1${name === "jobs" ? " to 1000000" : ""}`)
+    const range = name === "jobs" ? "from 1 to 1000000" : "from 1"
+    usage(`--${name} is ${JSON.stringify(values[name])}, and must be a whole number ${range}`)
   }
 }
 

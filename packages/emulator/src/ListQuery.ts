@@ -114,7 +114,7 @@ export interface Page {
   readonly nextToken: string | null
 }
 
-/** Index of the first job that may have been submitted after a time: processes that share jobs may order them loosely. */
+/** Index of the first job that may have been submitted after a time: processes that share jobs order them loosely. */
 const firstAfter = (jobs: ReadonlyArray<JobRecord>, after: number): number => {
   let low = 0
   let high = jobs.length

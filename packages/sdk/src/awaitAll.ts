@@ -61,9 +61,9 @@ export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never
   /** Open jobs of this call at most; `Capacity` bounds them further. Default: as many as `Capacity` allows. */
   readonly concurrency?: number | undefined
   /**
-   * Which jobs are submitted first: as they are given, or those with the most records, and of as many records those with
-   * the most bytes, so that no long job is left for the end. Default `given`. It is kept among jobs of one model in one
-   * Region; none waits for a job of another. Results are in the order of the submissions in any case.
+   * Which jobs are submitted first: as they are given, or those with the most records, and of as many records those
+   * with the most bytes, so that no long job is left for the end. Default `given`. It is kept among jobs of one model in
+   * one Region; none waits for a job of another. Results are in the order of the submissions in any case.
    */
   readonly order?: "given" | "largest-first" | undefined
   /**
@@ -72,8 +72,8 @@ export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never
    */
   readonly wait?: WaitStrategy<A, WR> | undefined
   /**
-   * Runs at each job's end, one at a time, for instance to collect it while others still run; with the services that its
-   * submission is bound to, if it is.
+   * Runs at each job's end, one at a time, for instance to collect it while others still run; with the services that
+   * its submission is bound to, if it is.
    */
   readonly onEnded?: ((job: A | EndedJob) => Effect.Effect<unknown, BatchError, HR>) | undefined
   /**
@@ -139,9 +139,9 @@ const onDemandPause = 60_000
  * jobs running (see `onInterrupt`) and the ledger true: call it again.
  *
  * The submissions may be of several runs, models and Regions. Jobs of one model in one Region share the slots of
- * `Capacity`, and wait for no others; all of the call share `concurrency`. Jobs of other Regions than that of the client
- * bring their own services: see `submitWith`. What waits for a slot costs next to nothing, so tens of thousands of
- * submissions are no matter.
+ * `Capacity`, and wait for no others; all of the call share `concurrency`. Jobs of other Regions than that of the
+ * client bring their own services: see `submitWith`. What waits for a slot costs next to nothing, so tens of thousands
+ * of submissions are no matter.
  *
  * @since 0.1.0
  * @category combinators
@@ -221,7 +221,8 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
       results[place] = ended
     }, Effect.onError(() => Effect.sync(() => void (over = true))))
     const { ended, fresh, open } = sorted(places, (place) => all[place]!.job, views, options?.order)
-    yield* inLanes<BatchError, SR | WR | HR | Ledger | Capacity, BatchError, SR | WR | HR | Ledger | Capacity>((begin) => {
+    type Needed = SR | WR | HR | Ledger | Capacity
+    yield* inLanes<BatchError, Needed, BatchError, Needed>((begin) => {
       const lane = (places: ReadonlyArray<number>, concurrency: number) =>
         Effect.forEach(places, (place) => begin((admitted) => runAt(place, admitted)), { concurrency, discard: true })
       // What is open already counts before anything new takes a slot.
@@ -229,7 +230,10 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
         lane(open, ledgerReads),
         Effect.forEach(fresh, (places) => lane(places, 1), { concurrency: "unbounded", discard: true })
       )
-      const known = Effect.forEach(ended, (place) => runAt(place, Effect.void), { concurrency: ledgerReads, discard: true })
+      const known = Effect.forEach(ended, (place) => runAt(place, Effect.void), {
+        concurrency: ledgerReads,
+        discard: true
+      })
       return Effect.asVoid(Effect.all([known, others], { concurrency: "unbounded", discard: true }))
     })
   })
@@ -347,8 +351,8 @@ const cutOffOf = (
 }
 
 /**
- * Runs one job to its end; while the service has no room for it, it holds no slot. `admitted` is run when it has a slot,
- * or needs none.
+ * Runs one job to its end; while the service has no room for it, it holds no slot. `admitted` is run when it has a
+ * slot, or needs none.
  */
 const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   submission: Submission<SR>,

@@ -85,8 +85,8 @@ export const submit = (job: Job): Submission<BatchJobs | OnDemand | Ledger | Obj
   new SubmissionEffect(job, null, submitOnce)
 
 /**
- * Describes submitting jobs with services of their own, where those of one call are of several Regions: each Region has a
- * client, a bucket and quotas of its own. `awaitAll` reads the ledger of such a job, waits for it, stops it and runs
+ * Describes submitting jobs with services of their own, where those of one call are of several Regions: each Region has
+ * a client, a bucket and quotas of its own. `awaitAll` reads the ledger of such a job, waits for it, stops it and runs
  * `onEnded` for it with these services, too. Pass the same context for all jobs of a Region.
  *
  * @since 0.1.0
@@ -150,8 +150,8 @@ const submitOnce = Effect.fn("submit")(function*(job: Job) {
     return yield* fail(
       new InvalidOption({
         path: "region",
-        message: `job ${job.key} of run ${job.runId} was prepared for Region ${job.region}, and the client is for ${region}: ` +
-          "run it with the services of its Region (submitWith binds it to them)"
+        message: `job ${job.key} of run ${job.runId} was prepared for Region ${job.region}, and the client is for ` +
+          `${region}: run it with the services of its Region (submitWith binds it to them)`
       })
     )
   }

@@ -249,8 +249,8 @@ describe("awaitAll that is interrupted", () => {
       assert.include(lines[0], "0 of 2 open ones were asked to stop")
     }))
 
-  for (const [every, lasts] of [[6_000, 15_000], [7_000, minutes(1)], [61_000, minutes(3)], [minutes(10), minutes(25)]] as const) {
-    it.effect(`is taken up again as often as it is left, every ${every / 1000} seconds`, () =>
+  for (const [every, lasts] of [[6, 15], [7, 60], [61, 180], [600, 1500]].map((times) => times.map((s) => s * 1000))) {
+    it.effect(`is taken up again as often as it is left, every ${every! / 1000} seconds`, () =>
       Effect.gen(function*() {
         yield* TestClock.setTime(midnight)
         const { jobs, prepared, start, store } = regionOf()
@@ -260,11 +260,11 @@ describe("awaitAll that is interrupted", () => {
         const { service } = jobs
         const slow = BatchJobs.of({ ...service, create: (request) => Effect.delay(service.create(request), 1_500) })
         let lives = 0
-        yield* whileLasting([jobs], lasts, Effect.gen(function*() {
+        yield* whileLasting([jobs], lasts!, Effect.gen(function*() {
           for (; lives < 1_000; lives++) {
             const waiting = start({ jobs: slow })(awaitAll(run.jobs.map(submit), { concurrency: 3 }))
             const fiber = yield* Effect.forkChild(waiting)
-            yield* Effect.sleep(every)
+            yield* Effect.sleep(every!)
             const exit = fiber.pollUnsafe()
             if (exit !== undefined) return
             yield* Fiber.interrupt(fiber)

@@ -63,7 +63,11 @@ export const stopOpen = Effect.fnUntraced(function*(views: Views, standing: Stan
   return asked
 })
 
-/** Says where an interrupted call leaves its runs, and how they are taken up. `asked` is null where nothing is stopped. @internal */
+/**
+ * Says where an interrupted call leaves its runs, and how they are taken up. `asked` is null where nothing is stopped.
+ *
+ * @internal
+ */
 export const tell = (standings: ReadonlyArray<Standing>, asked: Asked | null) => {
   const jobs = standings.flatMap((standing) => standing.unfinished())
   if (jobs.length === 0) return Effect.void

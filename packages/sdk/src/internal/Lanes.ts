@@ -1,6 +1,6 @@
 /**
- * Beginning work in turn: a fiber is forked only for what may begin, so that what waits costs no more than its place in a
- * list.
+ * Beginning work in turn: a fiber is forked only for what may begin, so that what waits costs no more than its place in
+ * a list.
  *
  * @internal
  */
