@@ -5,6 +5,7 @@
  */
 import { checkRaw } from "./internal/Body.ts"
 import {
+  type Block,
   checkChat,
   conversation,
   defaultMaxTokens,
@@ -13,7 +14,7 @@ import {
   turnsOf
 } from "./internal/Conversation.ts"
 import { array, count, given, member, string } from "./internal/Json.ts"
-import { type Processor, TextAnswer } from "./Processor.ts"
+import { type Json, type Processor, TextAnswer } from "./Processor.ts"
 
 const meanings: ReadonlyMap<string, StopMeaning> = new Map([
   ["max_tokens", "truncated"],
@@ -35,6 +36,17 @@ const own: ReadonlyMap<string, string | null> = new Map([
   ["top_p", "topP"],
   ["stop_sequences", "stopSequences"]
 ])
+
+const contentOf = (block: Block): Json => {
+  if (typeof block === "string") return { type: "text", text: block }
+  const { format, kind, source } = block
+  return {
+    type: kind,
+    source: source.type === "bytes"
+      ? { type: "base64", media_type: kind === "image" ? `image/${format}` : `application/${format}`, data: source.base64 }
+      : { type: "url", url: source.uri }
+  }
+}
 
 /**
  * Processor for Claude models in Anthropic's Messages format: what Converse does not offer, such as `top_k`, `thinking`
@@ -70,9 +82,9 @@ export const anthropicMessages: Processor<TextAnswer> = {
         anthropic_version: "bedrock-2023-05-31",
         max_tokens: maxTokens,
         system: system ?? undefined,
-        messages: messages.map(({ role, texts }) => ({
+        messages: messages.map(({ blocks, role }) => ({
           role,
-          content: texts.length === 1 ? texts[0]! : texts.map((text) => ({ type: "text", text }))
+          content: blocks.length === 1 && typeof blocks[0] === "string" ? blocks[0] : blocks.map(contentOf)
         })),
         temperature,
         top_p: topP,

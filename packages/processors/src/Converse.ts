@@ -5,6 +5,7 @@
  */
 import { checkRaw } from "./internal/Body.ts"
 import {
+  type Block,
   checkChat,
   conversation,
   defaultMaxTokens,
@@ -13,7 +14,7 @@ import {
   turnsOf
 } from "./internal/Conversation.ts"
 import { array, count, given, member, string } from "./internal/Json.ts"
-import { type Processor, TextAnswer } from "./Processor.ts"
+import { type Json, type Processor, TextAnswer } from "./Processor.ts"
 
 const meanings: ReadonlyMap<string, StopMeaning> = new Map([
   ["max_tokens", "truncated"],
@@ -24,6 +25,13 @@ const meanings: ReadonlyMap<string, StopMeaning> = new Map([
   ["malformed_model_output", "malformed"],
   ["malformed_tool_use", "malformed"]
 ])
+
+const contentOf = (block: Block): Json => {
+  if (typeof block === "string") return { text: block }
+  const { format, kind, name, source } = block
+  const where = source.type === "bytes" ? { bytes: source.base64 } : { s3Location: { uri: source.uri } }
+  return { [kind]: given({ format, name: kind === "document" ? name ?? "document" : undefined, source: where }) }
+}
 
 /**
  * Processor for text models through Converse, the default for all of them. `maxTokens` is sent as 1024 where it is not
@@ -54,7 +62,7 @@ export const converse: Processor<TextAnswer> = {
     const { messages, system } = conversation(turnsOf(request))
     return given({
       system: system === null ? undefined : [{ text: system }],
-      messages: messages.map(({ role, texts }) => ({ role, content: texts.map((text) => ({ text })) })),
+      messages: messages.map(({ blocks, role }) => ({ role, content: blocks.map(contentOf) })),
       inferenceConfig: given({ maxTokens, temperature, topP, stopSequences }),
       additionalModelRequestFields: more
     })

@@ -30,8 +30,10 @@ const parameterNames: { readonly [K in keyof Required<ModelParameters>]: K } = {
   temperature: "temperature",
   topP: "topP",
   stopSequences: "stopSequences",
+  thinking: "thinking",
   dimensions: "dimensions",
   normalize: "normalize",
+  truncate: "truncate",
   more: "more"
 }
 

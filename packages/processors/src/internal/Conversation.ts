@@ -5,7 +5,7 @@
  * @internal
  */
 import type { ModelParameters, ModelRequest, Reading, TextAnswer, Usage } from "../Processor.ts"
-import type { Turn } from "../Prompt.ts"
+import type { Media, RenderedTurn } from "../Prompt.ts"
 import { checkMore, checkNames } from "./Body.ts"
 
 /** @internal */
@@ -15,22 +15,32 @@ export const defaultMaxTokens = 1024
 export interface Conversation {
   /** The system turns, joined by an empty line; null where there is none, or only empty ones. */
   readonly system: string | null
-  /** The other turns; neighbours of one role are one message of several texts, since models want them to alternate. */
-  readonly messages: ReadonlyArray<{ readonly role: "user" | "assistant"; readonly texts: ReadonlyArray<string> }>
+  /** The other turns; neighbours of one role are one message of several blocks, since models want them to alternate. */
+  readonly messages: ReadonlyArray<Message>
+}
+
+/** A text, or media. @internal */
+export type Block = string | Media
+
+/** @internal */
+export interface Message {
+  readonly role: "user" | "assistant"
+  /** The media of a turn stands before its text. */
+  readonly blocks: ReadonlyArray<Block>
 }
 
 /** @internal */
-export const conversation = (turns: ReadonlyArray<Turn>): Conversation => {
+export const conversation = (turns: ReadonlyArray<RenderedTurn>): Conversation => {
   const system: Array<string> = []
-  const messages: Array<{ readonly role: "user" | "assistant"; readonly texts: Array<string> }> = []
-  for (const { content, role } of turns) {
+  const messages: Array<{ readonly role: "user" | "assistant"; readonly blocks: Array<Block> }> = []
+  for (const { content, media = [], role } of turns) {
     const last = messages.at(-1)
     if (role === "system") {
       if (content !== "") system.push(content)
     } else if (last?.role === role) {
-      last.texts.push(content)
+      last.blocks.push(...media, content)
     } else {
-      messages.push({ role, texts: [content] })
+      messages.push({ role, blocks: [...media, content] })
     }
   }
   return { system: system.length === 0 ? null : system.join("\n\n"), messages }
@@ -41,7 +51,7 @@ export const conversation = (turns: ReadonlyArray<Turn>): Conversation => {
  *
  * @internal
  */
-export const turnsOf = (request: Exclude<ModelRequest, { readonly type: "raw" }>): ReadonlyArray<Turn> =>
+export const turnsOf = (request: Exclude<ModelRequest, { readonly type: "raw" }>): ReadonlyArray<RenderedTurn> =>
   request.type === "chat" ? request.turns : [{ role: "user", content: request.text }]
 
 const isShare = (value: number | undefined): boolean => value === undefined || (value >= 0 && value <= 1)
