@@ -13,11 +13,17 @@ export * as ModelId from "./ModelId.ts"
 /** What is known of Bedrock's models. */
 export * as Models from "./Models.ts"
 
+/** What models cost. */
+export * as Prices from "./Prices.ts"
+
 /** How one model family is asked and read. */
 export * as Processor from "./Processor.ts"
 
 /** What a model is told. */
 export * as Prompt from "./Prompt.ts"
+
+/** Prompts by id. */
+export * as PromptLibrary from "./PromptLibrary.ts"
 
 /** Amazon Titan Text Embeddings V2. */
 export * as TitanTextEmbeddings from "./TitanTextEmbeddings.ts"
