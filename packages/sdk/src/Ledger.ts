@@ -230,6 +230,27 @@ const rebuild = (prefix: string, objects: ReadonlyArray<ObjectInfo>): Map<string
   return entries
 }
 
+/** The objects of one job, by their names: a folder with those of thousands of jobs is not read for it. */
+const objectsOf = Effect.fnUntraced(function*(store: ObjectStore["Service"], job: Job) {
+  const found: Array<ObjectInfo> = []
+  const look = Effect.fnUntraced(function*(suffixes: ReadonlyArray<string>) {
+    const seen = yield* Effect.forEach(suffixes, (suffix) => store.head(keyOf(job, suffix)), {
+      concurrency: "unbounded"
+    })
+    for (const info of seen) if (info !== null) found.push(info)
+    return seen
+  })
+  yield* look(["intent", "arn", "end"])
+  // No number is left out: claim `n + 1` is written by who has seen claim `n`.
+  for (let number = 1, many = 1;; number += many, many *= 2) {
+    const numbers = Array.from({ length: many }, (_, i) => number + i)
+    const claimed = yield* look(numbers.map((number) => `claim-${number}`))
+    const there = numbers.filter((_, i) => claimed[i] !== null)
+    yield* look(there.flatMap((number) => [`refused-${number}`, `unlisted-${number}`]))
+    if (there.length < many) return found
+  }
+})
+
 /**
  * Options of `layer`.
  *
@@ -269,7 +290,9 @@ export const layer = (options?: Options): Layer.Layer<Ledger, never, ObjectStore
         const marks = yield* store.list(Layout.cancelled(job.runId))
         const ours = [Layout.cancelled, Layout.cancelledAttempt, Layout.superseded]
           .map((keyOf) => keyOf(job.runId, job.attempt))
-        const listing = yield* store.list(`${prefix}${job.key}.`)
+        const listing = store.listsFolders === true
+          ? { objects: yield* objectsOf(store, job), at: marks.at }
+          : yield* store.list(`${prefix}${job.key}.`)
         return {
           entry: rebuild(prefix, listing.objects).get(job.key) ?? empty,
           at: listing.at,

@@ -135,6 +135,41 @@ describe("Ledger", () => {
       assert.deepStrictEqual(seen.entry.claims, [{ number: 1, at: 0, refused: false }])
     }))
 
+  it.effect("looks at one job of a folder by the names of its objects, and sees what a list shows", () =>
+    Effect.gen(function*() {
+      const { ledger, store } = yield* make()
+      const listed: Array<string> = []
+      const by = (listsFolders: boolean) =>
+        Effect.provide(
+          Ledger.Ledger,
+          Ledger.layer().pipe(Layer.provide(Layer.succeed(ObjectStore, {
+            ...store,
+            listsFolders,
+            list: (prefix) => Effect.andThen(Effect.sync(() => void listed.push(prefix)), store.list(prefix))
+          })))
+        )
+      const [byNames, byList] = [yield* by(true), yield* by(false)]
+      const steps = [
+        ledger.intend(job, request),
+        ...Array.from({ length: 9 }, (_, i) => i + 1).flatMap((number) => [
+          ledger.claim(job, number),
+          number % 3 === 2 ? Effect.void : ledger.refuse(job, number, refusal)
+        ]),
+        ledger.unlist(job, 9),
+        ledger.accept(submitted),
+        ledger.end(ended),
+        store.create("run/cancelled-1", new Uint8Array(1))
+      ]
+      for (const step of steps) {
+        yield* step
+        yield* TestClock.adjust(1000)
+        listed.length = 0
+        const seen = yield* byNames.look(job)
+        assert.deepStrictEqual(listed, ["run/cancelled"])
+        assert.deepStrictEqual(seen, yield* byList.look(job))
+      }
+    }))
+
   it.effect("says null for what is not there, and fails on what is damaged", () =>
     Effect.gen(function*() {
       const { ledger, store } = yield* make()

@@ -355,6 +355,7 @@ export const make = Effect.fnUntraced(function*(
     location: (key) => path.join(root, key),
     head,
     list,
+    listsFolders: true,
     folders,
     get,
     read,

@@ -122,6 +122,11 @@ export class ObjectStore extends Context.Service<ObjectStore, {
    */
   readonly list: (prefix: string) => Effect.Effect<Listing, BatchError>
   /**
+   * Whether a list reads the names of a whole folder, also where the prefix leaves out most of them. Few objects whose
+   * names are known are then better looked at one by one. Default: false, as on S3.
+   */
+  readonly listsFolders?: boolean | undefined
+  /**
    * The names directly below `prefix` under which objects lie, without slashes, in the order in which their objects are
    * listed; by as many paged calls as there are names for, however many objects there are. The prefix is empty or ends
    * in `/`, and may be a URI as that of a list; another one is `InvalidOption`.
