@@ -71,6 +71,8 @@ export const forModel = (model: string): Result.Result<BuiltIn, UnknownModel> =>
       return Result.succeed(titan)
     case "not-batch-capable":
       return unknown("not-batch-capable", `Bedrock's batch inference is not known to take the model ${model}`)
+    case "titan-multimodal-embeddings":
+    case "nova-multimodal-embeddings":
     case "no-processor":
       return unknown("no-processor", `no built-in processor reads the model ${model}`)
     case undefined:

@@ -1,6 +1,9 @@
 /** Claude models in Anthropic's own Messages format. */
 export * as AnthropicMessages from "./AnthropicMessages.ts"
 
+/** The models that batch inference takes, and early advice. */
+export * as Catalogue from "./Catalogue.ts"
+
 /** Text models through Converse: the default. */
 export * as Converse from "./Converse.ts"
 
