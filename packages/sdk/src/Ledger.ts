@@ -10,6 +10,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -20,7 +21,7 @@ import { CreateRequest } from "./bedrock/BatchJobs.ts"
 import { stored } from "./internal/Stored.ts"
 import * as Layout from "./internal/Layout.ts"
 import { EndedJob, type Job, SubmittedJob } from "./Job.ts"
-import { type ObjectInfo, ObjectStore } from "./store/ObjectStore.ts"
+import { type Listing, type ObjectInfo, ObjectStore } from "./store/ObjectStore.ts"
 
 /**
  * Schema for why a claimed create call gave no job: `sent` tells whether it was sent at all.
@@ -134,7 +135,10 @@ export class Ledger extends Context.Service<Ledger, {
    * making its calls.
    */
   readonly leaseFor: number
-  /** The entries of a run: all, or those of the jobs whose keys begin as `keys` says. */
+  /**
+   * The entries of a run: all, those of the jobs whose keys begin as `keys` says, or that of the one job whose key it is
+   * with a period behind it.
+   */
   readonly entries: (runId: string, keys?: string) => Effect.Effect<Entries, BatchError>
   /**
    * The entry of one job, the time of the list that showed it, and whether nothing more is submitted of the run or of
@@ -231,7 +235,7 @@ const rebuild = (prefix: string, objects: ReadonlyArray<ObjectInfo>): Map<string
 }
 
 /** The objects of one job, by their names: a folder with those of thousands of jobs is not read for it. */
-const objectsOf = Effect.fnUntraced(function*(store: ObjectStore["Service"], job: Job) {
+const byNames = Effect.fnUntraced(function*(store: ObjectStore["Service"], job: Pick<Job, "runId" | "key">) {
   const found: Array<ObjectInfo> = []
   const look = Effect.fnUntraced(function*(suffixes: ReadonlyArray<string>) {
     const seen = yield* Effect.forEach(suffixes, (suffix) => store.head(keyOf(job, suffix)), {
@@ -280,9 +284,17 @@ export const layer = (options?: Options): Layer.Layer<Ledger, never, ObjectStore
     Ledger,
     Effect.gen(function*() {
       const store = yield* ObjectStore
+      /** A folder's clock is the process's own. */
+      const objectsOf = (job: Pick<Job, "runId" | "key">): Effect.Effect<Listing, BatchError> =>
+        store.listsFolders === true
+          ? Effect.flatMap(Clock.currentTimeMillis, (at) =>
+            Effect.map(byNames(store, job), (objects) => ({ objects, at })))
+          : store.list(`${Layout.ledger(job.runId)}${job.key}.`)
       const entries = Effect.fn("Ledger.entries")(function*(runId: string, keys = "") {
         const prefix = Layout.ledger(runId)
-        const listing = yield* store.list(prefix + keys)
+        const listing = yield* keys.endsWith(".")
+          ? objectsOf({ runId, key: keys.slice(0, -1) })
+          : store.list(prefix + keys)
         return { jobs: rebuild(prefix, listing.objects), at: listing.at }
       })
       const look = Effect.fn("Ledger.look")(function*(job: Job) {
@@ -290,9 +302,7 @@ export const layer = (options?: Options): Layer.Layer<Ledger, never, ObjectStore
         const marks = yield* store.list(Layout.cancelled(job.runId))
         const ours = [Layout.cancelled, Layout.cancelledAttempt, Layout.superseded]
           .map((keyOf) => keyOf(job.runId, job.attempt))
-        const listing = store.listsFolders === true
-          ? { objects: yield* objectsOf(store, job), at: marks.at }
-          : yield* store.list(`${prefix}${job.key}.`)
+        const listing = yield* objectsOf(job)
         return {
           entry: rebuild(prefix, listing.objects).get(job.key) ?? empty,
           at: listing.at,

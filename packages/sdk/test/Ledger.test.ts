@@ -165,8 +165,10 @@ describe("Ledger", () => {
         yield* TestClock.adjust(1000)
         listed.length = 0
         const seen = yield* byNames.look(job)
-        assert.deepStrictEqual(listed, ["run/cancelled"])
+        assert.deepStrictEqual(listed, ["run/cancelled"], "nothing but the marks")
         assert.deepStrictEqual(seen, yield* byList.look(job))
+        const { jobs } = yield* byNames.entries("run", `${job.key}.`)
+        assert.deepStrictEqual(jobs, (yield* byList.entries("run", job.key)).jobs)
       }
     }))
 
