@@ -61,11 +61,13 @@ export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never
   /** Open jobs of this call at most; `Capacity` bounds them further. Default: as many as `Capacity` allows. */
   readonly concurrency?: number | undefined
   /**
-   * Which jobs are submitted first: as they are given, or those with the most records, and of as many records those
-   * with the most bytes, so that no long job is left for the end. Default `given`. It is kept among jobs of one model in
-   * one Region; none waits for a job of another. Results are in the order of the submissions in any case.
+   * Which jobs are submitted first. `turns`: those of each run as they are given, and the runs take turns, so that a
+   * small run does not wait behind a large one. `given`: as they are given. `largest-first`: those with the most
+   * records, of as many records those with the most bytes, so that no long job is left for the end; of as many bytes the
+   * runs take turns. Default `turns`. It is kept among jobs of one model in one Region; none waits for a job of another.
+   * Results are in the order of the submissions in any case.
    */
-  readonly order?: "given" | "largest-first" | undefined
+  readonly order?: "turns" | "given" | "largest-first" | undefined
   /**
    * How to learn of a job's end; default `Wait.polling()`. It is opened once, or once for each context of services that
    * submissions are bound to (`submitWith`).
@@ -298,7 +300,7 @@ const sorted = (
   places: ReadonlyArray<number>,
   jobOf: (place: number) => Job,
   views: Views,
-  order: "given" | "largest-first" = "given"
+  order: "turns" | "given" | "largest-first" = "turns"
 ) => {
   const ended: Array<number> = []
   const open: Array<number> = []
@@ -315,12 +317,28 @@ const sorted = (
       else known.push(place)
     }
   }
-  const lanes = [...fresh.values()]
+  const lanes = [...fresh.values()].map((lane) => order === "given" ? lane : inTurns(lane, jobOf))
   if (order === "largest-first") {
     const bySize = (a: Job, b: Job) => b.records - a.records || b.bytes - a.bytes
     for (const lane of lanes) lane.sort((a, b) => bySize(jobOf(a), jobOf(b)))
   }
   return { ended, open, fresh: lanes }
+}
+
+/** One of each run, and so on for as long as there are more. */
+const inTurns = (places: ReadonlyArray<number>, jobOf: (place: number) => Job): Array<number> => {
+  const runs = new Map<string, Array<number>>()
+  for (const place of places) {
+    const { runId } = jobOf(place)
+    const known = runs.get(runId)
+    if (known === undefined) runs.set(runId, [place])
+    else known.push(place)
+  }
+  const turns: Array<number> = []
+  for (let turn = 0; turns.length < places.length; turn++) {
+    for (const run of runs.values()) if (turn < run.length) turns.push(run[turn]!)
+  }
+  return turns
 }
 
 /** What the jobs of one call share. */

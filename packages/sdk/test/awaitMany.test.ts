@@ -137,6 +137,27 @@ describe("awaitAll in an order", () => {
       assert.deepStrictEqual(yield* submitted("given"), [0, 1, 2, 3, 4])
     }))
 
+  /** The runs of the jobs of a large and a small run of one model, in the order in which they were created. */
+  const created = Effect.fnUntraced(function*(order: "turns" | "given" | "largest-first" | undefined) {
+    yield* TestClock.setTime(midnight)
+    const { jobs, prepared, start } = regionOf()
+    const large = yield* prepared("large", 8)
+    const small = yield* prepared("small", 2)
+    const given = [...large.jobs, ...small.jobs].map((job) => submit({ ...job, records: 1, bytes: 10 }))
+    const waiting = awaitAll(given, { concurrency: 1, order })
+    const ended = yield* pass(start()(whileLasting([jobs], minutes(1), waiting)))
+    assert.deepStrictEqual(ended.map(({ key, runId }) => [runId, key]), given.map(({ job }) => [job.runId, job.key]))
+    return jobs.creates.map(({ jobName }) => jobName.slice(0, 1)).join("")
+  })
+
+  it.effect("lets runs take turns, so that a small one does not wait behind a large one", () =>
+    Effect.gen(function*() {
+      assert.strictEqual(yield* created(undefined), "lslsllllll")
+      assert.strictEqual(yield* created("turns"), "lslsllllll")
+      assert.strictEqual(yield* created("largest-first"), "lslsllllll")
+      assert.strictEqual(yield* created("given"), "llllllllss")
+    }))
+
   it.effect("submits those with the most records first, and of as many those with the most bytes", () =>
     Effect.gen(function*() {
       assert.deepStrictEqual(yield* submitted("largest-first"), [3, 1, 2, 0, 4])

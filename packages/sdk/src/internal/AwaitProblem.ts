@@ -26,8 +26,8 @@ export const awaitProblem = (options: Given | undefined): InvalidOption | null =
   if (concurrency !== undefined && !(typeof concurrency === "number" && concurrency >= 1)) {
     return wrong("concurrency", `concurrency is ${JSON.stringify(concurrency)}, and must be a number of at least 1`)
   }
-  if (order !== undefined && order !== "given" && order !== "largest-first") {
-    return wrong("order", `order is ${JSON.stringify(order)}, and must be "given" or "largest-first"`)
+  if (order !== undefined && order !== "turns" && order !== "given" && order !== "largest-first") {
+    return wrong("order", `order is ${JSON.stringify(order)}, and must be "turns", "given" or "largest-first"`)
   }
   if (wait !== undefined && !(typeof wait === "object" && wait !== null && "open" in wait)) {
     return wrong("wait", "wait is no wait strategy: give for example Wait.polling()")
