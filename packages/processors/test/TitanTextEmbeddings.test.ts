@@ -1,46 +1,41 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import type { Processor } from "../src/index.ts"
+import { type Processor, Tokens } from "../src/index.ts"
 import { titanTextEmbeddings } from "../src/TitanTextEmbeddings.ts"
-import { assertReading, nearly } from "./decoding.ts"
+import { assertReading, bytes, embed, nearly, numbers, withVectors } from "./decoding.ts"
 
-const embed = (text: string, parameters: Processor.ModelParameters = {}): Processor.ModelRequest => ({
-  type: "embed",
-  text,
-  parameters
-})
 const plain = titanTextEmbeddings()
 const short = titanTextEmbeddings({ dimensions: 256 })
-const numbers = (length: number): Array<number> => Array.from({ length }, (_, index) => index / length)
+const bits = titanTextEmbeddings({ dimensions: 256, embeddingTypes: ["binary"] })
+const mixed = titanTextEmbeddings({ dimensions: 256, embeddingTypes: ["float", "binary"] })
+/** 256 ones and zeros, and the same as bytes: one, three zeros, four ones, and so on. */
+const ones = Array.from({ length: 256 }, (_, index) => index % 8 === 0 || index % 8 > 3 ? 1 : 0)
+const packed = new Uint8Array(32).fill(0b1000_1111)
 const usage = { inputTokens: 3, outputTokens: null }
 
 const output = nearly({
   embedding: Arbitrary.schema(Schema.Literals([255, 256])).pipe(Arbitrary.map(numbers)),
-  embeddingsByType: nearly({ float: Arbitrary.Constant(numbers(256)) }),
+  embeddingsByType: nearly({
+    float: Arbitrary.Constant(numbers(256)),
+    binary: Arbitrary.schema(Schema.Literals([0, 1, 1e-50, 2])).pipe(Arbitrary.map((last) => [...ones.slice(1), last]))
+  }),
   inputTextTokenCount: Arbitrary.schema(Schema.Natural),
   message: Arbitrary.Constant(null)
 })
-
-const isFinite32 = (value: unknown): value is number => typeof value === "number" && Number.isFinite(Math.fround(value))
-
-/** The JSON with a vector for every array of numbers that has one. */
-const withVectors = (json: Processor.Json): Processor.VectorJson => {
-  if (typeof json !== "object" || json === null) return json
-  if (!Array.isArray(json)) {
-    return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, withVectors(value)]))
-  }
-  return json.length > 0 && json.every(isFinite32) ? Float32Array.from(json) : json.map(withVectors)
-}
 
 describe("id", () => {
   it("differs wherever the requests or the readings do", () => {
     const unscaled = titanTextEmbeddings({ normalize: false })
     const both = titanTextEmbeddings({ dimensions: 256, normalize: true })
-    assert.deepStrictEqual([plain, short, unscaled, both].map((processor) => processor.id), [
+    const cut = titanTextEmbeddings({ truncate: "end", normalize: true, embeddingTypes: ["float"] })
+    assert.deepStrictEqual([plain, short, unscaled, both, bits, mixed, cut].map((processor) => processor.id), [
       "titan-text-embeddings/1",
       "titan-text-embeddings/1?dimensions=256",
       "titan-text-embeddings/1?normalize=false",
-      "titan-text-embeddings/1?dimensions=256&normalize=true"
+      "titan-text-embeddings/1?dimensions=256&normalize=true",
+      "titan-text-embeddings/1?dimensions=256&embeddingTypes=binary",
+      "titan-text-embeddings/1?dimensions=256&embeddingTypes=float,binary",
+      "titan-text-embeddings/1?normalize=true&embeddingTypes=float&truncate=end"
     ])
   })
 })
@@ -60,6 +55,15 @@ describe("encode", () => {
     })
   })
 
+  it("asks for the types that its columns are made of", () => {
+    assert.deepStrictEqual(bits.encode(embed("a")), { inputText: "a", dimensions: 256, embeddingTypes: ["binary"] })
+    assert.deepStrictEqual(mixed.encode(embed("a")), {
+      inputText: "a",
+      dimensions: 256,
+      embeddingTypes: ["float", "binary"]
+    })
+  })
+
   it("leaves an empty text to the model", () => {
     assert.deepStrictEqual(plain.encode(embed("")), { inputText: "" })
   })
@@ -70,8 +74,70 @@ describe("encode", () => {
   })
 })
 
+describe("truncate", () => {
+  const sent = (text: string, truncate: Processor.ModelParameters["truncate"]): string => {
+    const body = plain.encode(embed(text, { truncate }))
+    assert(typeof body === "object" && body !== null && "inputText" in body && typeof body.inputText === "string")
+    assert.deepStrictEqual(titanTextEmbeddings({ truncate }).encode(embed(text)), body)
+    return body.inputText
+  }
+  const prose = "The quick brown fox jumps over the lazy dog. ".repeat(2000)
+
+  it("cuts a text that is too long at one end, none by default", () => {
+    const end = sent(prose, "end")
+    const start = sent(prose, "start")
+    assert.isTrue(prose.startsWith(end) && prose.endsWith(start))
+    for (const text of [end, start]) {
+      assert.isAtMost(Tokens.estimate(text), 8192)
+      assert.isAbove(text.length, 30_000)
+      assert.isBelow(text.length, 33_000)
+    }
+    assert.strictEqual(sent(prose, "none"), prose)
+    assert.strictEqual(sent(prose, undefined), prose)
+  })
+
+  it("cuts what has many characters and few tokens, too", () => {
+    assert.strictEqual(sent(`a${" ".repeat(60_000)}b`, "end").length, 50_000)
+    assert.strictEqual(sent(`a${" ".repeat(60_000)}b`, "start").length, 50_000)
+  })
+
+  it("never cuts inside a character", () => {
+    // Each is two UTF-16 units and two tokens; the letters make the middle of one the place to cut.
+    for (const text of ["🦜".repeat(5000), `${"a".repeat(4)}${"🦜".repeat(5000)}`, `${"🦜".repeat(5000)}aaaa`]) {
+      for (const side of ["start", "end"] as const) {
+        const cut = sent(text, side)
+        assert.notMatch(cut, /\p{Surrogate}/u, `${side} of ${text.slice(0, 6)}`)
+        assert.isAbove(cut.length, 8000)
+        assert.isBelow(cut.length, 8200)
+      }
+    }
+  })
+
+  it.prop(
+    "leaves a text of at most 8,192 characters as it is, and of others a part of at most so many tokens",
+    [Schema.NonEmptyString, Schema.Literals([1, 8192, 9000]), Schema.Literals(["start", "end"])],
+    ([piece, length, side]) => {
+      const text = piece.repeat(Math.ceil(length / piece.length))
+      const cut = sent(text, side)
+      if (text.length <= 8192) assert.strictEqual(cut, text)
+      assert.isTrue(side === "end" ? text.startsWith(cut) : text.endsWith(cut))
+      assert.isAtMost(Tokens.estimate(cut), 8192)
+      assert.isAtLeast(cut.length, Math.min(text.length, 8191))
+      if (!/\p{Surrogate}/u.test(text)) assert.notMatch(cut, /\p{Surrogate}/u)
+    },
+    { arbitrary: { runs: 100 } }
+  )
+})
+
 describe("check", () => {
-  it.each<[name: string, processor: typeof plain, request: Processor.ModelRequest, problem: string | null]>([
+  type Case = [
+    name: string,
+    processor: Processor.Processor<object>,
+    request: Processor.ModelRequest,
+    problem: string | null
+  ]
+  const disordered = titanTextEmbeddings({ embeddingTypes: ["binary", "float"] as never })
+  it.each<Case>([
     ["a plain text", plain, embed("a"), null],
     ["a length in the parameters", plain, embed("a", { dimensions: 512 }), null],
     ["the same length twice", short, embed("a", { dimensions: 256 }), null],
@@ -82,9 +148,17 @@ describe("check", () => {
     ["stop sequences", plain, embed("a", { stopSequences: [] }), "stopSequences is a parameter of text models"],
     ["binary embeddings only", plain, embed("a", { more: { embeddingTypes: ["binary"] } }), "must include \"float\""],
     ["binary embeddings beside", plain, embed("a", { more: { embeddingTypes: ["binary", "float"] } }), null],
+    ["types of the processor's own", bits, embed("a"), null],
+    ["types given twice", bits, embed("a", { more: { embeddingTypes: ["float"] } }), "the processor has it"],
+    ["thinking", plain, embed("a", { thinking: { effort: "low" } }), "thinking is a parameter of text models"],
+    ["an end to cut", plain, embed("a", { truncate: "start" }), null],
+    ["two ends", titanTextEmbeddings({ truncate: "end" }), embed("a", { truncate: "none" }), "truncate is end in the"],
+    ["media", plain, embed("", {}, bytes("image", "png")), "takes a text, no media"],
     ["dimensions in more", plain, embed("a", { more: { dimensions: 1 } }), "give dimensions instead"],
     ["the text in more", plain, embed("a", { more: { inputText: "b" } }), "must not have inputText"],
     ["a prompt", plain, { type: "chat", turns: [], parameters: {} }, "leave the prompt out"],
+    ["types in another order", disordered, embed("a"), "must be"],
+    ["no end of a text", plain, embed("a", { truncate: "END" as never }), "must be none, start or end, not END"],
     ["a raw body", plain, { type: "raw", body: { inputText: "a" } }, null],
     ["a raw body without a text", plain, { type: "raw", body: {} }, "lacks inputText"]
   ])("of %s", (_, processor, request, problem) => {
@@ -149,8 +223,60 @@ describe("decode", () => {
     assert.deepInclude(short.decode({ ...output, message: null }), { status: "succeeded" })
   })
 
-  it.prop("never throws, whatever JSON it reads", [output], ([json]) => assertReading(short, json), {
-    arbitrary: { runs: 300 }
+  it.prop("never throws, whatever JSON it reads", [output], ([json]) => {
+    assertReading(short, json)
+    assertReading(bits, json)
+    assertReading(mixed, json)
+  }, { arbitrary: { runs: 300 } })
+})
+
+describe("binary embeddings", () => {
+  /** As documented: `embedding` is there for floats alone. */
+  const onlyBits = { embeddingsByType: { binary: ones }, inputTextTokenCount: 3 }
+  const both = { ...onlyBits, embedding: numbers(256), embeddingsByType: { float: numbers(256), binary: ones } }
+
+  it("are packed eight to a byte, the first in the highest bit", () => {
+    assert.deepStrictEqual(bits.decode(onlyBits), {
+      status: "succeeded",
+      answer: { embedding_binary: packed },
+      stopReason: null,
+      usage
+    })
+    assert.deepStrictEqual(bits.decode(both), bits.decode(onlyBits))
+  })
+
+  it("stand beside the numbers where both were asked for", () => {
+    assert.deepStrictEqual(mixed.decode(both), {
+      status: "succeeded",
+      answer: { embedding: Float32Array.from(numbers(256)), embedding_binary: packed },
+      stopReason: null,
+      usage
+    })
+    assert.deepInclude(mixed.decode(onlyBits), { status: "invalid", message: "the output has no embedding" })
+  })
+
+  it.each<[name: string, output: Processor.Json, problem: string]>([
+    ["numbers alone", { embedding: numbers(256) }, "the output has no binary embedding"],
+    ["another length", { embeddingsByType: { binary: ones.slice(8) } }, "has 248 dimensions, not 256"],
+    ["a number between", { embeddingsByType: { binary: numbers(256) } }, "values other than 0 and 1"],
+    ["a sign", { embeddingsByType: { binary: ones.map((one) => one * 2 - 1) } }, "values other than 0 and 1"],
+    ["a null", { embeddingsByType: { binary: [...ones.slice(1), null] } }, "values other than 0 and 1"],
+    ["a truth value", { embeddingsByType: { binary: [...ones.slice(1), true] } }, "values other than 0 and 1"]
+  ])("with %s are invalid", (_, output, problem) => {
+    for (const reading of [bits.decode(output), bits.decodeVectors!(withVectors(output))]) {
+      assert.deepInclude(reading, { status: "invalid", raw: null })
+      assert.include("message" in reading ? reading.message : "", problem)
+    }
+  })
+
+  it("must be as long as the numbers", () => {
+    const processor = titanTextEmbeddings({ embeddingTypes: ["float", "binary"] })
+    const output = { embedding: numbers(512), embeddingsByType: { binary: ones } }
+    assert.deepInclude(processor.decode(output), { status: "invalid" })
+  })
+
+  it("fail with the model's message", () => {
+    assert.deepInclude(bits.decode({ ...onlyBits, message: "too long" }), { status: "failed", message: "too long" })
   })
 })
 
@@ -204,5 +330,7 @@ describe("decodeVectors", () => {
   it.prop("reads as decode does, whatever JSON it reads", [output], ([json]) => {
     assert.deepStrictEqual(decodeVectors(json), short.decode(json))
     assert.deepStrictEqual(decodeVectors(withVectors(json)), short.decode(json))
+    assert.deepStrictEqual(bits.decodeVectors!(withVectors(json)), bits.decode(json))
+    assert.deepStrictEqual(mixed.decodeVectors!(withVectors(json)), mixed.decode(json))
   }, { arbitrary: { runs: 300 } })
 })

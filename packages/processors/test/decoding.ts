@@ -1,6 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import type { Processor } from "../src/index.ts"
+import type { Processor, Prompt } from "../src/index.ts"
 
 const outcome = {
   stopReason: Schema.NullOr(Schema.String),
@@ -41,3 +41,40 @@ export const nearly = (
       })
     )
   ))
+
+const isFinite32 = (value: unknown): value is number => typeof value === "number" && Number.isFinite(Math.fround(value))
+
+/** The JSON with a vector for every array of numbers that has one. */
+export const withVectors = (json: Processor.Json): Processor.VectorJson => {
+  if (typeof json !== "object" || json === null) return json
+  if (!Array.isArray(json)) {
+    return Object.fromEntries(Object.entries(json).map(([key, value]) => [key, withVectors(value)]))
+  }
+  return json.length > 0 && json.every(isFinite32) ? Float32Array.from(json) : json.map(withVectors)
+}
+
+/** Numbers from 0 to 1, so many. */
+export const numbers = (length: number): Array<number> => Array.from({ length }, (_, index) => index / length)
+
+/** An embedding request of a text. */
+export const embed = (
+  text: string,
+  parameters: Processor.ModelParameters = {},
+  media?: Prompt.Media
+): Processor.ModelRequest => ({ type: "embed", text, parameters, ...(media === undefined ? {} : { media }) })
+
+/** Media whose bytes are in the request. */
+export const bytes = (kind: Prompt.MediaKind, format: string, base64 = "AAEC"): Prompt.Media => ({
+  kind,
+  format,
+  name: null,
+  source: { type: "bytes", base64 }
+})
+
+/** Media in S3. */
+export const inS3 = (kind: Prompt.MediaKind, format: string, uri = "s3://bucket/a"): Prompt.Media => ({
+  kind,
+  format,
+  name: null,
+  source: { type: "s3", uri }
+})

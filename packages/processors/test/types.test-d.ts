@@ -1,5 +1,12 @@
 import { Result, Schema } from "effect"
-import { Families, Processor, Prompt } from "../src/index.ts"
+import {
+  Families,
+  NovaMultimodalEmbeddings,
+  Processor,
+  Prompt,
+  TitanMultimodalEmbeddings,
+  TitanTextEmbeddings
+} from "../src/index.ts"
 import { converse } from "../src/Converse.ts"
 import { titanTextEmbeddings } from "../src/TitanTextEmbeddings.ts"
 
@@ -99,7 +106,35 @@ void any
 same<Processor.TextAnswer["response"], string>()
 same<Processor.EmbeddingAnswer["embedding"], Float32Array>()
 same<typeof converse, Processor.Processor<Processor.TextAnswer>>()
-same<ReturnType<typeof titanTextEmbeddings>, Processor.Processor<Processor.EmbeddingAnswer>>()
+const e1 = titanTextEmbeddings()
+same<typeof e1, Processor.Processor<Processor.EmbeddingAnswer>>()
+const e2 = titanTextEmbeddings({ dimensions: 256, embeddingTypes: ["float"] })
+same<typeof e2, Processor.Processor<Processor.EmbeddingAnswer>>()
+const e3 = titanTextEmbeddings({ embeddingTypes: ["binary"], truncate: "end" })
+same<typeof e3, Processor.Processor<TitanTextEmbeddings.BinaryAnswer>>()
+same<TitanTextEmbeddings.BinaryAnswer["embedding_binary"], Uint8Array>()
+const e4 = titanTextEmbeddings({ embeddingTypes: ["float", "binary"] })
+same<typeof e4, Processor.Processor<TitanTextEmbeddings.FloatAndBinaryAnswer>>()
+same<TitanTextEmbeddings.FloatAndBinaryAnswer["embedding"], Float32Array>()
+declare const someOptions: TitanTextEmbeddings.Options
+const e5 = titanTextEmbeddings(someOptions)
+same<typeof e5, TitanTextEmbeddings.AnyTitanTextEmbeddings>()
+// @ts-expect-error no such type of embeddings
+titanTextEmbeddings({ embeddingTypes: ["int8"] })
+// @ts-expect-error no such end of a text
+titanTextEmbeddings({ truncate: "middle" })
+const m1 = TitanMultimodalEmbeddings.titanMultimodalEmbeddings({ dimensions: 384 })
+same<typeof m1, Processor.Processor<Processor.EmbeddingAnswer>>()
+// @ts-expect-error a length of Titan Text Embeddings
+TitanMultimodalEmbeddings.titanMultimodalEmbeddings({ dimensions: 512 })
+const n1 = NovaMultimodalEmbeddings.novaMultimodalEmbeddings({ purpose: "TEXT_RETRIEVAL", dimensions: 3072 })
+same<typeof n1, Processor.Processor<Processor.EmbeddingAnswer>>()
+const n2 = NovaMultimodalEmbeddings.novaMultimodalEmbeddings({ videoMode: "separate" })
+same<typeof n2, Processor.Processor<NovaMultimodalEmbeddings.SeparateAnswer>>()
+same<NovaMultimodalEmbeddings.SeparateAnswer["video_embedding"], Float32Array>()
+same<NovaMultimodalEmbeddings.SeparateAnswer["audio_embedding"], Float32Array | null>()
+// @ts-expect-error no purpose of the model
+NovaMultimodalEmbeddings.novaMultimodalEmbeddings({ purpose: "SEARCH" })
 // @ts-expect-error not a length that Titan has
 titanTextEmbeddings({ dimensions: 300 })
 const json: Processor.Json = Prompt.fingerprint(p1)
@@ -107,7 +142,10 @@ void json
 const family = Families.forModel(text)
 if (Result.isSuccess(family)) {
   const reading = family.success.decode(null)
-  if (reading.status === "succeeded") same<typeof reading.answer, Processor.TextAnswer | Processor.EmbeddingAnswer>()
+  if (reading.status === "succeeded") {
+    const { answer } = reading
+    if ("response" in answer) same<typeof answer, Processor.TextAnswer>()
+  }
   // @ts-expect-error there is no answer without a success
   else if (reading.status === "refused") void reading.answer
 }
