@@ -95,12 +95,14 @@ const agree = (definition: Definition, fingerprint: Fingerprint): Effect.Effect<
   ))
 }
 
-const plannerOf = (definition: Definition, bounds: Plan["bounds"]): Effect.Effect<Planner, BatchError> => {
+/** @internal */
+export const plannerOf = (definition: Definition, bounds: Plan["bounds"]): Effect.Effect<Planner, BatchError> => {
   const planner = Planner.make(bounds, definition.source.count, definition.belowMinimum)
   return Result.isSuccess(planner) ? Effect.succeed(planner.success) : Effect.fail(impossible(definition, planner.failure))
 }
 
-const impossible = (definition: Definition, { message, problem, row }: Impossible): BatchError =>
+/** @internal */
+export const impossible = (definition: Definition, { message, problem, row }: Impossible): BatchError =>
   problem === "no-plan"
     ? error(new InvalidOption({ path: "limits", message }))
     : error(
@@ -145,32 +147,34 @@ const begin = Effect.fnUntraced(function*(store: Store, definition: Definition, 
   return { plan, planned, planner, writer }
 })
 
+/** Makes the requests of a batch whose first row is row `firstRow` of the run; the run's first is checked. @internal */
+export const encode = Effect.fnUntraced(function*(definition: Definition, batch: Batch, firstRow: number) {
+  const { encoder, processor } = definition
+  if (firstRow === 0 && processor.check !== undefined) {
+    const problem = yield* Effect.try({
+      try: () => processor.check?.(encoder.request(batch, 0)) ?? null,
+      catch: (cause) => unencodable(definition, 0, cause)
+    })
+    if (problem !== null) return yield* error(new InvalidOption({ path: "parameters", message: problem }))
+  }
+  const encoded = encoder.encode(batch, firstRow)
+  return Result.isSuccess(encoded)
+    ? encoded.success
+    : yield* unencodable(definition, encoded.failure.row, encoded.failure.cause)
+})
+
 /**
  * Reads the source and writes the jobs' files. The plan is created when the first rows have become requests: a mistake
  * that shows in them leaves nothing behind.
  */
 const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definition, prepareId: string) {
-  const { encoder, processor, source } = definition
+  const { source } = definition
   const state: { begun: Effect.Success<ReturnType<typeof begin>> | null } = { begun: null }
   let rows = 0
 
-  const encode = Effect.fnUntraced(function*(batch: Batch) {
-    if (rows === 0 && processor.check !== undefined) {
-      const problem = yield* Effect.try({
-        try: () => processor.check?.(encoder.request(batch, 0)) ?? null,
-        catch: (cause) => unencodable(definition, 0, cause)
-      })
-      if (problem !== null) return yield* error(new InvalidOption({ path: "parameters", message: problem }))
-    }
-    const encoded = encoder.encode(batch, rows)
-    return Result.isSuccess(encoded)
-      ? encoded.success
-      : yield* unencodable(definition, encoded.failure.row, encoded.failure.cause)
-  })
-
   const take = Effect.fnUntraced(function*(batch: Batch) {
     const room = state.begun?.planner.room ?? definition.bounds.maxRecordsTotal ?? Infinity
-    const segments = yield* encode(slice(batch, 0, Math.min(batch.length, room)))
+    const segments = yield* encode(definition, slice(batch, 0, Math.min(batch.length, room)), rows)
     const { planned, planner, writer } = state.begun ??= yield* begin(store, definition, prepareId)
     for (const segment of segments) rows += yield* planned.take(segment)
     yield* Progress.emit({ _tag: "Prepared", runId: definition.runId, records: rows, jobs: writer.closed(), done: false })
@@ -188,7 +192,8 @@ const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definiti
   return { jobs: yield* state.begun.planned.end, plan: state.begun.plan }
 })
 
-const unencodable = (definition: Definition, row: number, cause: unknown): BatchError =>
+/** @internal */
+export const unencodable = (definition: Definition, row: number, cause: unknown): BatchError =>
   error(
     new InvalidSource({
       problem: "failed",
