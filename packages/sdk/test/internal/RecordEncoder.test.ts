@@ -57,6 +57,24 @@ describe("RecordEncoder", () => {
     assert.deepStrictEqual(lines.map((line) => JSON.parse(line).modelInput), [{ inputText: "x" }, { inputText: "" }])
   })
 
+  it("cuts texts where the family is asked to", () => {
+    const long = "a cat and a dog ".repeat(4000)
+    for (const [id, most] of [["titan-text-embeddings/1", 33_000], ["nova-multimodal-embeddings/1", 8192]] as const) {
+      const family = Option.getOrThrow(Option.fromNullishOr(forId(id)))
+      const texts = (truncate: "none" | "end") =>
+        linesOf(Result.getOrThrow(
+          new RecordEncoder({ type: "embed", column: 0 }, family, { truncate })
+            .encode({ length: 3, columns: [["a cat", long, "a dog"]] }, 0)
+        )).map((line): string => /"(?:inputText|value)":"([^"]*)"/.exec(line)![1]!)
+      assert.deepStrictEqual(texts("none"), ["a cat", long, "a dog"])
+      const [first, cut, last] = texts("end")
+      assert.deepStrictEqual([first, last], ["a cat", "a dog"])
+      assert.isTrue(long.startsWith(cut!))
+      assert.isAtMost(cut!.length, most)
+      assert.isAbove(cut!.length, most * 0.9)
+    }
+  })
+
   it("keeps each record on one line, whatever its text holds", () => {
     const texts = ["a\nb\r\nc", "\u2028\u2029\u0085", "\ud800 alone", "\"}\\", "\u0000", "{t}", "\ufeffbom", "🙂"]
     const lines = linesOf(Result.getOrThrow(encode(asking("{t}", ["t"]), [texts])))
