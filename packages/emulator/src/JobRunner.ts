@@ -8,14 +8,14 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { asking } from "./Asking.ts"
 import * as Chance from "./Chance.ts"
-import { withNulls } from "./ConverseAnswer.ts"
 import { type JobFaults, picker } from "./Faults.ts"
+import { withNulls } from "./internal/families/Converse.ts"
 import { isObject, member, memberText, parse } from "./Json.ts"
 import { splitter } from "./Lines.ts"
 import { isRecordError, type RecordRequest, type Responder } from "./Responder.ts"
 import { shuffler } from "./Shuffle.ts"
 import type { Storage, StorageError } from "./Storage.ts"
-import { inputTokens, outputTokens } from "./Usage.ts"
+import { cacheReadTokens, cacheWriteTokens, inputTokens, outputTokens } from "./Usage.ts"
 
 /**
  * What a job needs to run.
@@ -208,7 +208,7 @@ export const write: (
   const isThrottled = pick("throttledRecords")
   const isBroken = pick("brokenRecords")
   const ask = asking(options.responder)
-  const counts = { success: 0, error: 0, inputTokens: 0, outputTokens: 0 }
+  const counts = { success: 0, error: 0, inputTokens: 0, outputTokens: 0, cacheReads: 0, cacheWrites: 0 }
   const failure = (errorCode: number, errorMessage: string, expired = false) => ({ errorCode, errorMessage, expired })
   const notRun = failure(400, "The record was not processed before the job's timeout.", true)
 
@@ -248,7 +248,8 @@ export const write: (
           modelId: job.modelId,
           modelInvocationType: job.modelInvocationType,
           recordId,
-          modelInput: isObject(modelInput) ? modelInput : {}
+          modelInput: isObject(modelInput) ? modelInput : {},
+          inputUri: job.inputUri
         })
       }
     }
@@ -272,6 +273,8 @@ export const write: (
           counts.success++
           counts.inputTokens += inputTokens(result)
           counts.outputTokens += outputTokens(result)
+          counts.cacheReads += cacheReadTokens(result)
+          counts.cacheWrites += cacheWriteTokens(result)
           const fill = options.nullFilledUnions && job.modelInvocationType === "Converse"
           ending = JSON.stringify({ modelOutput: (fill ? withNulls(result) : result) ?? null })
         }
@@ -319,7 +322,10 @@ export const write: (
     successRecordCount: totals.success,
     errorRecordCount: totals.error,
     inputTokenCount: counts.inputTokens,
-    outputTokenCount: counts.outputTokens
+    outputTokenCount: counts.outputTokens,
+    ...(counts.cacheReads + counts.cacheWrites === 0
+      ? {}
+      : { cacheReadInputTokenCount: counts.cacheReads, cacheWriteInputTokenCount: counts.cacheWrites })
   }
   const bytes = encoder.encode(JSON.stringify(manifest))
   yield* storage.write(`${outputOf(job.outputUri, job.id)}manifest.json.out`, Stream.make(bytes))

@@ -1,7 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { Schema } from "effect"
 import * as Chance from "../src/Chance.ts"
-import { withNulls } from "../src/ConverseAnswer.ts"
+import { withNulls } from "../src/internal/families/Converse.ts"
 import * as Responder from "../src/Responder.ts"
 import * as SampleJson from "../src/SampleJson.ts"
 import { anthropic, converse, haiku } from "./Fixture.ts"
@@ -165,7 +165,7 @@ it("gives JSON where a schema is asked for", () => {
       textFormat: { type: "json_schema", structure: { jsonSchema: { name: "v", schema: JSON.stringify(root) } } }
     }
   }
-  const answer = ask(haiku, structured, "Converse")
+  const answer = ask("qwen.qwen3-32b-v1:0", structured, "Converse")
   assert.isTrue(Schema.is(Verdict)(JSON.parse(answer.output.message.content[0].text)))
   const recursive = { $ref: "#/$defs/n", $defs: { n: { type: "object", properties: { next: { $ref: "#/$defs/n" } } } } }
   assert.isObject(SampleJson.make(recursive, Chance.make("a")))
