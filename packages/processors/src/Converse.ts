@@ -4,33 +4,53 @@
  * @since 0.1.0
  */
 import { checkRaw } from "./internal/Body.ts"
-import {
-  type Block,
-  checkChat,
-  conversation,
-  defaultMaxTokens,
-  readText,
-  type StopMeaning,
-  turnsOf
-} from "./internal/Conversation.ts"
-import { array, count, given, member, string } from "./internal/Json.ts"
-import { type Json, type Processor, TextAnswer } from "./Processor.ts"
+import { andOwn, checkChat, type Rules } from "./internal/ChatChecks.ts"
+import { conversation, turnsOf, wayOf } from "./internal/Conversation.ts"
+import { messagesOf, readConverse } from "./internal/ConverseShape.ts"
+import { given } from "./internal/Json.ts"
+import { known } from "./internal/ModelFamily.ts"
+import { schemaText } from "./internal/OutputInstruction.ts"
+import { claudeThinking, effortOf, maxTokensOf, novaReasoning, type Thinker, thinkerOf } from "./internal/Thinking.ts"
+import { formats } from "./Media.ts"
+import { type Json, type ModelParameters, type ModelRequest, type OutputWay, type Processor, TextAnswer } from "./Processor.ts"
 
-const meanings: ReadonlyMap<string, StopMeaning> = new Map([
-  ["max_tokens", "truncated"],
-  ["model_context_window_exceeded", "truncated"],
-  ["content_filtered", "refused"],
-  ["guardrail_intervened", "refused"],
-  ["refusal", "refused"],
-  ["malformed_model_output", "malformed"],
-  ["malformed_tool_use", "malformed"]
-])
+const own: ReadonlyMap<string, string | null> = new Map()
 
-const contentOf = (block: Block): Json => {
-  if (typeof block === "string") return { text: block }
-  const { format, kind, name, source } = block
-  const where = source.type === "bytes" ? { bytes: source.base64 } : { s3Location: { uri: source.uri } }
-  return { [kind]: given({ format, name: kind === "document" ? name ?? "document" : undefined, source: where }) }
+const outputWays = (model: string): ReadonlyArray<OutputWay> => {
+  const structured = known(model)?.structuredOutput ?? null
+  return structured === true
+    ? ["schema", "instruction"]
+    : structured === false
+    ? ["instruction"]
+    : ["instruction", "schema"]
+}
+
+const rules: Rules = {
+  family: "Converse",
+  own,
+  media: {
+    image: { formats: formats.image, s3: true },
+    document: { formats: formats.document, s3: true },
+    audio: { formats: formats.audio, s3: true },
+    video: { formats: formats.video, s3: true }
+  },
+  stopSequences: 2500,
+  ways: outputWays,
+  thinker: thinkerOf
+}
+
+const thinkingFields = (parameters: ModelParameters, thinker: Thinker | null): { readonly [key: string]: Json } =>
+  given({
+    thinking: claudeThinking(parameters),
+    ...(thinker === "nova-effort"
+      ? { reasoningConfig: novaReasoning(parameters) }
+      : { reasoning_effort: effortOf(parameters) })
+  })
+
+const check = (request: ModelRequest): string | null => {
+  if (request.type === "raw") return checkRaw(request.body, ["messages"], ["modelId", "toolConfig"])
+  const thinks = request.parameters?.thinking !== undefined && "thinking"
+  return checkChat(rules, request, andOwn(own, { thinking: thinks, reasoningConfig: thinks, reasoning_effort: thinks }))
 }
 
 /**
@@ -41,54 +61,57 @@ const contentOf = (block: Block): Json => {
  * All system turns go, in order, into the one system text, an empty line between them. Neighbouring turns of one role
  * become one message. The first turn that is not a system turn must be a user turn.
  *
- * The answer is all text of the output, without reasoning. Cache reads and writes count as input tokens. Tools do not
- * work in batch inference with Converse, so `check` refuses a raw body that has a `toolConfig`.
+ * Images, documents, sounds and videos are sent as bytes, or by reference where they lie in S3. Names of documents are
+ * made legal (letters, digits, single spaces, hyphens, parentheses and brackets) and different from each other.
+ *
+ * `thinking` becomes the field of the model's own: `thinking` for Claude (then `maxTokens` is, where it is not given,
+ * 1024 more than the budget), `reasoningConfig` for Nova 2 (with high effort no `maxTokens` is sent, since Nova refuses
+ * it), `reasoning_effort` for models of OpenAI's format. Where the name does not reveal the model, a budget is sent as
+ * Claude has it, and an effort as OpenAI.
+ *
+ * The shape of an answer is told by `schema` (`outputConfig.textFormat`) to models that are known to take one, else by
+ * instruction. Tools do not work in batch inference with Converse, so `check` refuses a raw body that has a
+ * `toolConfig`.
+ *
+ * The answer is all text of the output; reasoning is kept apart. Cache reads and writes count as input tokens.
  *
  * @since 0.1.0
  * @category families
+ * @example
+ * ```ts
+ * import { Converse } from "@bedrock-batch/processors"
+ *
+ * Converse.converse.encode({
+ *   type: "chat",
+ *   turns: [{ role: "user", content: "Tell me a joke." }],
+ *   parameters: { maxTokens: 200 }
+ * })
+ * // { messages: [{ role: "user", content: [{ text: "Tell me a joke." }] }], inferenceConfig: { maxTokens: 200 } }
+ * ```
  */
 export const converse: Processor<TextAnswer> = {
   id: "converse/1",
   invocationType: "Converse",
   accepts: "chat",
   columns: TextAnswer,
-  check: (request) =>
-    request.type === "raw"
-      ? checkRaw(request.body, ["messages"], ["modelId", "toolConfig"])
-      : checkChat("Converse", request, new Map()),
+  outputWays,
+  check,
   encode: (request) => {
     if (request.type === "raw") return request.body
-    const { maxTokens = defaultMaxTokens, more, stopSequences, temperature, topP } = request.parameters
+    const { more, stopSequences, temperature, topP } = request.parameters
     const { messages, system } = conversation(turnsOf(request))
+    const thinker = request.parameters.thinking === undefined ? null : thinkerOf(request.model)
+    const thinking = thinkingFields(request.parameters, thinker)
+    const output = request.type === "chat" && wayOf(request) === "schema" ? request.output : undefined
     return given({
       system: system === null ? undefined : [{ text: system }],
-      messages: messages.map(({ blocks, role }) => ({ role, content: blocks.map(contentOf) })),
-      inferenceConfig: given({ maxTokens, temperature, topP, stopSequences }),
-      additionalModelRequestFields: more
+      messages: messagesOf(messages),
+      inferenceConfig: given({ maxTokens: maxTokensOf(request.parameters, thinker), temperature, topP, stopSequences }),
+      additionalModelRequestFields: Object.keys(thinking).length === 0 ? more : { ...more, ...thinking },
+      outputConfig: output === undefined ? undefined : {
+        textFormat: { type: "json_schema", structure: { jsonSchema: { schema: schemaText(output), name: output.name } } }
+      }
     })
   },
-  decode: (modelOutput) => {
-    const stopReason = string(member(modelOutput, "stopReason")) ?? null
-    const tokens = member(modelOutput, "usage")
-    const usage = {
-      inputTokens: count(
-        member(tokens, "inputTokens"),
-        member(tokens, "cacheReadInputTokens"),
-        member(tokens, "cacheWriteInputTokens")
-      ),
-      outputTokens: count(member(tokens, "outputTokens"))
-    }
-    const content = array(member(member(member(modelOutput, "output"), "message"), "content"))
-    if (content === undefined && stopReason === null) {
-      return {
-        status: "invalid",
-        message: "the output is not a Converse answer: it has no output.message and no stopReason",
-        raw: null,
-        stopReason,
-        usage
-      }
-    }
-    const text = (content ?? []).map((block) => string(member(block, "text")) ?? "").join("")
-    return readText(text, stopReason, usage, meanings)
-  }
+  decode: (modelOutput) => readConverse(modelOutput, "Converse", { tools: false })
 }

@@ -5,7 +5,7 @@ import type { Processor, Prompt } from "../src/index.ts"
 import { assertReading, nearly } from "./decoding.ts"
 
 const chat = (
-  turns: ReadonlyArray<Prompt.Turn>,
+  turns: ReadonlyArray<Prompt.RenderedTurn>,
   parameters: Processor.ModelParameters = {}
 ): Processor.ModelRequest => ({ type: "chat", turns, parameters })
 
@@ -81,6 +81,73 @@ describe("encode", () => {
     })
   })
 
+  it("sends images and documents before the text", () => {
+    const bytes = { type: "bytes", base64: "AAAA" } as const
+    const media: ReadonlyArray<Prompt.Media> = [
+      { kind: "image", format: "webp", name: null, source: bytes },
+      { kind: "document", format: "pdf", name: "document", source: bytes },
+      { kind: "document", format: "md", name: "Notes", source: { type: "bytes", base64: btoa("# Hi") } }
+    ]
+    assert.deepInclude(anthropicMessages.encode(chat([{ ...user("What?"), media }])), {
+      messages: [{
+        role: "user",
+        content: [
+          { type: "image", source: { type: "base64", media_type: "image/webp", data: "AAAA" } },
+          { type: "document", source: { type: "base64", media_type: "application/pdf", data: "AAAA" } },
+          { type: "document", source: { type: "text", media_type: "text/plain", data: "# Hi" }, title: "Notes" },
+          { type: "text", text: "What?" }
+        ]
+      }]
+    })
+  })
+
+  it("thinks with a budget, beside which 1024 tokens are left for the answer", () => {
+    const thinking = { budgetTokens: 5000 }
+    assert.deepInclude(anthropicMessages.encode(chat([user("Hi")], { thinking })), {
+      max_tokens: 6024,
+      thinking: { type: "enabled", budget_tokens: 5000 }
+    })
+    assert.deepInclude(anthropicMessages.encode(chat([user("Hi")], { thinking, maxTokens: 9000 })), { max_tokens: 9000 })
+  })
+
+  it("tells of the shape of the answer by a tool, a schema or an instruction", () => {
+    const schema = { type: "object", properties: { a: { type: "string" } } }
+    const request = (
+      way: Processor.OutputWay,
+      parameters: Processor.ModelParameters = {}
+    ): Processor.ModelRequest => ({
+      type: "chat",
+      turns: [user("Hi")],
+      parameters,
+      output: { name: "label", schema, way }
+    })
+    const plain = { anthropic_version: version, max_tokens: 1024, messages: [{ role: "user", content: "Hi" }] }
+    assert.deepStrictEqual<unknown>(anthropicMessages.encode(request("tool")), {
+      ...plain,
+      tools: [{ name: "label", description: "Takes the answer.", input_schema: schema }],
+      tool_choice: { type: "tool", name: "label" }
+    })
+    assert.deepStrictEqual<unknown>(
+      anthropicMessages.encode(request("schema", { more: { output_config: { effort: "low" } } })),
+      { ...plain, output_config: { effort: "low", format: { type: "json_schema", schema } } }
+    )
+    const thinking = request("tool", { thinking: { budgetTokens: 1024 } })
+    const instructed = JSON.parse(JSON.stringify(anthropicMessages.encode(thinking)))
+    assert.notProperty(instructed, "tools")
+    assert.notProperty(instructed, "tool_choice")
+    assert.include(instructed.messages[0].content, `JSON Schema:\n${JSON.stringify(schema)}`)
+    assert.deepStrictEqual(
+      anthropicMessages.encode(request("instruction", { thinking: { budgetTokens: 1024 } })),
+      anthropicMessages.encode(thinking)
+    )
+    assert.deepStrictEqual(anthropicMessages.outputWays!("us.anthropic.claude-haiku-4-5-20251001-v1:0"), [
+      "tool",
+      "schema",
+      "instruction"
+    ])
+    assert.deepStrictEqual(anthropicMessages.outputWays!("us.anthropic.claude-opus-5"), ["tool", "instruction"])
+  })
+
   it("passes a raw body on unchanged", () => {
     const body = { anything: 1 }
     assert.strictEqual(anthropicMessages.encode({ type: "raw", body }), body)
@@ -88,6 +155,17 @@ describe("encode", () => {
 })
 
 describe("check", () => {
+  const withMedia = (
+    kind: Prompt.MediaKind,
+    format: string,
+    source: Prompt.Media["source"] = { type: "bytes", base64: "AAAA" }
+  ): Processor.ModelRequest => chat([{ ...user("a"), media: [{ kind, format, name: null, source }] }])
+  const withOutput = (parameters: Processor.ModelParameters, name = "label"): Processor.ModelRequest => ({
+    type: "chat",
+    turns: [user("a")],
+    parameters,
+    output: { name, schema: { type: "object" }, way: "tool" }
+  })
   const raw = { anthropic_version: version, max_tokens: 1, messages: [] }
   it.each<[name: string, request: Processor.ModelRequest, problem: string | null]>([
     ["a plain request", chat([user("a")], { more: { top_k: 1 } }), null],
@@ -96,6 +174,18 @@ describe("check", () => {
     ["a text to embed", { type: "embed", text: "a", parameters: {} }, "embedding models"],
     ["max_tokens in more", chat([user("a")], { more: { max_tokens: 1 } }), "max_tokens; give maxTokens instead"],
     ["messages in more", chat([user("a")], { more: { messages: [] } }), "more must not have messages"],
+    ["a sound", withMedia("audio", "mp3"), "takes no audio"],
+    ["a video", withMedia("video", "mp4"), "takes no video"],
+    ["an image", withMedia("image", "png"), null],
+    ["a spreadsheet", withMedia("document", "xlsx"), "pdf, txt, md, html, csv, not as \"xlsx\""],
+    ["an image in S3", withMedia("image", "png", { type: "s3", uri: "s3://b/k" }), "cannot read an image from S3"],
+    ["an effort", chat([user("a")], { thinking: { effort: "low" } }), "take thinking.budgetTokens"],
+    ["thinking twice", chat([user("a")], { thinking: { budgetTokens: 1024 }, more: { thinking: {} } }), "give thinking"],
+    ["a blank stop sequence", chat([user("a")], { stopSequences: [" \n"] }), "nothing but whitespace"],
+    ["an output", withOutput({}), null],
+    ["an output beside tools", withOutput({ more: { tools: [] } }), "tools; give output instead"],
+    ["an instruction beside tools", withOutput({ more: { tools: [] }, thinking: { budgetTokens: 1024 } }), null],
+    ["an output without a legal name", withOutput({}, "a b"), "the name of an output"],
     ["a stream", chat([user("a")], { more: { stream: true } }), "more must not have stream"],
     ["a raw body", { type: "raw", body: raw }, null],
     ["a raw body of Converse", { type: "raw", body: { messages: [] } }, "lacks anthropic_version, max_tokens"],
@@ -108,18 +198,37 @@ describe("check", () => {
 })
 
 describe("decode", () => {
-  it("concatenates all text blocks and leaves thinking and tools out", () => {
+  it("concatenates all text blocks and keeps thinking apart and leaves tools out", () => {
     const content = [
       { type: "thinking", thinking: "hm", signature: "s", text: "no" },
       { type: "text", text: "a" },
+      { type: "redacted_thinking", data: "AAAA" },
       { type: "tool_use", id: "1", name: "f", input: { text: "no" } },
+      { type: "hologram", text: "no" },
       { type: "text", text: "b" }
     ]
     assert.deepStrictEqual(anthropicMessages.decode(output(content)), {
       status: "succeeded",
       answer: { response: "ab" },
       stopReason: "end_turn",
-      usage: { inputTokens: 10, outputTokens: 5 }
+      usage: { inputTokens: 10, outputTokens: 5 },
+      reasoning: "hm"
+    })
+  })
+
+  it("takes the input of a tool for the answer where there is no text", () => {
+    const call = (name: string, input: Processor.Json): Processor.Json => ({ type: "tool_use", id: "1", name, input })
+    assert.deepInclude(anthropicMessages.decode(output([call("label", { a: [1] })], "tool_use")), {
+      status: "succeeded",
+      answer: { response: "{\"a\":[1]}" },
+      stopReason: "tool_use"
+    })
+    assert.deepInclude(anthropicMessages.decode(output([call("f", {}), call("g", null)], "tool_use")), {
+      answer: { response: "[{\"name\":\"f\",\"input\":{}},{\"name\":\"g\",\"input\":null}]" }
+    })
+    assert.deepInclude(anthropicMessages.decode(output([call("label", {})], "max_tokens")), {
+      status: "truncated",
+      answer: { response: "{}" }
     })
   })
 
@@ -133,7 +242,7 @@ describe("decode", () => {
     assert.deepInclude(anthropicMessages.decode({ content: [{ type: "text", text: "a" }], usage }), {
       status: "succeeded",
       stopReason: null,
-      usage: { inputTokens: 111, outputTokens: 2 }
+      usage: { inputTokens: 111, outputTokens: 2, cacheReadTokens: 100, cacheWriteTokens: 10 }
     })
   })
 

@@ -4,7 +4,13 @@ import type { Processor, Prompt } from "../src/index.ts"
 
 const outcome = {
   stopReason: Schema.NullOr(Schema.String),
-  usage: Schema.Struct({ inputTokens: Schema.NullOr(Schema.Natural), outputTokens: Schema.NullOr(Schema.Natural) })
+  usage: Schema.Struct({
+    inputTokens: Schema.NullOr(Schema.Natural),
+    outputTokens: Schema.NullOr(Schema.Natural),
+    cacheReadTokens: Schema.optionalKey(Schema.Natural),
+    cacheWriteTokens: Schema.optionalKey(Schema.Natural)
+  }),
+  reasoning: Schema.optionalKey(Schema.NonEmptyString)
 }
 
 /** Asserts that a reading is one of the documented forms, with an answer that its own schema accepts. */

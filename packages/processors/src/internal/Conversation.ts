@@ -1,15 +1,11 @@
 /**
- * What the text families share: the form of a conversation, the checks of its parameters, and how a stop reason makes
- * an answer succeeded, truncated, refused or invalid.
+ * What the text families share: the form of a conversation.
  *
  * @internal
  */
-import type { ModelParameters, ModelRequest, Reading, TextAnswer, Usage } from "../Processor.ts"
+import type { ModelRequest, OutputWay } from "../Processor.ts"
 import type { Media, RenderedTurn } from "../Prompt.ts"
-import { checkMore, checkNames } from "./Body.ts"
-
-/** @internal */
-export const defaultMaxTokens = 1024
+import { instructed } from "./OutputInstruction.ts"
 
 /** @internal */
 export interface Conversation {
@@ -25,9 +21,12 @@ export type Block = string | Media
 /** @internal */
 export interface Message {
   readonly role: "user" | "assistant"
-  /** The media of a turn stands before its text. */
+  /** The media of a turn stands before its text; beside media an empty text is left out, for models refuse it there. */
   readonly blocks: ReadonlyArray<Block>
 }
+
+/** Any request but a finished body. @internal */
+export type Asked = Exclude<ModelRequest, { readonly type: "raw" }>
 
 /** @internal */
 export const conversation = (turns: ReadonlyArray<RenderedTurn>): Conversation => {
@@ -35,92 +34,37 @@ export const conversation = (turns: ReadonlyArray<RenderedTurn>): Conversation =
   const messages: Array<{ readonly role: "user" | "assistant"; readonly blocks: Array<Block> }> = []
   for (const { content, media = [], role } of turns) {
     const last = messages.at(-1)
+    const blocks = media.length > 0 && content === "" ? media : [...media, content]
     if (role === "system") {
       if (content !== "") system.push(content)
     } else if (last?.role === role) {
-      last.blocks.push(...media, content)
+      last.blocks.push(...blocks)
     } else {
-      messages.push({ role, blocks: [...media, content] })
+      messages.push({ role, blocks: [...blocks] })
     }
   }
   return { system: system.length === 0 ? null : system.join("\n\n"), messages }
 }
 
 /**
- * A text to embed, as a conversation. Only a request that its family's `check` refuses comes here.
+ * The turns of a request, with the instruction about the shape of the answer where that is the way. A text to embed
+ * comes as a conversation; only a request that its family's `check` refuses does.
  *
  * @internal
  */
-export const turnsOf = (request: Exclude<ModelRequest, { readonly type: "raw" }>): ReadonlyArray<RenderedTurn> =>
-  request.type === "chat" ? request.turns : [{ role: "user", content: request.text }]
-
-const isShare = (value: number | undefined): boolean => value === undefined || (value >= 0 && value <= 1)
-
-const checkParameters = (family: string, parameters: ModelParameters): string | null => {
-  const { dimensions, maxTokens, normalize, stopSequences, temperature, topP } = parameters
-  if (maxTokens !== undefined && !(Number.isSafeInteger(maxTokens) && maxTokens >= 1)) {
-    return `maxTokens must be a whole number of at least 1, not ${maxTokens}`
+export const turnsOf = (request: Asked, way: OutputWay | null = wayOf(request)): ReadonlyArray<RenderedTurn> => {
+  if (request.type === "embed") {
+    return [{ role: "user", content: request.text, ...(request.media === undefined ? {} : { media: [request.media] }) }]
   }
-  if (!isShare(temperature)) return `temperature must be between 0 and 1, not ${temperature}`
-  if (!isShare(topP)) return `topP must be between 0 and 1, not ${topP}`
-  const stops: unknown = stopSequences
-  if (stops !== undefined && !(Array.isArray(stops) && stops.every((text) => typeof text === "string"))) {
-    return "stopSequences must be an array of texts"
-  }
-  if (stopSequences?.some((text) => text === "") === true) return "a stop sequence must not be empty"
-  if (dimensions !== undefined) return `dimensions is a parameter of embedding models, ${family} has none`
-  if (normalize !== undefined) return `normalize is a parameter of embedding models, ${family} has none`
-  return null
+  return way === "instruction" && request.output !== undefined
+    ? instructed(request.turns, request.output)
+    : request.turns
 }
 
-/**
- * Checks a conversation and its parameters; `own` are the fields that the family sets itself, with the parameter that
- * sets them, where there is one.
- *
- * @internal
- */
-export const checkChat = (
-  family: string,
-  request: Exclude<ModelRequest, { readonly type: "raw" }>,
-  own: ReadonlyMap<string, string | null>
-): string | null => {
-  if (request.type === "embed") return `${family} answers prompts; a text without a prompt is for embedding models`
-  const first = request.turns.find((turn) => turn.role !== "system")
-  if (first === undefined) return "the prompt has no user turn"
-  if (first.role !== "user") return "the first turn after the system text must be a user turn"
-  return checkNames(request.parameters) ?? checkParameters(family, request.parameters) ?? checkMore(request.parameters.more, own)
-}
+/** How the model is told of the shape of its answer; null where none is asked for. @internal */
+export const wayOf = (request: Asked): OutputWay | null =>
+  request.type === "chat" && request.output !== undefined ? request.output.way : null
 
-/**
- * What a stop reason says about the answer; all others end a whole answer.
- *
- * @internal
- */
-export type StopMeaning = "truncated" | "refused" | "malformed"
-
-/**
- * Makes a reading of the text of an answer and the reason for which it ended.
- *
- * @internal
- */
-export const readText = (
-  text: string,
-  stopReason: string | null,
-  usage: Usage,
-  meanings: ReadonlyMap<string, StopMeaning>
-): Reading<TextAnswer> => {
-  const noAnswer = (status: "refused" | "invalid", message: string): Reading<TextAnswer> =>
-    ({ status, message, raw: text === "" ? null : text, stopReason, usage })
-  switch (stopReason === null ? undefined : meanings.get(stopReason)) {
-    case "truncated":
-      return { status: "truncated", answer: { response: text }, stopReason, usage }
-    case "refused":
-      return noAnswer("refused", `the model or a filter declined to answer (${stopReason})`)
-    case "malformed":
-      return noAnswer("invalid", `the model did not end its answer (${stopReason})`)
-    default:
-      return text === ""
-        ? noAnswer("invalid", `the answer has no text (stop reason: ${stopReason ?? "none"})`)
-        : { status: "succeeded", answer: { response: text }, stopReason, usage }
-  }
-}
+/** The texts of a message, an empty line between them, for formats that have one text a message. @internal */
+export const textOf = ({ blocks }: Message): string =>
+  blocks.filter((block) => typeof block === "string").join("\n\n")
