@@ -27,8 +27,9 @@ import { Counts } from "./Outcome.ts"
  * - `JobChanged`: a job has another status, or Bedrock counted more of its records as processed; `counters` are
  *   Bedrock's own, where it shows any;
  * - `Waiting`: something cannot be done now, and is tried again after so many milliseconds. `quota`, `throttled`,
- *   `unavailable`: the service said so. `unsettled`: it is not known yet whether a job exists, or another process works
- *   on it. `slots`: jobs of the run, `job` being the first, wait until others have ended; told each minute;
+ *   `unavailable`: the service said so, to a job's create call or to the list of those that are open, `job` then being
+ *   the first. `unsettled`: it is not known yet whether a job exists, or another process works on it. `slots`: jobs of
+ *   the run, `job` being the first, wait until others have ended; told each minute;
  * - `Stopping`: nothing more is submitted, for good, and why; so many open jobs are asked to stop;
  * - `Ended`: a job has ended, or was refused and never will be submitted; `known` when that was so before this call;
  * - `Collected`: a job's results are stored, and what its rows came to;

@@ -17,6 +17,7 @@ import type { BatchError } from "../BatchError.ts"
 import { BatchJobs, type JobState, type ListQuery } from "../bedrock/BatchJobs.ts"
 import { type Counters, type EndedJob, isTerminal, OpenStatus, type SubmittedJob } from "../Job.ts"
 import * as Progress from "../Progress.ts"
+import { isThrottled } from "./Patience.ts"
 import { makeRecent } from "./Recent.ts"
 
 /**
@@ -283,6 +284,15 @@ export const make: (pace: Pace) => Effect.Effect<OpenJobs, never, BatchJobs | Sc
       if (old.length > 0 && (yield* Clock.currentTimeMillis) >= oldDue) yield* lookAtOld(old)
     })
 
+    /** Tells each run, by one of its jobs, that nothing is heard of it for a while. */
+    const tellOf = (failure: BatchError, millis: number) => {
+      const first = new Map<string, SubmittedJob>()
+      for (const { job } of open.values()) if (!first.has(job.runId)) first.set(job.runId, job)
+      const why = isThrottled(failure) ? "throttled" : "unavailable"
+      return Effect.forEach(first.values(), ({ key, runId }) =>
+        Progress.emit({ _tag: "Waiting", runId, job: key, why, millis }), { discard: true })
+    }
+
     const lookForEver = Effect.gen(function*() {
       for (;;) {
         Latch.closeUnsafe(changed)
@@ -297,13 +307,17 @@ export const make: (pace: Pace) => Effect.Effect<OpenJobs, never, BatchJobs | Sc
         }
         // Whoever comes meanwhile may want the next look sooner.
         due = Infinity
-        const failed = yield* look.pipe(
-          Effect.as(false),
-          Effect.catchIf((error) => error.isRetryable, () => Effect.succeed(true))
+        const failure = yield* look.pipe(
+          Effect.as(null),
+          Effect.catchIf((error) => error.isRetryable, (error) => Effect.succeed(error))
         )
         const after = yield* Clock.currentTimeMillis
-        const pause = failed ? Math.ceil(Math.min(pace.to, longestAfterFailure)) : pauseAt(after)
-        due = Math.min(due, after + pause)
+        if (failure === null) due = Math.min(due, after + pauseAt(after))
+        else {
+          const pause = Math.ceil(Math.min(pace.to, longestAfterFailure))
+          due = Math.min(due, after + pause)
+          yield* tellOf(failure, pause)
+        }
       }
     })
 

@@ -10,6 +10,10 @@ import type { BatchError } from "../BatchError.ts"
 /** So many failures of the network, the store or the service in a row end a wait. @internal */
 export const maxTroubles = 12
 
+/** Whether the service asks for fewer calls: that passes, however long it lasts. @internal */
+export const isThrottled = ({ reason }: BatchError): boolean =>
+  reason._tag === "Unavailable" && reason.code === "throttled"
+
 /** Ever longer pauses, up to a minute. */
 const pauses = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")]).pipe(Schedule.jittered)
 

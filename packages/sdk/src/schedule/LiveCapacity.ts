@@ -10,14 +10,12 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import * as Semaphore from "effect/Semaphore"
-import * as Stream from "effect/Stream"
 import { BatchError, InvalidOption } from "../BatchError.ts"
 import { BatchJobs } from "../bedrock/BatchJobs.ts"
+import * as AccountJobs from "../internal/AccountJobs.ts"
 import * as AccountQuotas from "../internal/AccountQuotas.ts"
 import { limitsProblem } from "../internal/LimitsCheck.ts"
-import { maxTroubles } from "../internal/Patience.ts"
-import { OpenStatus } from "../Job.ts"
+import { isThrottled, maxTroubles } from "../internal/Patience.ts"
 import type * as Limits from "../Limits.ts"
 import { Capacity, type Taker } from "./Capacity.ts"
 import { type ServiceQuotas, type Subject, subjectOf } from "./Quotas.ts"
@@ -51,21 +49,8 @@ export interface LiveOptions {
   readonly quotaPause?: Duration.Input | undefined
 }
 
-/** A job is open for 7 days at most, by its timeout; and for a while after it, while it ends. In milliseconds. */
-const longestOpen = 14 * 86_400_000
-
-/** In the order in which a job goes through them: one that moves on while they are listed is seen at least once. */
-const openStatuses = OpenStatus.literals
-
 /** The pause before a lost slot is believed in again doubles so many times when it keeps being refused. */
 const mostDoublings = 4
-
-/** One look: how many open jobs of a name there are, by what shares a quota. */
-interface Look {
-  /** When it began. */
-  readonly at: number
-  readonly open: ReadonlyMap<string, ReadonlyMap<string, number>>
-}
 
 /** A job that this process left open, or may have. */
 interface Left {
@@ -144,7 +129,7 @@ const count = (names: Map<string, number>, name: string, by: 1 | -1): void => {
 }
 
 /** Takes over what a look shows. */
-const see = (pool: Pool, look: Look): void => {
+const see = (pool: Pool, look: AccountJobs.Look): void => {
   if (look.at === pool.listedAt) return
   pool.listedAt = look.at
   pool.listed = new Map(look.open.get(pool.subject.key))
@@ -180,16 +165,18 @@ const believe = (pool: Pool, limit: number, now: number): void => {
 
 /**
  * Layer with as many slots per base model as its quota in the account's Region leaves free: the quota is read from
- * Service Quotas, and the jobs that are open, of whomever, are seen in Bedrock's list. One look is a paged list for
- * each status of open jobs, for all models together; there is one a minute at most, and only while somebody wants a
- * slot. Jobs of this process that a look cannot show yet are counted beside it.
+ * Service Quotas, and the jobs that are open, of whomever, are seen in Bedrock's list. One look is a list of all jobs
+ * since the oldest open one, mostly one call; the first, and one each hour, is a list for each status of open jobs. It
+ * is for all models together; there is one a minute at most, and only while somebody wants a slot. Jobs of this process
+ * that a look cannot show yet are counted beside it.
  *
  * Others may take what a look showed as free. The service then says "quota", no job fails, and nothing is given until
  * another look after a pause. Where it says so though a look shows room, the number of slots shrinks to what was seen
  * open, and grows again by one each pause, ever slower while that is refused.
  *
  * Quotas that cannot be read, are not found or make no sense are replaced by `limits`, with one warning in the log,
- * and asked for again later. `take` fails when Bedrock's list is refused, or is not to be had a dozen times in a row.
+ * and asked for again later. `take` fails when Bedrock's list is refused, or cannot be reached a dozen times in a row;
+ * throttling is waited out for as long as it lasts.
  * Jobs of an application inference profile do not reveal their model: they are counted by themselves, against the
  * default.
  *
@@ -223,36 +210,8 @@ export const layerLive = (
       const scope = yield* Effect.scope
       const jobs = yield* BatchJobs
       const quotas = yield* AccountQuotas.make(given, quotasEvery)
+      const account = yield* AccountJobs.make(lookEvery)
       const limitOf = (quota: number) => Math.max(1, quota - headroom)
-
-      const lookNow = Effect.fnUntraced(function*(at: number) {
-        const keys = new Map<string, { readonly name: string; readonly key: string }>()
-        for (const status of openStatuses) {
-          yield* jobs.list({ status, submittedAfter: at - longestOpen }).pipe(
-            Stream.runForEach(({ arn, model, name }) =>
-              Effect.sync(() => void keys.set(arn, { name, key: subjectOf(model).key }))
-            )
-          )
-        }
-        const open = new Map<string, Map<string, number>>()
-        for (const { key, name } of keys.values()) {
-          const names = open.get(key) ?? new Map<string, number>()
-          open.set(key, names)
-          count(names, name, 1)
-        }
-        const look: Look = { at, open }
-        return look
-      })
-
-      const looking = Semaphore.makeUnsafe(1)
-      let last: { readonly at: number; readonly exit: Exit.Exit<Look, BatchError> } | null = null
-      const nextLookAt = () => last === null ? -Infinity : last.at + lookEvery
-      /** The last look if it is young enough, else a new one; who comes meanwhile waits for the same. */
-      const look = Semaphore.withPermit(looking, Effect.gen(function*() {
-        const at = yield* Clock.currentTimeMillis
-        if (last === null || at >= nextLookAt()) last = { at, exit: yield* Effect.exit(lookNow(at)) }
-        return yield* last.exit
-      }))
 
       const pools = new Map<string, Pool>()
       const poolOf = ({ model }: Taker): Pool => {
@@ -284,14 +243,14 @@ export const layerLive = (
       /** One round for those who wait: makes new what is known, gives free slots, and says when the next is due. */
       const round = Effect.fnUntraced(function*(pool: Pool) {
         const limit = limitOf(yield* quotas.openJobs(pool.subject))
-        const seen = yield* look
+        const seen = yield* account.look
         const now = yield* Clock.currentTimeMillis
-        if (now < pool.shutUntil || seen.at < pool.shutUntil) return Math.max(pool.shutUntil, nextLookAt())
+        if (now < pool.shutUntil || seen.at < pool.shutUntil) return Math.max(pool.shutUntil, account.nextAt())
         see(pool, seen)
         believe(pool, limit, now)
         pool.isOpen = true
         yield* resize(pool)
-        return nextLookAt()
+        return account.nextAt()
       })
 
       /** Goes on while somebody waits. */
@@ -300,11 +259,11 @@ export const layerLive = (
         while (pool.takers > 0) {
           const result = yield* Effect.result(round(pool))
           if (pool.takers === 0) break
-          let next = nextLookAt()
+          let next = account.nextAt()
           if (result._tag === "Success") {
             troubles = 0
             next = result.success
-          } else if (result.failure.isRetryable && ++troubles < maxTroubles) {
+          } else if (isThrottled(result.failure) || (result.failure.isRetryable && ++troubles < maxTroubles)) {
             yield* Effect.logWarning(`open jobs cannot be listed now: ${result.failure.reason.message}`)
           } else {
             yield* shut(pool)
@@ -325,8 +284,9 @@ export const layerLive = (
         const now = yield* Clock.currentTimeMillis
         const quota = quotas.known(pool.subject, now)
         pool.isOpen = false
-        if (quota !== null && last !== null && Exit.isSuccess(last.exit) && now < last.at + lookEvery) {
-          see(pool, last.exit.value)
+        const last = account.last()
+        if (quota !== null && last !== null && now < account.nextAt()) {
+          see(pool, last)
           believe(pool, limitOf(quota), now)
           pool.isOpen = last.at >= pool.shutUntil
         }

@@ -17,7 +17,7 @@ import * as AccountQuotas from "../internal/AccountQuotas.ts"
 import { freshId } from "../internal/Digest.ts"
 import { limitsProblem } from "../internal/LimitsCheck.ts"
 import { millisOf } from "../internal/Millis.ts"
-import { maxTroubles, patiently } from "../internal/Patience.ts"
+import { isThrottled, maxTroubles, patiently } from "../internal/Patience.ts"
 import * as SlotObjects from "../internal/SlotObjects.ts"
 import * as SlotSweep from "../internal/SlotSweep.ts"
 import { Ledger } from "../Ledger.ts"
@@ -512,10 +512,11 @@ export const layerShared = (
             continue
           }
           pool.free = []
-          if (!result.failure.isRetryable || ++troubles >= maxTroubles) {
-            for (const { turn } of pool.waiting.splice(0)) Deferred.doneUnsafe(turn, Effect.fail(result.failure))
+          const { failure } = result
+          if (!isThrottled(failure) && (!failure.isRetryable || ++troubles >= maxTroubles)) {
+            for (const { turn } of pool.waiting.splice(0)) Deferred.doneUnsafe(turn, Effect.fail(failure))
           } else {
-            yield* Effect.logWarning(`the slots of the quota cannot be looked at now: ${result.failure.reason.message}`)
+            yield* Effect.logWarning(`the slots of the quota cannot be looked at now: ${failure.reason.message}`)
             pool.lookAt = (yield* Clock.currentTimeMillis) + (yield* Random.nextBetween(0.5, 1.5)) * from
           }
         }

@@ -11,6 +11,7 @@ import { submit } from "../../src/submit.ts"
 import { bench, model as profile } from "../rig/Bench.ts"
 import { ScriptedJobs, settings } from "../rig/ScriptedJobs.ts"
 import { ScriptedQuotas } from "../rig/ScriptedQuotas.ts"
+import { SimulatedJobs } from "../rig/SimulatedJobs.ts"
 import { drive } from "../rig/WatchedStore.ts"
 
 const model = "anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -197,7 +198,7 @@ describe("live capacity", () => {
       yield* submitted(jobs, all.slice(0, 2))
       const lists = jobs.lists.length
       while (jobs.lists.length === lists) yield* TestClock.adjust("1 second")
-      // It has seen all that is submitted now, and looks for 25 seconds.
+      // It has seen all that is submitted now, and looks for 5 seconds.
       yield* submitted(jobs, all.slice(2, 3), 2)
       ends(jobs, "job-0")
       yield* all[0]!.end
@@ -206,8 +207,8 @@ describe("live capacity", () => {
       yield* all[2]!.leave
       ends(jobs, "job-1")
       yield* all[1]!.end
-      yield* TestClock.adjust("25 seconds")
-      assert.strictEqual(jobs.lists.length, lists + 5)
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(jobs.lists.length, lists + 1)
       const next = yield* many(capacity, 2, {}, 4)
       assert.strictEqual(have(next), 1, "one has a slot, and one that was left is open")
       yield* TestClock.adjust(2 * look)
@@ -226,7 +227,7 @@ describe("live capacity", () => {
       yield* TestClock.adjust("10 minutes")
       assert.lengthOf(jobs.lists, 5)
       assert.strictEqual(have(yield* many(capacity, 1, {}, 1)), 0)
-      assert.lengthOf(jobs.lists, 10)
+      assert.lengthOf(jobs.lists, 6)
     }))
 
   it.effect("looks once a minute at most, for all models at once, and only while somebody waits", () =>
@@ -243,10 +244,11 @@ describe("live capacity", () => {
         "InProgress",
         "Stopping"
       ])
-      assert.isTrue(jobs.lists.every(({ submittedAfter }) => submittedAfter !== undefined))
       yield* TestClock.adjust("1 hour")
-      assert.isAtLeast(jobs.lists.length, 5 * 45)
-      assert.isAtMost(jobs.lists.length, 5 * 61)
+      // Statuses again after an hour.
+      assert.isAtLeast(jobs.lists.length, 45)
+      assert.isAtMost(jobs.lists.length, 61 + 2 * 5)
+      assert.isTrue(jobs.lists.every(({ submittedAfter }) => submittedAfter !== undefined))
       assert.lengthOf(jobs.gets, 0)
       assert.lengthOf(quotas.calls, 2)
       for (const one of waiting) yield* one.leave
@@ -254,6 +256,39 @@ describe("live capacity", () => {
       yield* TestClock.adjust("1 day")
       assert.strictEqual(jobs.lists.length, before)
     }))
+
+  it.effect("sees what is open by one list, and by five where it takes many pages back to the oldest job", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(Date.UTC(2026, 10, 23))
+      const jobs = new SimulatedJobs(10)
+      const now = yield* Clock.currentTimeMillis
+      const [minute, hour] = [60_000, 3_600_000]
+      // One job is open for days; of those that come every minute two are open at a time.
+      jobs.submit("old", 0, now - hour, 72 * hour)
+      let count = 0
+      const young = Effect.fnUntraced(function*(minutes: number) {
+        const before = jobs.pages
+        for (let i = 0; i < minutes; i++) {
+          jobs.submit("young", count++, yield* Clock.currentTimeMillis, 2.5 * minute)
+          yield* TestClock.adjust(minute)
+        }
+        return (jobs.pages - before) / minutes
+      })
+      yield* young(2)
+      const context = yield* Layer.build(layerLive({ limits: { maxOpenJobs: 3 } }).pipe(Layer.provide(Layer.mergeAll(
+        Layer.succeed(BatchJobs, jobs.service),
+        Layer.succeed(ServiceQuotas, new ScriptedQuotas([]).service)
+      ))))
+      const all = yield* many(Context.get(context, Capacity), 1, { model: "model" })
+      // A page a look at first, then one more for each ten jobs, and never as many as lead back to the oldest.
+      yield* young(1)
+      assert.isAtMost(yield* young(5), 1)
+      assert.isAtMost(yield* young(30), 5)
+      assert.isAtMost(yield* young(60), 6)
+      assert.strictEqual(have(all), 0)
+      yield* TestClock.adjust(5 * minute)
+      assert.strictEqual(have(all), 1)
+    }), 30_000)
 
   it.effect("counts its own jobs once, whether the list shows them yet or not", () =>
     Effect.gen(function*() {
@@ -480,7 +515,7 @@ describe("live capacity", () => {
         yield* TestClock.adjust("20 seconds")
         assert.lengthOf(jobs.lists, 5)
         yield* TestClock.adjust("1 minute")
-        assert.lengthOf(jobs.lists, 10)
+        assert.lengthOf(jobs.lists, 6)
         assert.strictEqual(have(rest), 0)
       }))
 
@@ -745,11 +780,24 @@ describe("live capacity", () => {
         assert.strictEqual(have(all), 2)
       }))
 
+    it.effect("is throttled for hours, goes on when it is no more", () =>
+      Effect.gen(function*() {
+        const { capacity, jobs } = yield* account(3)
+        for (let i = 0; i < 120; i++) {
+          jobs.listFailures.push(toBatchError("list", { code: "ThrottlingException", status: 429, message: "no" }))
+        }
+        const all = yield* many(capacity, 2)
+        yield* TestClock.adjust("2 hours")
+        assert.deepStrictEqual([have(all), all.some(({ state }) => state.failed)], [0, false])
+        yield* TestClock.adjust("1 hour")
+        assert.strictEqual(have(all), 2)
+      }))
+
     it.effect("cannot be had a dozen times, fails", () =>
       Effect.gen(function*() {
         const { capacity, jobs } = yield* account(3)
         for (let i = 0; i < 20; i++) {
-          jobs.listFailures.push(toBatchError("list", { code: "ThrottlingException", status: 429, message: "no" }))
+          jobs.listFailures.push(toBatchError("list", { code: "InternalServerException", status: 500, message: "no" }))
         }
         const all = yield* many(capacity, 2)
         yield* TestClock.adjust("10 minutes")

@@ -224,6 +224,30 @@ describe("Wait.polling", () => {
       assert.lengthOf(jobs.gets, 0, "a list that failed does not count as one that did not show the job")
     }))
 
+  it.effect("tells each run, by its first job, of a list that is throttled or cannot be had", () =>
+    Effect.gen(function*() {
+      const jobs = new ScriptedJobs()
+      const told: Array<string> = []
+      const broken = new Unavailable({ code: "server", message: "no", retryAfterMillis: null })
+      jobs.listFailures.push(unavailable, new BatchError({ module: "BatchJobs", method: "list", reason: broken }))
+      const waiter = yield* Effect.provideService(
+        open(jobs, { from: "1 second", to: "30 seconds" }),
+        Progress.Progress,
+        (event) =>
+          Effect.sync(() => {
+            if (event._tag === "Waiting") told.push(`${event.runId} ${event.job} ${event.why} ${event.millis}`)
+          })
+      )
+      for (const [runId, index] of [["one", 0], ["one", 1], ["two", 0]] as const) {
+        yield* Effect.forkChild(waiter.wait(made(jobs, runId, index)))
+      }
+      yield* TestClock.adjust("3 minutes")
+      assert.deepStrictEqual(
+        told,
+        ["throttled", "unavailable"].flatMap((why) => ["one", "two"].map((runId) => `${runId} 1-000000 ${why} 30000`))
+      )
+    }))
+
   it.effect("fails every wait, also one that comes later, when the list is refused or breaks", () =>
     Effect.gen(function*() {
       const jobs = new ScriptedJobs()
