@@ -66,8 +66,12 @@ const stringEnd = (text: string, start: number): number => {
   }
 }
 
-/** Index behind the value that begins at `start`. */
-const valueEnd = (text: string, start: number): number => {
+/**
+ * Index behind the value that begins at `start` of a text.
+ *
+ * @internal
+ */
+export const valueEnd = (text: string, start: number): number => {
   let depth = 0
   for (let at = start; at < text.length; at++) {
     switch (text[at]) {

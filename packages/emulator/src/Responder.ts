@@ -22,7 +22,8 @@ export interface RecordRequest {
   readonly recordId: string
   readonly modelInput: JsonObject
   /**
-   * The input of the job, an object or a folder: what a record refers to in S3 must be in that folder. Left out on demand.
+   * The input of the job, an object or a folder: what a record refers to in S3 must be in that folder. Left out on
+   * demand.
    *
    * @since 0.2.0
    */
@@ -45,8 +46,8 @@ export interface RecordError {
 }
 
 /**
- * Answers records and on-demand calls: gives the `modelOutput`, or a `RecordError`; at once, as a Promise or as an Effect. A function that
- * throws, rejects or fails gives its record an error 500.
+ * Answers records and on-demand calls: gives the `modelOutput`, or a `RecordError`; at once, as a Promise or as an
+ * Effect. A function that throws, rejects or fails gives its record an error 500.
  *
  * @since 0.1.0
  * @category models
@@ -76,8 +77,8 @@ export const isRecordError = (value: unknown): value is RecordError => {
 }
 
 /**
- * Which prompts something happens to: this share of them, from 0 to 1, or those for which a function says so. A prompt is
- * the text of the last user turn, or the text to embed. The same prompt always meets the same end.
+ * Which prompts something happens to: this share of them, from 0 to 1, or those for which a function says so. A prompt
+ * is the text of the last user turn, or the text to embed. The same prompt always meets the same end.
  *
  * @since 0.2.0
  * @category models
@@ -92,8 +93,8 @@ export type Picking = number | ((prompt: string) => boolean)
  */
 export interface StandardOptions {
   /**
-   * The model declines to answer, in its own word for it: `refusal`, `content_filtered`, `content_filter`. Llama and the
-   * Mistral models of 2024 have no word for it, and say so in their text alone.
+   * The model declines to answer, in its own word for it: `refusal`, `content_filtered`, `content_filter`. Llama and
+   * the Mistral models of 2024 have no word for it, and say so in their text alone.
    */
   readonly refusals?: Picking | undefined
   /** The answer ends before its time, as if at the token limit. */
@@ -129,9 +130,9 @@ export const make = (options: StandardOptions = {}) => (request: RecordRequest):
 
 /**
  * Answers as the model's family would: deterministic, in the family's own shape, with text that names the hash and the
- * first words of the prompt, plausible token counts, unit vectors for embeddings, reasoning of models that reason, calls
- * of tools that must be called, JSON where a JSON Schema is asked for, and the provider's words for a body that it would
- * refuse.
+ * first words of the prompt, plausible token counts, unit vectors for embeddings, reasoning of models that reason,
+ * calls of tools that must be called, JSON where a JSON Schema is asked for (in the request's own field, or in the
+ * prompt behind the words `JSON Schema:`), and the provider's words for a body that it would refuse.
  *
  * @since 0.1.0
  * @category responders

@@ -5,7 +5,7 @@
  */
 import type { Conduct } from "./internal/Behaviour.ts"
 import * as Chance from "./Chance.ts"
-import { elements, isObject, member } from "./Json.ts"
+import { elements, isObject, member, parse, valueEnd } from "./Json.ts"
 import * as SampleJson from "./SampleJson.ts"
 
 const charactersPerToken = 4
@@ -50,8 +50,8 @@ const count = (value: unknown): number =>
     : 0
 
 /**
- * Estimates the tokens of prompts, messages or content blocks: a quarter of the characters, 500 for each image, document,
- * sound or film, at least 1.
+ * Estimates the tokens of prompts, messages or content blocks: a quarter of the characters, 500 for each image,
+ * document, sound or film, at least 1.
  *
  * @since 0.1.0
  * @category getters
@@ -98,16 +98,24 @@ export interface ComposeOptions {
   readonly reasoning?: boolean | "redacted"
 }
 
+/** The JSON Schema that a prompt asks for in so many words, undefined where it does not. */
+const schemaIn = (prompt: string): unknown => {
+  const words = prompt.lastIndexOf("JSON Schema:")
+  const start = words < 0 ? -1 : prompt.indexOf("{", words)
+  const schema = start < 0 ? undefined : parse(prompt.slice(start, valueEnd(prompt, start)))
+  return isObject(schema) && isObject(schema["properties"]) ? schema : undefined
+}
+
 const declined = "I cannot help with that request."
 
 /**
  * Composes the answer to a prompt: the hash of prompt and media with the prompt's first words, or JSON for a JSON
- * Schema; cut where reasoning and text are longer than `maxTokens`.
+ * Schema, which may stand in the prompt itself; cut where reasoning and text are longer than `maxTokens`.
  *
  * @internal
  */
 export const compose = (prompt: string, options: ComposeOptions): Composed => {
-  const { conduct, maxTokens, media = "", reasoning: thinks = false, schema } = options
+  const { conduct, maxTokens, media = "", reasoning: thinks = false, schema = schemaIn(prompt) } = options
   const seed = Chance.hash(prompt + media).toString(16).padStart(8, "0")
   const words = prompt.trim().split(/\s+/, 12).join(" ").slice(0, 120)
   const whole = conduct.refused

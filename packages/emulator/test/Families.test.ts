@@ -296,6 +296,15 @@ describe("the answer of a family, to the letter", () => {
     assert.notStrictEqual(heard.choices[0].message.content, seen.choices[0].message.content)
   })
 
+  it("JSON where the prompt asks for a JSON Schema, inside a template too", () => {
+    const told = `Rate it.\n\nThe object must match this JSON Schema:\n${JSON.stringify(verdict)}`
+    assert.isTrue(isVerdict(JSON.parse(talk(haiku, converse(told)).output.message.content[0].text)))
+    const templated = `<|begin_of_text|>${told}<|eot_id|><|start_header_id|>assistant<|end_header_id|>`
+    const { generation } = ask("meta.llama3-1-8b-instruct-v1:0", { prompt: templated })
+    assert.isTrue(isVerdict(JSON.parse(generation)))
+    assert.match(talk(haiku, converse("What is a JSON Schema: {?")).output.message.content[0].text, /^Answer/)
+  })
+
   it("ends before a stop sequence", () => {
     const claude = ask(haiku, { ...anthropic(question), stop_sequences: ["is", " to:"] })
     assert.deepInclude(claude, { stop_reason: "stop_sequence", stop_sequence: " to:" })

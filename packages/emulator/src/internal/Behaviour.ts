@@ -71,7 +71,8 @@ export const withUnknownFields = (value: unknown): unknown => {
     // What a model writes is the user's own, not the service's.
     if (key === "input") return [key, inner]
     const known = withUnknownFields(inner)
-    return key === "content" && Array.isArray(known) ? [key, [{ type: "future_block", ...future }, ...known]] : [key, known]
+    const isContent = key === "content" && Array.isArray(known)
+    return [key, isContent ? [{ type: "future_block", ...future }, ...known] : known]
   })
   return { ...Object.fromEntries(entries), ...future }
 }

@@ -18,7 +18,10 @@ export const formats: { readonly [K in Kind]: ReadonlyArray<string> } = {
   image: ["png", "jpeg", "gif", "webp"],
   document: ["pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"],
   video: ["mkv", "mov", "mp4", "webm", "flv", "mpeg", "mpg", "wmv", "three_gp"],
-  audio: ["mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv", "mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm"]
+  audio: [
+    ...["mp3", "opus", "wav", "aac", "flac", "mp4", "ogg", "mkv"],
+    ...["mka", "x-aac", "m4a", "mpeg", "mpga", "pcm", "webm"]
+  ]
 }
 
 /** @internal */
@@ -52,17 +55,27 @@ const formatOf = (base64: string): string | null => {
  *
  * @internal
  */
-export const problemOf = (base64: unknown, format: string): "base64" | "unreadable" | { readonly is: string } | null => {
+export const problemOf = (
+  base64: unknown,
+  format: string
+): "base64" | "unreadable" | { readonly is: string } | null => {
   if (!isBase64(base64)) return "base64"
   if (format !== "pdf" && !formats.image.includes(format)) return null
   const actual = formatOf(base64)
   return actual === format ? null : actual === null ? "unreadable" : { is: actual }
 }
 
-const withoutSight = new RegExp(
-  "^(?:amazon\\.nova-micro|openai\\.gpt-oss|meta\\.llama3-(?:1|2-[13]b|3)-|mistral\\.(?:mistral-small-2402|mistral-large-2407|" +
-    "voxtral|devstral)|deepseek\\.|minimax\\.|qwen\\.qwen3-(?!vl)|nvidia\\.nemotron-nano-(?:9b|3-)|moonshot\\.kimi-k2-thinking|zai\\.glm-4)"
-)
+const withoutSight: ReadonlyArray<RegExp> = [
+  /^amazon\.nova-micro/,
+  /^openai\.gpt-oss/,
+  /^meta\.llama3-(?:1|2-[13]b|3)-/,
+  /^mistral\.(?:mistral-small-2402|mistral-large-2407|voxtral|devstral)/,
+  /^(?:deepseek|minimax)\./,
+  /^qwen\.qwen3-(?!vl)/,
+  /^nvidia\.nemotron-nano-(?:9b|3-)/,
+  /^moonshot\.kimi-k2-thinking/,
+  /^zai\.glm-4/
+]
 
 /**
  * Whether a model takes media of a kind, by the tables of the documentation; a model that is not known takes all.
@@ -74,7 +87,7 @@ export const takes = (modelId: string, kind: Kind): boolean => {
   if (Model.family(modelId) === "unknown") return true
   switch (kind) {
     case "image":
-      return !withoutSight.test(id)
+      return !withoutSight.some((pattern) => pattern.test(id))
     case "document":
       return !id.startsWith("amazon.nova-micro")
     case "video":
@@ -84,6 +97,8 @@ export const takes = (modelId: string, kind: Kind): boolean => {
   }
 }
 
+const objectUri = /^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[^]{1,1024}$/
+
 /**
  * What is wrong with the place of media in S3: it must be an object of the folder that is the job's input. On demand
  * there is no such folder, `undefined`, and any object will do.
@@ -92,7 +107,7 @@ export const takes = (modelId: string, kind: Kind): boolean => {
  */
 export const placeProblem = (s3Location: unknown, folder: string | undefined): string | null => {
   const uri = member(s3Location, "uri")
-  if (!isObject(s3Location) || typeof uri !== "string" || !/^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]\/[^]{1,1024}$/.test(uri)) {
+  if (!isObject(s3Location) || typeof uri !== "string" || !objectUri.test(uri)) {
     return "The s3Location has no uri of the form s3://bucket/key."
   }
   const owner = s3Location["bucketOwner"]

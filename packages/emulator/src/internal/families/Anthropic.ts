@@ -89,7 +89,8 @@ const blockProblem = (block: unknown, at: string): string | null => {
     return `${at}: Input tag '${String(type)}' found using 'type' does not match any of the expected tags: ${tags}`
   }
   if (type === "text") {
-    if (typeof text !== "string") return `${at}.text.text: ${text === undefined ? "Field required" : "Input should be a valid string"}`
+    if (text === undefined) return `${at}.text.text: Field required`
+    if (typeof text !== "string") return `${at}.text.text: Input should be a valid string`
     return text === "" ? "messages: text content blocks must be non-empty" : null
   }
   return type === "image" || type === "document" ? mediaProblem(type, block["source"], at) : null
@@ -108,7 +109,8 @@ const messagesProblem = (messages: unknown): string | null => {
     if (role !== "user" && role !== "assistant") return `messages.${index}.role: Input should be 'user' or 'assistant'`
     if (typeof content !== "string" && !Array.isArray(content)) return `messages.${index}.content: Field required`
     if (content.length === 0 && (role === "user" || index < messages.length - 1)) {
-      return `messages.${index}: all messages must have non-empty content except for the optional final assistant message`
+      return `messages.${index}: all messages must have non-empty content except for the optional final assistant ` +
+        "message"
     }
     for (const [place, block] of elements(content).entries()) {
       const problem = blockProblem(block, `messages.${index}.content.${place}`)

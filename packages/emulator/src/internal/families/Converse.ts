@@ -50,7 +50,9 @@ const systemProblem = (system: unknown): string | null => {
     if (!isGiven(member(block, "text")) && !isGiven(member(block, "guardContent"))) {
       return failed(`system.${index + 1}.member`, "Member must have exactly one of its members set")
     }
-    if (member(block, "text") === "") return failed(`system.${index + 1}.member.text`, "Member must have length greater than or equal to 1")
+    if (member(block, "text") === "") {
+      return failed(`system.${index + 1}.member.text`, "Member must have length greater than or equal to 1")
+    }
   }
   return null
 }
@@ -108,7 +110,8 @@ const bodyProblem = (asked: Asked): string | null => {
     if (problem !== null) return problem
   }
   if (member(messages[0], "role") === "assistant") {
-    return "A conversation must start with a user message. Try again with a conversation that starts with a user message."
+    return "A conversation must start with a user message. Try again with a conversation that starts with a user " +
+      "message."
   }
   const fields = body["additionalModelRequestFields"]
   if (isGiven(fields) && !isObject(fields)) return failed("additionalModelRequestFields", "Member must be a structure")

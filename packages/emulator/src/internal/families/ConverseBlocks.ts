@@ -55,7 +55,7 @@ const bytesProblem = (kind: Kind, bytes: unknown, format: string, path: string):
     return `The ${kind} at ${path} is larger than ${largest[kind]} bytes.`
   }
   if (problem === null) return null
-  return problem === "unreadable" ? `The ${kind} at ${path} could not be processed.` : `The ${kind} at ${path} is not ${format}.`
+  return `The ${kind} at ${path} ${problem === "unreadable" ? "could not be processed" : `is not ${format}`}.`
 }
 
 /** Of a document that a model sees: letters, digits, single spaces, hyphens, parentheses and brackets. */
@@ -101,7 +101,9 @@ export const blockProblem = (block: unknown, path: string, role: string, asked: 
   const { text } = block
   if (isGiven(text)) {
     if (typeof text !== "string") return failed(`${path}.text`, "Member must be a string")
-    return text.trim() === "" ? "The text field in the ContentBlock object at messages is blank. Add text to the text field, and try again." : null
+    return text.trim() === ""
+      ? "The text field in the ContentBlock object at messages is blank. Add text to the text field, and try again."
+      : null
   }
   for (const kind of kinds) {
     if (!isGiven(block[kind])) continue

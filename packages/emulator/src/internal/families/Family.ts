@@ -36,7 +36,8 @@ export const malformed = (problem: string): string =>
 export const missing = (key: string): string => malformed(`#: required key [${key}] not found`)
 
 /** @internal */
-export const extraneous = (key: string, path = "#"): string => malformed(`${path}: extraneous key [${key}] is not permitted`)
+export const extraneous = (key: string, path = "#"): string =>
+  malformed(`${path}: extraneous key [${key}] is not permitted`)
 
 const nameOf = (value: unknown): string =>
   value === null
@@ -71,7 +72,8 @@ export const unknownKey = (body: JsonObject, known: ReadonlySet<string>): string
 export const isGiven = (value: unknown): boolean => value !== undefined && value !== null
 
 /** @internal */
-export const isWhole = (value: unknown): value is number => typeof value === "number" && Number.isInteger(value) && value >= 1
+export const isWhole = (value: unknown): value is number =>
+  typeof value === "number" && Number.isInteger(value) && value >= 1
 
 /**
  * What is wrong with a number that must lie in a range, or null; one that is not given is not wrong.

@@ -5,7 +5,17 @@
  */
 import { compose, tokens } from "../../Text.ts"
 import { isBase64, takes } from "../Media.ts"
-import { extraneous, type Family, firstOf, isWhole, malformed, missing, rangeProblem, unknownKey, wrongType } from "./Family.ts"
+import {
+  extraneous,
+  type Family,
+  firstOf,
+  isWhole,
+  malformed,
+  missing,
+  rangeProblem,
+  unknownKey,
+  wrongType
+} from "./Family.ts"
 import { ceiling, overCeiling } from "./Traps.ts"
 
 const keys = new Set(["prompt", "temperature", "top_p", "max_gen_len", "images"])

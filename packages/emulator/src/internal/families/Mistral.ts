@@ -59,7 +59,9 @@ export const mistralChat: Family = ({ body, conduct, prompt }) => {
     if (!isObject(message)) return wrongType(`#/messages/${index}`, "JSONObject", message)
     const { content, role, tool_calls: calls } = message
     if (typeof role !== "string" || !roles.includes(role)) return notAllowed(`#/messages/${index}/role`, role)
-    if (typeof content !== "string" && !isGiven(calls)) return wrongType(`#/messages/${index}/content`, "String", content)
+    if (typeof content !== "string" && !isGiven(calls)) {
+      return wrongType(`#/messages/${index}/content`, "String", content)
+    }
   }
   const problem = parameterProblem(body)
   if (problem !== null) return problem

@@ -35,7 +35,8 @@ const mediaProblem = (kind: Kind, media: unknown, path: string, { folder, modelI
   const { format, source } = media
   if (format === undefined) return missing("format")
   if (typeof format !== "string" || !formats[kind].includes(format)) return notAllowed(`${path}/format`, format)
-  if (!isObject(source)) return source === undefined ? missing("source") : wrongType(`${path}/source`, "JSONObject", source)
+  if (source === undefined) return missing("source")
+  if (!isObject(source)) return wrongType(`${path}/source`, "JSONObject", source)
   const isBytes = isGiven(source["bytes"])
   if (isBytes === isGiven(source["s3Location"])) {
     return malformed(`${path}/source: exactly one of bytes, s3Location is required`)
@@ -60,7 +61,8 @@ const messageProblem = (message: unknown, index: number, asked: Asked): string |
     if (!isObject(block)) return wrongType(at, "JSONObject", block)
     const unknown = unknownKey(block, blockKeys)
     if (unknown !== undefined) return extraneous(unknown, at)
-    if (isGiven(block["text"]) && typeof block["text"] !== "string") return wrongType(`${at}/text`, "String", block["text"])
+    const { text } = block
+    if (isGiven(text) && typeof text !== "string") return wrongType(`${at}/text`, "String", text)
     for (const kind of kinds) {
       const problem = isGiven(block[kind]) ? mediaProblem(kind, block[kind], `${at}/${kind}`, asked) : null
       if (problem !== null) return problem
@@ -75,7 +77,9 @@ const configProblem = (config: unknown, modelId: string): string | null => {
   const unknown = unknownKey(config, configKeys)
   if (unknown !== undefined) return extraneous(unknown, "#/inferenceConfig")
   const { maxTokens, stopSequences, temperature, topK, topP } = config
-  if (maxTokens !== undefined && !isWhole(maxTokens)) return wrongType("#/inferenceConfig/maxTokens", "Integer", maxTokens)
+  if (maxTokens !== undefined && !isWhole(maxTokens)) {
+    return wrongType("#/inferenceConfig/maxTokens", "Integer", maxTokens)
+  }
   if (typeof maxTokens === "number" && maxTokens > ceiling(modelId)) return overCeiling(ceiling(modelId))
   if (stopSequences !== undefined && !Array.isArray(stopSequences)) {
     return wrongType("#/inferenceConfig/stopSequences", "JSONArray", stopSequences)

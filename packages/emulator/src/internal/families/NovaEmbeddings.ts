@@ -6,7 +6,17 @@
 import { embed } from "../../Embeddings.ts"
 import { isObject } from "../../Json.ts"
 import { isBase64, placeProblem } from "../Media.ts"
-import { type Asked, extraneous, type Family, isGiven, malformed, missing, notAllowed, unknownKey, wrongType } from "./Family.ts"
+import {
+  type Asked,
+  extraneous,
+  type Family,
+  isGiven,
+  malformed,
+  missing,
+  notAllowed,
+  unknownKey,
+  wrongType
+} from "./Family.ts"
 
 const purposes = new Set<unknown>([
   "GENERIC_INDEX",
@@ -39,7 +49,9 @@ const at = (path: string) => `#/singleEmbeddingParams/${path}`
 const sourceProblem = (source: unknown, path: string, folder: string | undefined): string | null => {
   if (!isObject(source)) return source === undefined ? missing("source") : wrongType(path, "JSONObject", source)
   const isBytes = isGiven(source["bytes"])
-  if (isBytes === isGiven(source["s3Location"])) return malformed(`${path}: exactly one of bytes, s3Location is required`)
+  if (isBytes === isGiven(source["s3Location"])) {
+    return malformed(`${path}: exactly one of bytes, s3Location is required`)
+  }
   if (isBytes) return isBase64(source["bytes"]) ? null : malformed(`${path}/bytes: not a base64 text`)
   return placeProblem(source["s3Location"], folder)
 }
@@ -104,7 +116,11 @@ const problemOf = ({ body, folder }: Asked): string | null => {
 }
 
 const typesOf = (kind: typeof kinds[number], mode: unknown): ReadonlyArray<string> =>
-  kind !== "video" ? [kind.toUpperCase()] : mode === "AUDIO_VIDEO_SEPARATE" ? ["VIDEO", "AUDIO"] : ["AUDIO_VIDEO_COMBINED"]
+  kind !== "video"
+    ? [kind.toUpperCase()]
+    : mode === "AUDIO_VIDEO_SEPARATE"
+    ? ["VIDEO", "AUDIO"]
+    : ["AUDIO_VIDEO_COMBINED"]
 
 /** @internal */
 export const novaEmbeddings: Family = (asked) => {
@@ -116,7 +132,12 @@ export const novaEmbeddings: Family = (asked) => {
   const dimension = Number(params["embeddingDimension"] ?? 3072)
   const { truncationMode, value } = content
   const isCut = kind === "text" && typeof value === "string" && value.length > mostCharacters
-  const seen = !isCut ? content : truncationMode === "START" ? value.slice(-mostCharacters) : value.slice(0, mostCharacters)
+  const kept = typeof value !== "string"
+    ? ""
+    : truncationMode === "START"
+    ? value.slice(-mostCharacters)
+    : value.slice(0, mostCharacters)
+  const seen = isCut ? kept : content
   return {
     embeddings: typesOf(kind, content["embeddingMode"]).map((embeddingType, index) => ({
       embeddingType,

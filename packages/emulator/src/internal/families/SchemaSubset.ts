@@ -31,7 +31,8 @@ export const subsetProblem = (schema: unknown, path: string): string | null => {
   }
   for (const [type, keywords] of unsupported) {
     // A part of `allOf` has no type of its own.
-    const found = types.includes(type) || schema["type"] === undefined ? keywords.filter((keyword) => schema[keyword] !== undefined) : []
+    const isOfType = types.includes(type) || schema["type"] === undefined
+    const found = isOfType ? keywords.filter((keyword) => schema[keyword] !== undefined) : []
     if (found.length > 0) return `${path}: For '${type}' type, properties ${found.join(", ")} are not supported`
   }
   const minItems = schema["minItems"]

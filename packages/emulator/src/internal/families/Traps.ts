@@ -68,7 +68,13 @@ const effort = ["low", "medium", "high"]
 export const thinkingOf = (
   modelId: string,
   fields: JsonObject,
-  sampling: { readonly maxTokens: unknown; readonly temperature: unknown; readonly topP: unknown; readonly forced: boolean }
+  sampling: {
+    readonly maxTokens: unknown
+    readonly temperature: unknown
+    readonly topP: unknown
+    /** Whether a tool must be called. */
+    readonly forced: boolean
+  }
 ): boolean | "redacted" | string => {
   const id = Model.base(modelId)
   if (Model.family(modelId) === "anthropic") {
