@@ -1,15 +1,36 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { AnthropicMessages, Converse, Families, Models, TitanTextEmbeddings } from "../src/index.ts"
+import {
+  AnthropicMessages,
+  Catalogue,
+  Converse,
+  Families,
+  Llama,
+  MistralChat,
+  MistralText,
+  Models,
+  Nova,
+  NovaMultimodalEmbeddings,
+  OpenAiChat,
+  Raw,
+  TitanMultimodalEmbeddings,
+  TitanTextEmbeddings
+} from "../src/index.ts"
 
 const account = "arn:aws:bedrock:us-east-1:123456789012"
 const idOf = (model: string): string => Result.getOrThrow(Families.forModel(model)).id
+/** The processors of the embedding models. */
+const embeddings: { readonly [id: string]: string } = {
+  "amazon.titan-embed-text-v2:0": "titan-text-embeddings/1",
+  "amazon.titan-embed-image-v1": "titan-multimodal-embeddings/1",
+  "amazon.nova-2-multimodal-embeddings-v1:0": "nova-multimodal-embeddings/1"
+}
 const failure = (model: string): Families.UnknownModel => Result.getOrThrow(Result.flip(Families.forModel(model)))
 
 describe("forModel", () => {
   it("has a processor for every known model", () => {
     for (const id of Models.known) {
-      assert.strictEqual(idOf(id), id.includes("titan") ? "titan-text-embeddings/1" : "converse/1", id)
+      assert.strictEqual(idOf(id), embeddings[id] ?? "converse/1", id)
     }
   })
 
@@ -32,17 +53,13 @@ describe("forModel", () => {
     assert.strictEqual(Result.getOrThrow(Families.forModel(model)), Converse.converse)
   })
 
-  it.each(["amazon.titan-embed-text-v2:0", "arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-embed-text-v2:0"])(
-    "%s is asked as an embedding model",
-    (model) => {
-      const processor = Result.getOrThrow(Families.forModel(model))
-      assert.deepInclude(processor, { accepts: "embed", id: "titan-text-embeddings/1" })
+  it.each(Object.entries(embeddings))("%s is asked as an embedding model, by its ARN, too", (model, id) => {
+    for (const name of [model, `arn:aws:bedrock:us-east-1::foundation-model/${model}`]) {
+      assert.deepInclude(Result.getOrThrow(Families.forModel(name)), { accepts: "embed", id })
     }
-  )
+  })
 
   it.each([
-    "amazon.titan-embed-image-v1",
-    "amazon.nova-2-multimodal-embeddings-v1:0",
     "us.amazon.nova-3-omni-embeddings-v1:0",
     "mistral.mistral-embed-2",
     "qwen.qwen3-embedding-8b",
@@ -113,17 +130,74 @@ describe("forModel", () => {
   })
 })
 
+describe("native", () => {
+  it.each([
+    ["us.anthropic.claude-haiku-4-5-20251001-v1:0", "anthropic-messages/1"],
+    ["anthropic.claude-opus-9", "anthropic-messages/1"],
+    ["amazon.nova-micro-v1:0", "nova/1"],
+    ["us.amazon.nova-2-lite-v1:0", "nova/1"],
+    ["global.amazon.nova-3-pro-v1:0", "nova/1"],
+    ["us.meta.llama4-scout-17b-instruct-v1:0", "llama/1"],
+    ["meta.llama5-8b-instruct-v1:0", "llama/1"],
+    ["mistral.mistral-large-2407-v1:0", "mistral-chat/1"],
+    ["mistral.mistral-small-2402-v1:0", "mistral-text/1"],
+    ["mistral.mistral-large-3-675b-instruct", "openai-chat/1"],
+    ["mistral.voxtral-mini-3b-2507", "openai-chat/1"],
+    ["arn:aws:bedrock:us-east-1::foundation-model/openai.gpt-oss-20b-1:0", "openai-chat/1"],
+    ["writer.palmyra-vision-7b", "openai-chat/1"],
+    ["zai.glm-5", "openai-chat/1"],
+    ...Object.entries(embeddings)
+  ])("asks %s by %s", (model, id) => {
+    assert.strictEqual(Result.getOrThrow(Families.native(model)).id, id)
+  })
+
+  it("has a processor for every known model, in its own format", () => {
+    for (const id of Models.known) {
+      const processor = Result.getOrThrow(Families.native(id))
+      assert.strictEqual(processor.invocationType, "InvokeModel", id)
+      assert.strictEqual(processor.id, `${Catalogue.find(id)!.family}/1`, id)
+    }
+  })
+
+  it("fails where there is no processor of any kind", () => {
+    for (const model of ["antropic.claude-opus-5", "cohere.embed-v4:0", "amazon.rerank-v1:0", ""]) {
+      assert.deepStrictEqual(Result.getOrThrow(Result.flip(Families.native(model))), failure(model))
+    }
+  })
+})
+
 describe("forId", () => {
   it("finds every built-in processor by the id that a run stores", () => {
     const processors: ReadonlyArray<Families.BuiltIn> = [
       Converse.converse,
       AnthropicMessages.anthropicMessages,
+      Nova.nova,
+      Llama.llama,
+      MistralChat.mistralChat,
+      MistralText.mistralText,
+      OpenAiChat.openAiChat,
+      Raw.raw(),
+      Raw.raw({ invocationType: "Converse" }),
       TitanTextEmbeddings.titanTextEmbeddings(),
       TitanTextEmbeddings.titanTextEmbeddings({ dimensions: 512 }),
-      TitanTextEmbeddings.titanTextEmbeddings({ dimensions: 1024, normalize: false })
+      TitanTextEmbeddings.titanTextEmbeddings({ dimensions: 1024, normalize: false }),
+      TitanTextEmbeddings.titanTextEmbeddings({ embeddingTypes: ["float"], truncate: "none" }),
+      TitanTextEmbeddings.titanTextEmbeddings({ embeddingTypes: ["binary"], dimensions: 256, normalize: true }),
+      TitanTextEmbeddings.titanTextEmbeddings({ embeddingTypes: ["float", "binary"], truncate: "end" }),
+      TitanMultimodalEmbeddings.titanMultimodalEmbeddings(),
+      TitanMultimodalEmbeddings.titanMultimodalEmbeddings({ dimensions: 384, truncate: "start" }),
+      NovaMultimodalEmbeddings.novaMultimodalEmbeddings(),
+      NovaMultimodalEmbeddings.novaMultimodalEmbeddings({ videoMode: "separate", dimensions: 3072 }),
+      NovaMultimodalEmbeddings.novaMultimodalEmbeddings({
+        purpose: "DOCUMENT_RETRIEVAL",
+        truncate: "end",
+        videoMode: "combined",
+        detailLevel: "DOCUMENT_IMAGE"
+      })
     ]
     for (const processor of processors) {
       const found = Families.forId(processor.id)
+      assert.strictEqual(found, processor)
       assert.strictEqual(found?.id, processor.id)
       assert.deepStrictEqual(
         found?.encode({ type: "embed", text: "a", parameters: {} }),
@@ -134,7 +208,22 @@ describe("forId", () => {
 
   it("knows no other id", () => {
     assert.isUndefined(Families.forId("own/1"))
-    assert.isUndefined(Families.forId("titan-text-embeddings/1?dimensions=300"))
+    for (
+      const id of [
+        "titan-text-embeddings/1?dimensions=300",
+        "titan-text-embeddings/1?normalize=true&dimensions=256",
+        "titan-text-embeddings/1?dimensions=256&dimensions=256",
+        "titan-text-embeddings/1?",
+        "titan-text-embeddings/1?dimensions=256&",
+        "titan-text-embeddings/1?embeddingTypes=binary,float",
+        "titan-text-embeddings/10",
+        "titan-multimodal-embeddings/1?normalize=true",
+        "nova-multimodal-embeddings/1?purpose=SEARCH",
+        "nova-multimodal-embeddings/2"
+      ]
+    ) {
+      assert.isUndefined(Families.forId(id), id)
+    }
     assert.isUndefined(Families.forId("constructor"))
   })
 })

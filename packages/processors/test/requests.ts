@@ -81,7 +81,7 @@ export const anyRequest: Arbitrary.Arbitrary<Processor.ModelRequest> = Arbitrary
 }).pipe(Arbitrary.map(({ body, model, parameters, text, turns, type, way }): Processor.ModelRequest => {
   switch (type) {
     case "raw":
-      return { type, body }
+      return { type, body: JSON.parse(JSON.stringify(body)) }
     case "embed":
       return { type, text, parameters, model, media: turns[0]?.media?.[0] }
     case "chat":
