@@ -8,6 +8,7 @@ import { defaults, type Limits } from "@bedrock-batch/sdk/Limits"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
@@ -17,6 +18,7 @@ import * as Chance from "./Chance.ts"
 import * as CreateRequest from "./CreateRequest.ts"
 import * as Engine from "./Engine.ts"
 import * as Events from "./Events.ts"
+import * as FoundationModels from "./FoundationModels.ts"
 import { type FaultOptions, Faults } from "./Faults.ts"
 import { describer, type JobDescription, type JobRecord } from "./JobRecord.ts"
 import * as Journal from "./Journal.ts"
@@ -55,6 +57,15 @@ export interface Options {
   readonly limits?: Partial<Limits> | ((baseModel: string) => Partial<Limits>) | undefined
   /** Which models batch inference takes: base models, or a predicate on the id; default `Model.isBatchCapable`. */
   readonly models?: ReadonlyArray<string> | ((modelId: string) => boolean) | undefined
+  /** Ids of models that the account may not use, as far as GetFoundationModelAvailability tells; default none. */
+  readonly withoutAccess?: ReadonlyArray<string> | undefined
+  /** Base models of the account's application inference profiles, by the names of the profiles; default none. */
+  readonly applicationProfiles?: { readonly [name: string]: string } | undefined
+  /**
+   * What Create says to an input location at which there is nothing: `refused`, the default, a `ValidationException`,
+   * whose text is a guess, as is that Create looks; or `accepted`, so that the job fails when it is validated.
+   */
+  readonly emptyInput?: "refused" | "accepted" | undefined
   /** What the models answer; default `Responder.standard`. */
   readonly responder?: Responder.Responder | undefined
   /** What goes wrong; default nothing. */
@@ -105,6 +116,8 @@ export class Emulator extends Context.Service<Emulator, {
   readonly converse: (modelId: string, body: unknown) => Effect.Effect<unknown, ServiceException | ConnectionLost>
   /** Service Quotas, by the name of an operation: the quotas of batch inference, as the emulator keeps them. */
   readonly quotas: (operation: string, body: unknown) => Effect.Effect<unknown, ServiceException>
+  /** ListFoundationModels, ListInferenceProfiles and GetFoundationModelAvailability. */
+  readonly models: FoundationModels.FoundationModels
   /** What goes wrong from now on. */
   readonly faults: Faults
   /** What was called, created and open, as counted so far. */
@@ -252,6 +265,13 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       return at - job.submittedAt < Duration.toMillis(setting.forgottenAfter) ? job : undefined
     }
 
+    /** What cannot be listed is left to the job's validation. */
+    const isMissing = (uri: string) =>
+      options.emptyInput === "accepted" ? Effect.succeed(false) : Effect.map(
+        Effect.exit(options.storage.list(uri)),
+        (found) => Exit.isSuccess(found) && found.value.length === 0
+      )
+
     const createNow = Effect.fnUntraced(function*(body: unknown) {
       tally.called("create")
       if (faults.strikes("throttleCreate")) return yield* tooMany()
@@ -271,6 +291,9 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       }
       const tooManyTags = Tags.tooMany(request.tags, request.jobName)
       if (tooManyTags !== null) return yield* tooManyTags
+      if (yield* isMissing(request.inputUri)) {
+        return yield* refuse("ValidationException", `The S3 input location does not exist: ${request.inputUri}`)
+      }
       yield* Effect.sleep(faults.delay("slowCreate"))
       register.sync()
       const model = Model.base(request.modelId)
@@ -374,6 +397,14 @@ export const make: (options: Options) => Effect.Effect<Emulator["Service"], neve
       invoke: (modelId, body) => sent(answer("invoke", modelId, body)),
       converse: (modelId, body) => sent(answer("converse", modelId, body)),
       quotas: ServiceQuotas.make({ region, accountId, limits, defaults: ofAll, faults, tally }),
+      models: FoundationModels.make({
+        region,
+        accountId,
+        withoutAccess: options.withoutAccess ?? [],
+        applicationProfiles: options.applicationProfiles ?? {},
+        faults,
+        tally
+      }),
       faults,
       stats: Effect.map(Effect.andThen(Effect.sync(() => register.sync()), engine.settle()), () => tally.stats),
       events: bus.stream,

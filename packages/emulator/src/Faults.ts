@@ -82,6 +82,14 @@ export interface FaultOptions {
   readonly quotaNames?: "documented" | "stray" | undefined
   /** Codes of quotas as documented, the default, or others. */
   readonly quotaCodes?: "documented" | "reissued" | undefined
+  /** ListFoundationModels, ListInferenceProfiles and GetFoundationModelAvailability answer `ThrottlingException`. */
+  readonly throttleModels?: Trigger | undefined
+  /** ListFoundationModels answers `AccessDeniedException`. */
+  readonly denyModels?: Trigger | undefined
+  /** ListInferenceProfiles answers `AccessDeniedException`. */
+  readonly denyProfiles?: Trigger | undefined
+  /** GetFoundationModelAvailability answers `AccessDeniedException`. */
+  readonly denyAvailability?: Trigger | undefined
   /** What a client request token is worth; default `honoured`. */
   readonly token?: "honoured" | "ignored" | { readonly forgottenAfter: Duration.Input } | undefined
   /** The counters of a running job are this old; default as they are. In emulated time. */

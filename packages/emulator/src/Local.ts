@@ -14,6 +14,12 @@ import {
   type ListQuery,
   toBatchError
 } from "@bedrock-batch/sdk/bedrock/BatchJobs"
+import {
+  type FoundationModel,
+  FoundationModels,
+  type InferenceProfile,
+  type ProfileType
+} from "@bedrock-batch/sdk/bedrock/FoundationModels"
 import { OnDemand, type OnDemandRequest } from "@bedrock-batch/sdk/bedrock/OnDemand"
 import * as Ledger from "@bedrock-batch/sdk/Ledger"
 import * as Capacity from "@bedrock-batch/sdk/schedule/Capacity"
@@ -28,6 +34,7 @@ import * as Option from "effect/Option"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Emulator from "./Emulator.ts"
+import type { ModelSummary, ProfileSummary } from "./FoundationModels.ts"
 import type { JobDescription } from "./JobRecord.ts"
 import * as Journal from "./Journal.ts"
 import { elements, member } from "./Json.ts"
@@ -149,7 +156,9 @@ const stateOf = (job: JobDescription): JobState => ({
 
 type Failure = ServiceException | ConnectionLost
 
-const classify = (method: string, module?: "OnDemand" | "ServiceQuotas") => (failure: Failure): BatchError => {
+type CalledModule = Parameters<typeof toBatchError>[2]
+
+const classify = (method: string, module?: CalledModule) => (failure: Failure): BatchError => {
   const told = failure._tag === "ConnectionLost"
     ? { code: null, status: null }
     : { code: failure.name, status: failure.status }
@@ -292,6 +301,72 @@ export const layerServiceQuotasOf: Layer.Layer<ServiceQuotas, never, Emulator.Em
   })
 )
 
+const toModel = (summary: ModelSummary): FoundationModel => ({
+  id: summary.modelId,
+  arn: summary.modelArn,
+  name: summary.modelName,
+  provider: summary.providerName,
+  inputs: summary.inputModalities,
+  outputs: summary.outputModalities,
+  isOnDemand: summary.inferenceTypesSupported.includes("ON_DEMAND"),
+  lifecycle: summary.modelLifecycle.status,
+  endOfLife: summary.modelLifecycle.endOfLifeTime ?? null
+})
+
+const toProfile = (summary: ProfileSummary): InferenceProfile => ({
+  id: summary.inferenceProfileId,
+  arn: summary.inferenceProfileArn,
+  name: summary.inferenceProfileName,
+  type: summary.type,
+  isActive: true,
+  models: summary.models.map(({ modelArn }) => modelArn)
+})
+
+/**
+ * Makes the sdk's service for the lists of models out of an emulator.
+ *
+ * @since 0.2.0
+ * @category constructors
+ */
+export const foundationModels = ({ models, region }: Emulator.Emulator["Service"]): FoundationModels["Service"] =>
+  FoundationModels.of({
+    region,
+    list: models.list({}).pipe(
+      Effect.map(({ modelSummaries }) => modelSummaries.map(toModel)),
+      Effect.mapError(classify("list", "FoundationModels"))
+    ),
+    profiles: (type: ProfileType) =>
+      Stream.paginate(undefined as string | undefined, (nextToken) =>
+        models.profiles({ type, nextToken }).pipe(
+          Effect.map((page) =>
+            [page.inferenceProfileSummaries.map(toProfile), Option.fromUndefinedOr(page.nextToken)] as const
+          ),
+          Effect.mapError(classify("profiles", "FoundationModels"))
+        )),
+    availability: Effect.fn("FoundationModels.availability")((id: string) =>
+      models.availability(id).pipe(
+        Effect.map((output) => ({
+          agreement: output.agreementAvailability.status,
+          authorization: output.authorizationStatus,
+          entitlement: output.entitlementAvailability,
+          region: output.regionAvailability
+        })),
+        Effect.mapError(classify("availability", "FoundationModels"))
+      )
+    )
+  })
+
+/**
+ * Layer with the sdk's `FoundationModels` over an emulator that is provided.
+ *
+ * @since 0.2.0
+ * @category layers
+ */
+export const layerFoundationModelsOf: Layer.Layer<FoundationModels, never, Emulator.Emulator> = Layer.effect(
+  FoundationModels,
+  Effect.map(Emulator.Emulator, foundationModels)
+)
+
 /**
  * Layer with the emulator over a folder, and with the sdk's `BatchJobs` on it.
  *
@@ -330,7 +405,7 @@ export const layerBatchJobs = (options: Options): Layer.Layer<BatchJobs | Emulat
  * const program = jokes.pipe(Effect.provide(Local.layer({ directory: "./batches" })))
  * ```
  */
-export const layer = (options: Options): Layer.Layer<Aws.Services | Emulator.Emulator, BatchError> => {
+export const layer = (options: Options): Layer.Layer<Aws.ClientServices | Emulator.Emulator, BatchError> => {
   const bucket = options.bucket ?? defaultBucket
   const store = FileSystem.layer({ directory: options.directory, bucket })
   const bounds = {
@@ -339,7 +414,9 @@ export const layer = (options: Options): Layer.Layer<Aws.Services | Emulator.Emu
   }
   const ledger = Ledger.layer({ settleAfter: options.settleAfter, leaseFor: options.leaseFor }).pipe(Layer.provide(store))
   // The store is made first: it says what is wrong with the folder.
-  const calls = Layer.provideMerge(layerOnDemandOf(options.onDemand), layerBatchJobs(options))
+  const calls = Layer.merge(layerOnDemandOf(options.onDemand), layerFoundationModelsOf).pipe(
+    Layer.provideMerge(layerBatchJobs(options))
+  )
   const jobs = Layer.unwrap(Effect.as(ObjectStore, calls)).pipe(Layer.provide(store))
   const capacity = options.capacity === "shared"
     ? layerShared({ ...bounds, look }).pipe(Layer.provide(Layer.mergeAll(store, jobs, ledger)))

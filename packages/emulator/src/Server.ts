@@ -176,6 +176,12 @@ const handleService = (
       return Effect.andThen(bodyOf(request), emulator.stop(decoded(identifier ?? "")))
     case "GET /model-invocation-jobs":
       return emulator.list(Object.fromEntries(query))
+    case "GET /foundation-models":
+      return emulator.models.list(Object.fromEntries(query))
+    case "GET /inference-profiles":
+      return emulator.models.profiles(Object.fromEntries(query))
+    case "GET /foundation-model-availability/{id}":
+      return emulator.models.availability(decoded(identifier ?? ""))
     case "POST /tagResource":
       return Effect.flatMap(jsonOf(request), emulator.tag)
     case "POST /untagResource":

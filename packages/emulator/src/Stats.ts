@@ -24,6 +24,9 @@ export type Operation =
   | "getQuota"
   | "listQuotas"
   | "listDefaultQuotas"
+  | "listModels"
+  | "listProfiles"
+  | "getAvailability"
 
 /**
  * What was counted so far.
@@ -65,7 +68,10 @@ export class Tally {
     converse: 0,
     getQuota: 0,
     listQuotas: 0,
-    listDefaultQuotas: 0
+    listDefaultQuotas: 0,
+    listModels: 0,
+    listProfiles: 0,
+    getAvailability: 0
   }
   readonly #open = new Map<string, number>()
   readonly #most = new Map<string, number>()

@@ -8,6 +8,8 @@ export * as Events from "./Events.ts"
 export * as Faults from "./Faults.ts"
 /** The emulator in this process, over a folder. */
 export * as Local from "./Local.ts"
+/** The lists of models. */
+export * as FoundationModels from "./FoundationModels.ts"
 /** The fault options in JSON. */
 export * as FaultsJson from "./FaultsJson.ts"
 /** A job as Get and List show it. */

@@ -130,6 +130,7 @@ it.effect("fails jobs whose input breaks a rule, after it has accepted them", ()
       return job.message!
     })
     assert.match(yield* messageFor("few", lines(2)), /contains less records \(2\) than the required minimum of: 100$/)
+    yield* put(storage, "s3://bucket/none/notes.txt", "no records")
     assert.match(yield* messageFor("none", []), /No JSONL files/)
     assert.match(yield* messageFor("blank", "\n\n"), /less records \(0\)/)
     assert.match(yield* messageFor("file", lines(251)), /more records \(251\) than the allowed maximum of: 250/)
@@ -153,6 +154,7 @@ it.effect("fails jobs whose input breaks a rule, after it has accepted them", ()
     assert.match(yield* messageFor("body", "{\"recordId\":\"a\",\"modelInput\":\"{}\"}\n"), /has no modelInput object/)
     assert.match(yield* messageFor("id", "{\"recordId\":7,\"modelInput\":{}}\n"), /recordId that is not a string/)
     assert.match(yield* messageFor("bom", `\ufeff${lines(100)}`), /Line 1/)
+    yield* put(storage, "s3://bucket/in/a.jsonl.out", lines(100))
     const sneaky = yield* after(
       "1 hour",
       { inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://bucket/in/a.jsonl.out" } } }
@@ -250,6 +252,21 @@ it.effect("takes the user's answers at once, as promises and as effects, and a b
     assert.deepInclude(job, { status: "Completed", successRecordCount: 100, errorRecordCount: 100 })
     const kinds = new Set((yield* output(job)).map((line) => JSON.stringify(line.modelOutput ?? line.error)))
     assert.strictEqual(kinds.size, 6)
+  }))
+
+it.effect("refuses a job whose input is not there, unless it is told to accept it", () =>
+  Effect.gen(function*() {
+    const nowhere = { inputDataConfig: { s3InputDataConfig: { s3Uri: "s3://bucket/nowhere/" } } }
+    const { emulator } = yield* emulate()
+    const refusal = yield* Effect.flip(emulator.create(request(nowhere)))
+    assert.strictEqual(refusal.name, "ValidationException")
+    assert.include(refusal.message, "s3://bucket/nowhere/")
+    const { message } = yield* Effect.flip(emulator.create(request({ ...nowhere, modelId: "cohere.embed-v4:0" })))
+    assert.include(message, "not supported", "the model is looked at first")
+    assert.strictEqual((yield* emulator.stats).jobsCreated, 0)
+    const lenient = yield* emulate({ emptyInput: "accepted" })
+    const job = yield* lenient.after("1 hour", nowhere)
+    assert.match(job.message!, /No JSONL files/)
   }))
 
 it.effect("fails a job whose output cannot be written, and goes on", () =>

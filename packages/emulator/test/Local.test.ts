@@ -27,6 +27,10 @@ const request = (overrides: Partial<CreateRequest> = {}): CreateRequest => ({
   ...overrides
 })
 
+/** Jobs of which nothing is run need no input. */
+const open = (directory: string, options: Partial<Local.Options> = {}) =>
+  Local.layer({ directory, emptyInput: "accepted", ...options })
+
 const ended = Effect.fnUntraced(function*(arn: string) {
   const jobs = yield* BatchJobs
   while (true) {
@@ -97,7 +101,7 @@ it.live("lists in pages, newest first, and classifies the service's refusals", (
       )
       assert.deepStrictEqual(yield* reasonOf({}, { modelId: "cohere.embed-v4:0" }), ["Refused", "ValidationException"])
       assert.deepStrictEqual(yield* reasonOf({ denyCreate: { next: 1 } }), ["Refused", "AccessDeniedException"])
-    }).pipe(Effect.provide(Local.layer({ directory, limits: { maxOpenJobs: 2000 }, timing: { submitted: "1 hour" } })))
+    }).pipe(Effect.provide(open(directory, { limits: { maxOpenJobs: 2000 }, timing: { submitted: "1 hour" } })))
   }))
 
 it.live("answers on-demand calls from the same emulator, a few at a time", () =>
@@ -139,5 +143,5 @@ it.live("stops a job, and takes one that is over as stopped", () =>
       yield* jobs.stop(arn)
       const missing = yield* Effect.flip(jobs.stop(arn.slice(0, -12) + "a".repeat(12)))
       assert.strictEqual(missing.reason._tag, "Refused")
-    }).pipe(Effect.provide(Local.layer({ directory })))
+    }).pipe(Effect.provide(open(directory)))
   }))

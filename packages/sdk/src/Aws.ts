@@ -13,9 +13,12 @@ import * as SchemaIssue from "effect/SchemaIssue"
 import { BatchError, InvalidOption } from "./BatchError.ts"
 import { BatchJobs } from "./bedrock/BatchJobs.ts"
 import * as BedrockApi from "./bedrock/BedrockApi.ts"
+import type { FoundationModels } from "./bedrock/FoundationModels.ts"
+import * as ModelsApi from "./bedrock/ModelsApi.ts"
 import type { OnDemand } from "./bedrock/OnDemand.ts"
 import * as RuntimeApi from "./bedrock/RuntimeApi.ts"
 import * as ServiceQuotasApi from "./bedrock/ServiceQuotasApi.ts"
+import { credentialsOf } from "./internal/BedrockClient.ts"
 import { limitsProblem } from "./internal/LimitsCheck.ts"
 import * as Ledger from "./Ledger.ts"
 import type * as Limits from "./Limits.ts"
@@ -28,12 +31,20 @@ export type { Credentials } from "./bedrock/BedrockApi.ts"
 export type { CallOptions } from "./bedrock/RuntimeApi.ts"
 
 /**
- * All that the verbs need.
+ * All that runs need, from `prepare` to `collect`.
  *
  * @since 0.1.0
  * @category models
  */
 export type Services = ObjectStore | BatchJobs | OnDemand | Ledger.Ledger | Capacity.Capacity
+
+/**
+ * All that a client is made of: what runs need, and the lists of models.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type ClientServices = Services | FoundationModels
 
 /**
  * Options of `layer`.
@@ -229,7 +240,7 @@ const check = (options: Options): BatchError | null => {
 
 /**
  * Layer of all services on AWS: S3 for the files, Bedrock for the jobs and for on-demand calls, the ledger in S3, and
- * slots for open jobs, as many as `capacity` says.
+ * slots for open jobs, as many as `capacity` says; and the lists of models.
  * Wrong options fail here as `InvalidOption`, before anything is read or paid for.
  *
  * @since 0.1.0
@@ -251,7 +262,7 @@ const check = (options: Options): BatchError | null => {
  * )
  * ```
  */
-export const layer = (options: Options): Layer.Layer<Services, BatchError> =>
+export const layer = (options: Options): Layer.Layer<ClientServices, BatchError> =>
   Layer.unwrap(Effect.gen(function*() {
     const wrong = check(options)
     if (wrong !== null) return yield* wrong
@@ -270,7 +281,7 @@ export const layer = (options: Options): Layer.Layer<Services, BatchError> =>
     })
     const store = S3.layer({
       region: options.region,
-      credentials: options.credentials === undefined ? undefined : BedrockApi.credentialsOf(options.credentials),
+      credentials: options.credentials === undefined ? undefined : credentialsOf(options.credentials),
       bucket: options.bucket,
       prefix: options.prefix,
       endpoint: options.endpoints?.s3
@@ -282,6 +293,9 @@ export const layer = (options: Options): Layer.Layer<Services, BatchError> =>
         credentials: options.credentials,
         endpoint: options.endpoints?.runtime ?? options.endpoints?.bedrock
       })
+    )).pipe(Layer.provide(jobs))
+    const models = Layer.unwrap(BatchJobs.useSync(({ region }) =>
+      ModelsApi.layer({ region, credentials: options.credentials, endpoint: options.endpoints?.bedrock })
     )).pipe(Layer.provide(jobs))
     const ledger = Ledger.layer({ settleAfter: options.settleAfter, leaseFor: options.leaseFor }).pipe(Layer.provide(store))
     const capacity = Layer.unwrap(
@@ -299,5 +313,5 @@ export const layer = (options: Options): Layer.Layer<Services, BatchError> =>
           : layerShared(bounds).pipe(Layer.provide(Layer.mergeAll(quotas, jobs, ledger, store)))
       })
     ).pipe(Layer.provide(jobs))
-    return Layer.mergeAll(store, jobs, onDemand, capacity, ledger)
+    return Layer.mergeAll(store, jobs, onDemand, models, capacity, ledger)
   }))

@@ -154,8 +154,7 @@ const modelTroubles: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Classifies a failed call once, for every implementation of `BatchJobs`, `OnDemand` and `ServiceQuotas`: a modelled 4xx
- * is `Refused`, but `ThrottlingException` and `ServiceQuotaExceededException` are `Unavailable` (refused unread), and
+ * Classifies a failed call once, for every implementation of the services of AWS: a modelled 4xx is `Refused`, but `ThrottlingException` and `ServiceQuotaExceededException` are `Unavailable` (refused unread), and
  * `ConflictException`, the exceptions of a model that failed, was not ready or took too long, 5xx, and anything
  * unreadable are `Unavailable` (unknown whether the service acted). `module` is the service that was called; default
  * `BatchJobs`.
@@ -166,7 +165,7 @@ const modelTroubles: ReadonlySet<string> = new Set([
 export const toBatchError = (
   method: string,
   failure: ServiceFailure,
-  module: "BatchJobs" | "OnDemand" | "ServiceQuotas" = "BatchJobs"
+  module: "BatchJobs" | "OnDemand" | "ServiceQuotas" | "FoundationModels" = "BatchJobs"
 ): BatchError => {
   const cause = failure.cause === undefined ? {} : { cause: failure.cause }
   const unavailable = (code: Unavailable["code"]) =>

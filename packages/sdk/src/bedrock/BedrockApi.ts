@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import {
-  BedrockClient,
   CreateModelInvocationJobCommand,
   type CreateModelInvocationJobCommandInput,
   GetModelInvocationJobCommand,
@@ -16,8 +15,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { BatchError, InvalidOption } from "../BatchError.ts"
+import type { BatchError } from "../BatchError.ts"
 import { failureOf } from "../internal/AwsFailure.ts"
+import { open } from "../internal/BedrockClient.ts"
 import { BatchJobs, type CreateRequest, type JobSettings, type JobState, toBatchError } from "./BatchJobs.ts"
 
 /**
@@ -62,18 +62,7 @@ export const layer = (options: Options): Layer.Layer<BatchJobs, BatchError> =>
   Layer.effect(
     BatchJobs,
     Effect.gen(function*() {
-      const client = yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          new BedrockClient({
-            maxAttempts: 1,
-            requestHandler: { connectionTimeout: 5_000, socketTimeout: callLimit },
-            ...(options.region === undefined ? {} : { region: options.region }),
-            ...(options.endpoint === undefined ? {} : { endpoint: options.endpoint }),
-            ...(options.credentials === undefined ? {} : { credentials: credentialsOf(options.credentials) })
-          })
-        ),
-        (client) => Effect.sync(() => client.destroy())
-      )
+      const { client, region } = yield* open("BatchJobs", callLimit, options)
       const call = <A>(method: string, send: (abortSignal: AbortSignal) => Promise<A>) =>
         Effect.tryPromise({ try: send, catch: (cause) => toBatchError(method, failureOf(cause)) }).pipe(
           Effect.timeoutOrElse({
@@ -82,19 +71,6 @@ export const layer = (options: Options): Layer.Layer<BatchJobs, BatchError> =>
               Effect.fail(toBatchError(method, { code: null, status: null, message: `no answer within ${callLimit} ms` }))
           })
         )
-      const region = yield* Effect.tryPromise({
-        try: () => client.config.region(),
-        catch: (cause) =>
-          new BatchError({
-            module: "BatchJobs",
-            method: "layer",
-            reason: new InvalidOption({
-              path: "region",
-              message: "Region is missing: give it as region, or set AWS_REGION or a Region in the profile",
-              cause
-            })
-          })
-      })
       return BatchJobs.of({
         region,
         settings: options.settings,
@@ -146,17 +122,6 @@ export const layer = (options: Options): Layer.Layer<BatchJobs, BatchError> =>
 const isOver = ({ reason }: BatchError): boolean =>
   (reason._tag === "Unavailable" && reason.code === "conflict") ||
   (reason._tag === "Refused" && reason.code === "ValidationException")
-
-/**
- * Credentials as the AWS clients take them.
- *
- * @internal
- */
-export const credentialsOf = ({ accessKeyId, secretAccessKey, sessionToken }: Credentials) => ({
-  accessKeyId,
-  secretAccessKey,
-  ...(sessionToken === undefined ? {} : { sessionToken })
-})
 
 const toInput = (request: CreateRequest): CreateModelInvocationJobCommandInput => ({
   jobName: request.jobName,

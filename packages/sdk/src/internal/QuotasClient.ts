@@ -11,8 +11,8 @@ import {
   type ListServiceQuotasCommandOutput,
   ServiceQuotasClient
 } from "@aws-sdk/client-service-quotas"
-import { credentialsOf } from "../bedrock/BedrockApi.ts"
 import type { Options } from "../bedrock/ServiceQuotasApi.ts"
+import { credentialsOf } from "./BedrockClient.ts"
 
 type Page = Pick<ListServiceQuotasCommandOutput, "Quotas" | "NextToken">
 

@@ -6,8 +6,9 @@
  */
 import { BedrockRuntimeClient, ConverseCommand, InvokeModelCommand } from "@aws-sdk/client-bedrock-runtime"
 import { NodeHttpHandler } from "@smithy/node-http-handler"
-import { type Credentials, credentialsOf } from "../bedrock/BedrockApi.ts"
+import type { Credentials } from "../bedrock/BedrockApi.ts"
 import type { OnDemandRequest } from "../bedrock/OnDemand.ts"
+import { credentialsOf } from "./BedrockClient.ts"
 
 /**
  * Options of `make`.

@@ -9,7 +9,8 @@ import {
   ReceiveMessageCommand,
   SQSClient
 } from "@aws-sdk/client-sqs"
-import { type Credentials, credentialsOf } from "../bedrock/BedrockApi.ts"
+import type { Credentials } from "../bedrock/BedrockApi.ts"
+import { credentialsOf } from "./BedrockClient.ts"
 
 /** @internal */
 export interface SqsQueueOptions {
