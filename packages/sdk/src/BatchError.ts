@@ -60,6 +60,24 @@ export class InvalidSource extends Schema.TaggedError<InvalidSource>(id("Invalid
 }
 
 /**
+ * A file of prompts cannot be used: its name is no id, it is empty, too large, no text in UTF-8 or not the JSON that it
+ * should be, or its template is malformed. `uri` names the file; `part` the text in it (`template`, `system`,
+ * `turns[2]`), and `position` the index of the brace in that text, where one is to blame, null otherwise.
+ *
+ * @since 0.2.0
+ * @category errors
+ */
+export class InvalidPrompt extends Schema.TaggedError<InvalidPrompt>(id("InvalidPrompt"))("InvalidPrompt", {
+  ...what,
+  uri: Schema.String,
+  part: Schema.NullOr(Schema.String),
+  position: Schema.NullOr(Schema.Natural)
+}) {
+  /** Whether the same call may succeed later. */
+  readonly isRetryable = false
+}
+
+/**
  * The run does not exist (`not-found`), is not prepared to its end (`not-prepared`), was cancelled (`cancelled`), exists
  * with other content (`different`; `differs` then names the parts of the fingerprint that are not the same), has jobs
  * that have not ended (`not-ended`), or was not confirmed before its first paid call (`unconfirmed`).
@@ -137,6 +155,7 @@ export const Reason = Schema.Union([
   InvalidOption,
   InvalidColumns,
   InvalidSource,
+  InvalidPrompt,
   RunConflict,
   Refused,
   Unavailable,

@@ -10,7 +10,7 @@ import * as Schema from "effect/Schema"
 import { BatchError, InvalidOption } from "./BatchError.ts"
 import { define } from "./internal/Definition.ts"
 import { estimateOf } from "./internal/EstimateRun.ts"
-import type { PrepareOptions } from "./prepare.ts"
+import type { Embed, PrepareOptions } from "./prepare.ts"
 import type { Capacity } from "./schedule/Capacity.ts"
 import type { ObjectStore } from "./store/ObjectStore.ts"
 
@@ -22,9 +22,9 @@ import type { ObjectStore } from "./store/ObjectStore.ts"
  */
 export interface EstimateOptions {
   /**
-   * Rows that are made into requests and counted, the first ones of the source; what they come to is scaled to all rows.
-   * Where the number of rows is not known beforehand the rest of the source is read all the same, to count its rows: give
-   * `sourceRows` to spare that. Default: all rows are counted.
+   * Rows that are made into requests and counted, the first ones of the source; what they come to is scaled to all
+   * rows. Where the number of rows is not known beforehand the rest of the source is read all the same, to count its
+   * rows: give `sourceRows` to spare that. Default: all rows are counted.
    */
   readonly sampleRows?: number | undefined
   /** How many rows the source has, where you know it: with `sampleRows` only the sample is read then. */
@@ -122,10 +122,9 @@ const checkOptions = (options: EstimateOptions): BatchError | null => {
 /**
  * Says what a run would come to: records, jobs, bytes, tokens and their price. It takes the options of `prepare` and
  * makes the same requests, but writes nothing and asks no model, so it costs no more than reading the source. Memory
- * stays bounded. Fails with what `prepare` would fail with before it writes anything, and with `InvalidOption` for
- * options of its own.
+ * stays bounded. Fails with what `prepare` would fail with, and with `InvalidOption` for options of its own.
  *
- * Tokens are counted by a heuristic on the characters, unless you give the model's `tokenizer`. The tokens of images and
+ * Tokens are counted by a heuristic on the characters, unless you give the model's `tokenizer`. Those of images and
  * other media are unknown, unless you give `mediaTokens`. Rates are those of `Prices.table`, unless you give `prices`;
  * an unknown price is null, never 0.
  *
@@ -157,9 +156,12 @@ export const estimate = Effect.fn("estimate")(function*<
   const P extends Prompt.Any | undefined = undefined,
   X extends object = never,
   const N extends { readonly [column: string]: string } = {},
-  const E extends string = "input_text"
+  const E extends Embed = "input_text",
+  const B extends string | undefined = undefined,
+  O extends object = {},
+  const G extends boolean = false
 >(
-  options: PrepareOptions<Row, SR, P, X, N, E> & EstimateOptions
+  options: PrepareOptions<Row, SR, P, X, N, E, B, O, G> & EstimateOptions
 ): Effect.fn.Return<Estimate, BatchError, ObjectStore | Capacity | SR> {
   const wrong = checkOptions(options)
   if (wrong !== null) return yield* wrong

@@ -134,7 +134,13 @@ const priced = (rate: Prices.Rate | null | undefined, { cached, input, output }:
     ? null
     : Prices.cost(rate, { input, output })
 
-const lineOf = (job: Job, status: string, counted: JobTokens, from: JobReceipt["from"], { note, row }: PriceOf): JobReceipt => {
+const lineOf = (
+  job: Job,
+  status: string,
+  counted: JobTokens,
+  from: JobReceipt["from"],
+  { note, row }: PriceOf
+): JobReceipt => {
   const price = priced(job.lane === "batch" ? row?.batch : row?.onDemand, counted)
   const unknown = counted.unknown ??
     (price !== null
@@ -209,9 +215,9 @@ const reasonsOf = (jobs: ReadonlyArray<JobReceipt>): ReadonlyArray<string> => {
  * status: what was processed is billed. Nobody is asked but the store: one list, and a small object or two for each job
  * (all answers of a job without a manifest).
  *
- * A job whose tokens are not known, and a price that no row of the table tells, are null, never 0, and the notes say why.
- * Rates are those of `Prices.table`, unless you give `prices`: the receipt is no bill, and taxes, discounts and storage
- * are not in it.
+ * A job whose tokens are not known, and a price that no row of the table tells, are null, never 0, and the notes say
+ * why. Rates are those of `Prices.table`, unless you give `prices`: the receipt is no bill, and taxes, discounts and
+ * storage are not in it.
  *
  * @since 0.2.0
  * @category getters
@@ -228,7 +234,10 @@ const reasonsOf = (jobs: ReadonlyArray<JobReceipt>): ReadonlyArray<string> => {
  * ```
  */
 export const receipt = Effect.fn("receipt")(
-  function*(run: Handle<object>, options?: ReceiptOptions): Effect.fn.Return<Receipt, BatchError, ObjectStore | Ledger> {
+  function*(
+    run: Handle<object>,
+    options?: ReceiptOptions
+  ): Effect.fn.Return<Receipt, BatchError, ObjectStore | Ledger> {
     yield* Effect.annotateCurrentSpan({ run: run.id })
     const store = yield* ObjectStore
     const ledger = yield* Ledger

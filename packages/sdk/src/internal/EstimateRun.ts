@@ -10,11 +10,15 @@ import * as Stream from "effect/Stream"
 import { BatchError, InvalidOption } from "../BatchError.ts"
 import type { Estimate, EstimateOptions } from "../estimate.ts"
 import type { Planner } from "../Planner.ts"
+import { ObjectStore } from "../store/ObjectStore.ts"
 import { type Batch, slice } from "./Batch.ts"
 import type { Definition } from "./Definition.ts"
+import * as EncodeRows from "./EncodeRows.ts"
+import { openFolder } from "./MediaCopies.ts"
 import { type PriceOf, priceOf } from "./PriceOf.ts"
 import { NoCount, RequestTokens } from "./RequestTokens.ts"
-import { encode, impossible, plannerOf, unencodable } from "./WriteRun.ts"
+import * as ReadMedia from "./ReadMedia.ts"
+import { impossible, plannerOf } from "./WriteRun.ts"
 
 /** Records that are planned at once: others get their turn in between. */
 const plannedAtOnce = 100_000
@@ -55,7 +59,11 @@ class Plan {
     this.planner = planner
   }
 
-  readonly add = Effect.fnUntraced({ self: this }, function*(this: Plan, sizeOf: (record: number) => number, count: number) {
+  readonly add = Effect.fnUntraced({ self: this }, function*(
+    this: Plan,
+    sizeOf: (record: number) => number,
+    count: number
+  ) {
     for (let first = 0; first < count && !this.planner.ended; first += plannedAtOnce) {
       const last = Math.min(count, first + plannedAtOnce)
       for (let record = first; record < last; record++) {
@@ -89,9 +97,17 @@ const count = Effect.fnUntraced(function*(definition: Definition, options: Estim
   let rows = 0
   let bytes = 0
 
-  const measure = Effect.fnUntraced(function*(batch: Batch) {
+  const store = yield* ObjectStore
+  // Copies are made of nothing here: the folder has the length that it will have.
+  const folder = openFolder(store, definition.runId, "0".repeat(16), 1)
+  const encode = EncodeRows.make(
+    definition,
+    encoder.attachments.length === 0 ? null : ReadMedia.make(store, definition, encoder.attachments, folder)
+  )
+
+  const measure = Effect.fnUntraced(function*({ request, segments }: EncodeRows.Encoded) {
     const sizes: Array<number> = []
-    for (const segment of yield* encode(definition, batch, rows)) {
+    for (const segment of segments) {
       let start = 0
       for (const end of segment.ends) {
         sizes.push(end - start)
@@ -103,8 +119,8 @@ const count = Effect.fnUntraced(function*(definition: Definition, options: Estim
     const taken = plan.records - before
     for (let record = 0; record < taken; record++) bytes += sizes[record]!
     const requests = yield* Effect.try({
-      try: () => Array.from({ length: taken }, (_, row) => encoder.request(batch, row)),
-      catch: (cause) => unencodable(definition, rows, cause)
+      try: () => Array.from({ length: taken }, (_, row) => request(row)),
+      catch: (cause) => EncodeRows.unencodable(source, rows, cause)
     })
     yield* Effect.try({ try: () => requests.forEach((request) => tokens.add(request)), catch: tokenizerFailed })
     rows += taken
@@ -113,7 +129,7 @@ const count = Effect.fnUntraced(function*(definition: Definition, options: Estim
   /** Rows beyond the sample are as large as those in it are on the average. */
   const take = Effect.fnUntraced(function*(batch: Batch) {
     const part = slice(batch, 0, Math.min(batch.length, plan.planner.room, sampleRows - rows))
-    if (part.length > 0) yield* measure(part)
+    if (part.length > 0) yield* Stream.runForEach(encode(part, rows), measure)
     const rest = batch.length - part.length
     const isCounted = rows >= sampleRows
     if (isCounted && total === null && rest > 0) yield* plan.add(() => Math.ceil(bytes / rows), rest)

@@ -87,7 +87,9 @@ const ofAnswers = Effect.fnUntraced(function*(store: Store, job: EndedJob, proce
       const { error, modelOutput } = isObject(parsed) ? parsed : {}
       // A record with an error has no tokens.
       if (error !== undefined && error !== null) return
-      const reading = modelOutput === undefined || modelOutput === null ? null : attempt(() => processor.decode(modelOutput))
+      const reading = modelOutput === undefined || modelOutput === null
+        ? null
+        : attempt(() => processor.decode(modelOutput))
       if (reading === null) untold++
       else add(reading.usage)
     })
@@ -110,7 +112,8 @@ export const jobTokens = Effect.fnUntraced(function*(
   job: EndedJob,
   processor: Processor<object>
 ): Effect.fn.Return<JobTokens, BatchError> {
-  const told = (job.lane === "batch" ? yield* ofManifest(store, job) : null) ?? (yield* ofAnswers(store, job, processor))
+  const told = (job.lane === "batch" ? yield* ofManifest(store, job) : null) ??
+    (yield* ofAnswers(store, job, processor))
   if (told !== null) return told
   const processed = job.counters?.processed ?? null
   return processed === 0
