@@ -164,9 +164,9 @@ const read = (modelOutput: VectorJson): Reading<TextAnswer> => {
  * Images are sent inline, PDF documents too; text, Markdown, HTML and CSV documents are sent as plain text. S3, sounds
  * and videos are refused by `check`.
  *
- * The shape of an answer is told by `tool`: a tool that the model must call, whose input is the answer. With `thinking`,
- * which the API refuses beside it, the model is told by instruction instead. `schema` sends `output_config.format`,
- * which Claude 4.5 and 4.6 take.
+ * The shape of an answer is told by `tool`: a tool that the model must call, whose input is the answer. With
+ * `thinking`, which the API refuses beside it, the model is told by instruction instead. `schema` sends
+ * `output_config.format`, which Claude 4.5 and 4.6 take.
  *
  * The answer is all text of the output; thinking is kept apart. An answer without text that calls a tool is the JSON of
  * the tool's input; one that calls several, a JSON array of `{ name, input }`. Cache reads and writes count as input

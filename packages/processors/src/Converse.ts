@@ -12,7 +12,14 @@ import { known } from "./internal/ModelFamily.ts"
 import { schemaText } from "./internal/OutputInstruction.ts"
 import { claudeThinking, effortOf, maxTokensOf, novaReasoning, type Thinker, thinkerOf } from "./internal/Thinking.ts"
 import { formats } from "./Media.ts"
-import { type Json, type ModelParameters, type ModelRequest, type OutputWay, type Processor, TextAnswer } from "./Processor.ts"
+import {
+  type Json,
+  type ModelParameters,
+  type ModelRequest,
+  type OutputWay,
+  type Processor,
+  TextAnswer
+} from "./Processor.ts"
 
 const own: ReadonlyMap<string, string | null> = new Map()
 
@@ -109,7 +116,10 @@ export const converse: Processor<TextAnswer> = {
       inferenceConfig: given({ maxTokens: maxTokensOf(request.parameters, thinker), temperature, topP, stopSequences }),
       additionalModelRequestFields: Object.keys(thinking).length === 0 ? more : { ...more, ...thinking },
       outputConfig: output === undefined ? undefined : {
-        textFormat: { type: "json_schema", structure: { jsonSchema: { schema: schemaText(output), name: output.name } } }
+        textFormat: {
+          type: "json_schema",
+          structure: { jsonSchema: { schema: schemaText(output), name: output.name } }
+        }
       }
     })
   },

@@ -79,9 +79,9 @@ const check = (request: ModelRequest): string | null => {
 
 /**
  * Processor for Llama models in their own format; the default for them is Converse. It writes the prompt with the
- * template of the model: that of Llama 4 where `model` names one, that of Llama 3 otherwise. `maxTokens` is sent as 1024
- * where it is not given (at most 2048, Llama 4: 8192); `temperature` and `topP` only where given. There are no stop
- * sequences. `more` goes to the top of the body.
+ * template of the model: that of Llama 4 where `model` names one, that of Llama 3 otherwise. `maxTokens` is sent as
+ * 1024 where it is not given (at most 2048, Llama 4: 8192); `temperature` and `topP` only where given. There are no
+ * stop sequences. `more` goes to the top of the body.
  *
  * No text can end its turn or speak for another role: where a text holds a special token of the template, such as
  * `<|eot_id|>`, it is written with a space in it, `< |eot_id|>`. All other texts are sent as they are.
@@ -122,7 +122,9 @@ export const llama: Processor<TextAnswer> = {
     const { messages, system } = conversation(turnsOf(request))
     const images = messages.flatMap(({ blocks }) =>
       blocks.flatMap((block) =>
-        typeof block !== "string" && block.kind === "image" && block.source.type === "bytes" ? [block.source.base64] : []
+        typeof block !== "string" && block.kind === "image" && block.source.type === "bytes"
+          ? [block.source.base64]
+          : []
       )
     )
     return {
@@ -141,7 +143,8 @@ export const llama: Processor<TextAnswer> = {
     const usage = usageOf(member(modelOutput, "prompt_token_count"), member(modelOutput, "generation_token_count"))
     const text = string(member(modelOutput, "generation"))
     if (text === undefined && stopReason === null) {
-      return readStranger(modelOutput, "the output is not a Llama answer: it has no generation and no stop_reason", usage)
+      const what = "the output is not a Llama answer: it has no generation and no stop_reason"
+      return readStranger(modelOutput, what, usage)
     }
     return readText({ text: text ?? "", stopReason, usage }, meanings)
   }

@@ -31,8 +31,8 @@ const rules: Rules = {
  * have OpenAI's format (`OpenAiChat`). `maxTokens` is sent as 1024 where it is not given, `temperature` and `topP` only
  * where given; the format has no stop sequences. `more` goes to the top of the body (`tools`, `tool_choice`).
  *
- * All system turns go, in order, into one system message, an empty line between them, and neighbouring turns of one role
- * into one message likewise. The first turn that is not a system turn must be a user turn. Media is refused by `check`.
+ * All system turns go, in order, into one system message, an empty line between them, and neighbouring turns of one
+ * role into one message likewise. The first turn that is not a system turn must be a user turn. Media is refused by `check`.
  *
  * The shape of an answer is told by instruction. An answer without text that calls a tool is the JSON of the tool's
  * arguments; one that calls several, a JSON array of `{ name, input }`. The model tells no token counts.

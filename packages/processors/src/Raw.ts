@@ -41,7 +41,7 @@ const name = "raw/1"
 
 /** The first choice or output of an answer that has several. */
 const firstOf = (output: Json) =>
-  array(member(output, "choices"))?.[0] ?? array(member(output, "outputs"))?.[0] ?? array(member(output, "results"))?.[0]
+  ["choices", "outputs", "results"].map((key) => array(member(output, key))?.[0]).find((first) => first !== undefined)
 
 const stopReasonOf = (output: Json): string | null => {
   for (const place of [output, firstOf(output)]) {
@@ -88,7 +88,9 @@ const check = (request: ModelRequest, converse: boolean): string | null => {
   if (request.type !== "raw") {
     return "raw takes finished request bodies: leave the prompt out, or choose the processor of the model's family"
   }
-  return converse ? checkRaw(request.body, ["messages"], ["modelId", "toolConfig"]) : checkRaw(request.body, [], ["modelId"])
+  return converse
+    ? checkRaw(request.body, ["messages"], ["modelId", "toolConfig"])
+    : checkRaw(request.body, [], ["modelId"])
 }
 
 const make = (options: Options): Processor<RawAnswer> => ({
@@ -112,8 +114,8 @@ const converse = make({ invocationType: "Converse" })
  * Makes the processor for request bodies of one's own: each row brings its whole `modelInput`, which is sent untouched,
  * and the whole output comes back in the column `output`, as JSON. For models and features that no family has.
  *
- * Every output that is a JSON object is `succeeded`, whatever it says, for what an answer is, is not known here; only one
- * that reports an error (`error`, or a text in `message`) is `failed`. Stop reason and token counts are found where a
+ * Every output that is a JSON object is `succeeded`, whatever it says, for what an answer is, is not known here; only
+ * one that reports an error (`error`, or a text in `message`) is `failed`. Stop reason and token counts are found where a
  * known family has them, null otherwise.
  *
  * `check` refuses what is known to fail: a body that is no object or names its model, and in Converse one without

@@ -107,7 +107,9 @@ describe("encode", () => {
       max_tokens: 6024,
       thinking: { type: "enabled", budget_tokens: 5000 }
     })
-    assert.deepInclude(anthropicMessages.encode(chat([user("Hi")], { thinking, maxTokens: 9000 })), { max_tokens: 9000 })
+    assert.deepInclude(anthropicMessages.encode(chat([user("Hi")], { thinking, maxTokens: 9000 })), {
+      max_tokens: 9000
+    })
   })
 
   it("tells of the shape of the answer by a tool, a schema or an instruction", () => {
@@ -180,7 +182,11 @@ describe("check", () => {
     ["a spreadsheet", withMedia("document", "xlsx"), "pdf, txt, md, html, csv, not as \"xlsx\""],
     ["an image in S3", withMedia("image", "png", { type: "s3", uri: "s3://b/k" }), "cannot read an image from S3"],
     ["an effort", chat([user("a")], { thinking: { effort: "low" } }), "take thinking.budgetTokens"],
-    ["thinking twice", chat([user("a")], { thinking: { budgetTokens: 1024 }, more: { thinking: {} } }), "give thinking"],
+    [
+      "thinking twice",
+      chat([user("a")], { thinking: { budgetTokens: 1024 }, more: { thinking: {} } }),
+      "give thinking"
+    ],
     ["a blank stop sequence", chat([user("a")], { stopSequences: [" \n"] }), "nothing but whitespace"],
     ["an output", withOutput({}), null],
     ["an output beside tools", withOutput({ more: { tools: [] } }), "tools; give output instead"],

@@ -225,24 +225,56 @@ describe("check", () => {
     ["an empty stop sequence", chat([user("a")], { stopSequences: ["a", ""] }), "stop sequence"],
     ["a text as stop sequences", chat([user("a")], JSON.parse("{\"stopSequences\":\"a\"}")), "array of texts"],
     ["numbers as stop sequences", chat([user("a")], JSON.parse("{\"stopSequences\":[1]}")), "array of texts"],
-    ["a parameter in the model's own words", chat([user("a")], JSON.parse("{\"max_tokens\":1}")), "did you mean maxTokens?"],
+    [
+      "a parameter in the model's own words",
+      chat([user("a")], JSON.parse("{\"max_tokens\":1}")),
+      "did you mean maxTokens?"
+    ],
     ["a strange parameter", chat([user("a")], JSON.parse("{\"seed\":1}")), "there is no parameter seed: "],
     ["parameters that are a text", chat([user("a")], JSON.parse("\"x\"")), "must be an object"],
     ["parameters that are null", chat([user("a")], JSON.parse("null")), "must be an object"],
     ["a parameter left undefined", chat([user("a")], { maxTokens: undefined, more: undefined }), null],
     ["thinking that is a text", chat([user("a")], JSON.parse("{\"thinking\":\"x\"}")), "thinking must be an object"],
-    ["both kinds of thinking", chat([user("a")], JSON.parse("{\"thinking\":{\"effort\":\"low\",\"budgetTokens\":1}}")), "thinking must be"],
+    [
+      "both kinds of thinking",
+      chat([user("a")], JSON.parse("{\"thinking\":{\"effort\":\"low\",\"budgetTokens\":1}}")),
+      "thinking must be"
+    ],
     ["a small budget", chat([user("a")], { thinking: { budgetTokens: 1023 } }), "at least 1024"],
-    ["a budget of all tokens", chat([user("a")], { thinking: { budgetTokens: 2000 }, maxTokens: 2000 }), "more than thinking.budgetTokens"],
-    ["a temperature with a budget", chat([user("a")], { thinking: { budgetTokens: 2000 }, temperature: 0 }), "no temperature but 1"],
+    [
+      "a budget of all tokens",
+      chat([user("a")], { thinking: { budgetTokens: 2000 }, maxTokens: 2000 }),
+      "more than thinking.budgetTokens"
+    ],
+    [
+      "a temperature with a budget",
+      chat([user("a")], { thinking: { budgetTokens: 2000 }, temperature: 0 }),
+      "no temperature but 1"
+    ],
     ["a temperature of 1 with a budget", chat([user("a")], { thinking: { budgetTokens: 2000 }, temperature: 1 }), null],
     ["a low topP with a budget", chat([user("a")], { thinking: { budgetTokens: 2000 }, topP: 0.5 }), "topP below 0.95"],
-    ["thinking before a begun answer", chat([user("a"), assistant("b")], { thinking: { budgetTokens: 2000 } }), "user turn"],
+    [
+      "thinking before a begun answer",
+      chat([user("a"), assistant("b")], { thinking: { budgetTokens: 2000 } }),
+      "user turn"
+    ],
     ["a begun answer", chat([user("a"), assistant("b")]), null],
-    ["thinking twice", chat([user("a")], { thinking: { budgetTokens: 2000 }, more: { thinking: {} } }), "give thinking instead"],
+    [
+      "thinking twice",
+      chat([user("a")], { thinking: { budgetTokens: 2000 }, more: { thinking: {} } }),
+      "give thinking instead"
+    ],
     ["thinking by more", chat([user("a")], { more: { thinking: { type: "adaptive" } } }), null],
-    ["a strange effort", chat([user("a")], JSON.parse("{\"thinking\":{\"effort\":\"max\"}}")), "\"low\", \"medium\" or \"high\""],
-    ["2,501 stop sequences", chat([user("a")], { stopSequences: Array.from({ length: 2501 }, String) }), "at most 2500"],
+    [
+      "a strange effort",
+      chat([user("a")], JSON.parse("{\"thinking\":{\"effort\":\"max\"}}")),
+      "\"low\", \"medium\" or \"high\""
+    ],
+    [
+      "2,501 stop sequences",
+      chat([user("a")], { stopSequences: Array.from({ length: 2501 }, String) }),
+      "at most 2500"
+    ],
     ["dimensions", chat([user("a")], { dimensions: 256 }), "dimensions is a parameter of embedding models"],
     ["normalize", chat([user("a")], { normalize: true }), "normalize is a parameter of embedding models"],
     ["a raw body", { type: "raw", body: { messages: [] } }, null],
@@ -257,8 +289,11 @@ describe("check", () => {
 })
 
 describe("check of a model", () => {
-  const think = (model: string, thinking: Processor.ModelParameters["thinking"], more: Processor.ModelParameters = {}) =>
-    converse.check!({ type: "chat", turns: [user("a")], parameters: { ...more, thinking }, model })
+  const think = (
+    model: string,
+    thinking: Processor.ModelParameters["thinking"],
+    more: Processor.ModelParameters = {}
+  ) => converse.check!({ type: "chat", turns: [user("a")], parameters: { ...more, thinking }, model })
 
   it("lets each model think in its own way only", () => {
     const budget = { budgetTokens: 2000 }

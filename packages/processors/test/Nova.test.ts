@@ -84,9 +84,17 @@ describe("check", () => {
     ["temperature in more", chat([user("a")], { more: { inferenceConfig: { temperature: 1 } } }), "give temperature"],
     ["messages in more", chat([user("a")], { more: { messages: [] } }), "must not have messages"],
     ["an effort", chat([user("a")], { thinking: { effort: "low" } }, "us.amazon.nova-2-lite-v1:0"), null],
-    ["an effort of Nova 1", chat([user("a")], { thinking: { effort: "low" } }, "amazon.nova-pro-v1:0"), "not one that thinks"],
+    [
+      "an effort of Nova 1",
+      chat([user("a")], { thinking: { effort: "low" } }, "amazon.nova-pro-v1:0"),
+      "not one that thinks"
+    ],
     ["a budget", chat([user("a")], { thinking: { budgetTokens: 2048 } }), "takes thinking.effort"],
-    ["a high effort with maxTokens", chat([user("a")], { thinking: { effort: "high" }, maxTokens: 1 }), "refuses maxTokens"],
+    [
+      "a high effort with maxTokens",
+      chat([user("a")], { thinking: { effort: "high" }, maxTokens: 1 }),
+      "refuses maxTokens"
+    ],
     ["an image", chat(image, {}, "amazon.nova-lite-v1:0"), null],
     ["an image for Nova Micro", chat(image, {}, "us.amazon.nova-micro-v1:0"), "takes text alone"],
     ["an output by tool", asking("tool"), "it can by instruction"],

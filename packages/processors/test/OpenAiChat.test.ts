@@ -79,7 +79,11 @@ describe("check", () => {
   it.each<[name: string, request: Processor.ModelRequest, problem: string | null]>([
     ["a plain request", chat([user("a")], { thinking: { effort: "high" } }), null],
     ["a budget", chat([user("a")], { thinking: { budgetTokens: 2048 } }), "takes thinking.effort"],
-    ["an effort twice", chat([user("a")], { thinking: { effort: "low" }, more: { reasoning_effort: "low" } }), "give thinking"],
+    [
+      "an effort twice",
+      chat([user("a")], { thinking: { effort: "low" }, more: { reasoning_effort: "low" } }),
+      "give thinking"
+    ],
     ["max_tokens in more", chat([user("a")], { more: { max_tokens: 1 } }), "give maxTokens instead"],
     ["a stream", chat([user("a")], { more: { stream: true } }), "more must not have stream"],
     ["an image", chat(image, {}, "qwen.qwen3-vl-235b-a22b"), null],
@@ -184,7 +188,10 @@ describe("decode", () => {
     })
   })
 
-  it.prop("splits reasoning off whatever it and the answer say", [Schema.String, Schema.NonEmptyString], ([left, text]) => {
+  it.prop("splits reasoning off whatever it and the answer say", [
+    Schema.String,
+    Schema.NonEmptyString
+  ], ([left, text]) => {
     const reasoning = left.replaceAll("</reasoning>", "")
     const reading = openAiChat.decode(answer({ content: `<reasoning>${reasoning}</reasoning>${text}` }))
     assert.deepInclude(reading, { status: "succeeded", answer: { response: text } })

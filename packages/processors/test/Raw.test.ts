@@ -43,7 +43,11 @@ describe("raw", () => {
   it.each<[output: Processor.Json, stopReason: string | null, usage: Processor.Usage]>([
     [{}, null, { inputTokens: null, outputTokens: null }],
     [
-      { content: [], stop_reason: "end_turn", usage: { input_tokens: 1, output_tokens: 2, cache_read_input_tokens: 3 } },
+      {
+        content: [],
+        stop_reason: "end_turn",
+        usage: { input_tokens: 1, output_tokens: 2, cache_read_input_tokens: 3 }
+      },
       "end_turn",
       { inputTokens: 4, outputTokens: 2, cacheReadTokens: 3 }
     ],
@@ -90,8 +94,14 @@ describe("raw", () => {
   it("tells an output that is no object, or that is an error, from an answer", () => {
     assert.deepInclude(processor.decode("a"), { status: "invalid" })
     assert.deepInclude(processor.decode([{}]), { status: "invalid" })
-    assert.deepInclude(processor.decode({ embedding: null, message: "too long" }), { status: "failed", message: "too long" })
-    assert.deepInclude(processor.decode({ type: "error", error: { type: "x", message: "no" } }), { status: "failed", message: "no" })
+    assert.deepInclude(processor.decode({ embedding: null, message: "too long" }), {
+      status: "failed",
+      message: "too long"
+    })
+    assert.deepInclude(processor.decode({ type: "error", error: { type: "x", message: "no" } }), {
+      status: "failed",
+      message: "no"
+    })
     assert.deepInclude(processor.decode({ error: {} }), { status: "failed" })
     assert.deepInclude(processor.decode({ message: { role: "assistant" }, error: null }), { status: "succeeded" })
   })

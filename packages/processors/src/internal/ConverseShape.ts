@@ -64,7 +64,8 @@ const textOf = (block: VectorJson): string =>
 
 const callOf = (block: VectorJson): ReadonlyArray<ToolCall> => {
   const tool = member(block, "toolUse")
-  return tool === undefined ? [] : [{ name: string(member(tool, "name")) ?? null, input: member(tool, "input") ?? null }]
+  if (tool === undefined) return []
+  return [{ name: string(member(tool, "name")) ?? null, input: member(tool, "input") ?? null }]
 }
 
 /**

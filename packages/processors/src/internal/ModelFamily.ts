@@ -27,13 +27,18 @@ export const familyOf = (model: string | undefined): Family | null => {
 }
 
 /** Models that are documented to take text alone. */
-const blind =
-  /^(?:amazon\.nova-micro|meta\.llama3-(?:[13]-|2-[13]b)|mistral\.mistral-(?:large-2407|small-2402)|openai\.gpt-oss|deepseek\.)/
+const blind: ReadonlyArray<RegExp> = [
+  /^amazon\.nova-micro/,
+  /^meta\.llama3-(?:[13]-|2-[13]b)/,
+  /^mistral\.mistral-(?:large-2407|small-2402)/,
+  /^openai\.gpt-oss/,
+  /^deepseek\./
+]
 
 /** Whether it is sure that a model takes nothing but text. @internal */
 export const isBlind = (model: string | undefined): boolean => {
   const base = model === undefined ? undefined : baseModel(model)
-  return base !== undefined && blind.test(base)
+  return base !== undefined && blind.some((ids) => ids.test(base))
 }
 
 const llama4 = /^meta\.llama(?:[4-9]|[1-9][0-9])/

@@ -45,7 +45,8 @@ const jsonText = (json: unknown): string | null => {
 const callsText = (calls: ReadonlyArray<ToolCall>): string => {
   const [first] = calls
   if (first === undefined) return ""
-  return (calls.length === 1 ? jsonText(first.input) : jsonText(calls.map(({ input, name }) => ({ name, input })))) ?? ""
+  const json = calls.length === 1 ? first.input : calls.map(({ input, name }) => ({ name, input }))
+  return jsonText(json) ?? ""
 }
 
 /**

@@ -8,8 +8,8 @@ import type { Json, ModelParameters } from "../Processor.ts"
 import { familyOf } from "./ModelFamily.ts"
 
 /**
- * How a model is told to think: by a budget of tokens (Claude), by an effort in Nova's form or in that of OpenAI, or not
- * at all.
+ * How a model is told to think: by a budget of tokens (Claude), by an effort in Nova's form or in that of OpenAI, or
+ * not at all.
  *
  * @internal
  */
@@ -77,7 +77,8 @@ const checkBudget = (budget: unknown, { maxTokens, temperature, topP }: ModelPar
     return `thinking.budgetTokens must be a whole number of at least ${leastBudget}`
   }
   if (maxTokens !== undefined && maxTokens <= budget) {
-    return `maxTokens must be more than thinking.budgetTokens, which is part of it: ${maxTokens} is not more than ${budget}`
+    return "maxTokens must be more than thinking.budgetTokens, which is part of it: " +
+      `${maxTokens} is not more than ${budget}`
   }
   if (temperature !== undefined && temperature !== 1) {
     return `a Claude model that thinks takes no temperature but 1, not ${temperature}`
