@@ -71,6 +71,15 @@ const planned = {
   records: Schema.Natural,
   /** Bytes of all input files. */
   bytes: Schema.Natural,
+  /**
+   * Objects that the records name, as copies in the input folder, whose names begin with `media-`: how many, their bytes,
+   * and the SHA-256 of their names and sizes. Left out where the records name none.
+   */
+  media: Schema.optionalKey(Schema.Struct({
+    count: Schema.Natural,
+    bytes: Schema.Natural,
+    sha256: Schema.String
+  })),
   /** Hours until Bedrock gives up: 24 to 168. */
   timeoutHours: Schema.Natural
 }

@@ -3,9 +3,19 @@
  *
  * @since 0.1.0
  */
-import type { EmbeddingAnswer, ModelParameters, Processor, TextAnswer } from "@bedrock-batch/processors/Processor"
+import type {
+  EmbeddingAnswer,
+  ModelParameters,
+  OutputWay,
+  Processor,
+  TextAnswer
+} from "@bedrock-batch/processors/Processor"
 import type * as Prompt from "@bedrock-batch/processors/Prompt"
+import type { RawAnswer } from "@bedrock-batch/processors/Raw"
+import type { ReasoningAnswer } from "@bedrock-batch/processors/Reasoning"
+import type { CheckFields, OutputColumns } from "@bedrock-batch/processors/StructuredOutput"
 import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
 import type { BatchError } from "./BatchError.ts"
 import { define } from "./internal/Definition.ts"
 import { runOf } from "./internal/Manifest.ts"
@@ -19,12 +29,99 @@ import type { Source } from "./source/Source.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
 
 /**
- * The columns of the answer: a custom processor's, else an embedding's without a prompt, else text.
+ * The columns of the answer: those of the model's own, those of the output schema `O`, and `reasoning` where `G` is true.
  *
  * @since 0.1.0
  * @category models
  */
-export type AnswerOf<P, X> = [X] extends [never] ? [P] extends [undefined] ? EmbeddingAnswer : TextAnswer : X
+export type AnswerOf<P, X, B = undefined, O = {}, G = false> = WithReasoning<WithOutput<ModelAnswer<P, X, B>, O>, G>
+
+/**
+ * The columns of the model's own answer: a custom processor's, else of bodies of one's own the whole output, else an
+ * embedding's without a prompt, else text.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type ModelAnswer<P, X, B = undefined> = [X] extends [never]
+  ? [B] extends [undefined] ? [P] extends [undefined] ? EmbeddingAnswer : TextAnswer : RawAnswer
+  : X
+
+/**
+ * `A` and the columns of an output schema.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type WithOutput<A, O> = [keyof O] extends [never] ? A : A & OutputColumns<O>
+
+/**
+ * `A` and the column `reasoning`, where `G` is true.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type WithReasoning<A, G> = [G] extends [true] ? A & ReasoningAnswer : A
+
+/**
+ * Compile-time message: an output schema, and no text to read it from.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface NoTextAnswer<Answer> {
+  readonly "an output schema is read from a text, and the answer has no column `response`": Answer
+}
+
+/**
+ * `unknown` when the fields of `O` can be read from the answer and have names of their own, a readable error type
+ * otherwise.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type CheckOutput<P, X, B, O, G> = [keyof O] extends [never] ? unknown
+  : [ModelAnswer<P, X, B>] extends [TextAnswer] ? CheckFields<O, WithReasoning<ModelAnswer<P, X, B>, G>>
+  : NoTextAnswer<ModelAnswer<P, X, B>>
+
+/**
+ * What is embedded where there is no prompt: a column of texts, a column of media (`Prompt.image("photo")`), or both at
+ * once for models that take them together.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type Embed<Column extends string = string> =
+  | Column
+  | Prompt.Attachment<Column>
+  | { readonly text?: Column | undefined; readonly media: Prompt.Attachment<Column> }
+
+/**
+ * The columns that an `embed` option names.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type EmbedColumns<E> = E extends string ? E
+  : E extends Prompt.Attachment<infer C> ? C
+  : E extends { readonly media: Prompt.Attachment<infer C> }
+    ? C | (E extends { readonly text: infer T extends string } ? T : never)
+  : never
+
+/**
+ * Columns that hold parameters of their row, in place of those in `parameters`; a null or empty cell is a row that takes
+ * the run's own. Numbers may be numbers, bigints or decimal texts. `stopSequences` are an array of texts, a JSON array of
+ * texts, or one text.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface ParametersFrom<out Column extends string = string> {
+  readonly maxTokens?: Column | undefined
+  readonly temperature?: Column | undefined
+  readonly topP?: Column | undefined
+  readonly stopSequences?: Column | undefined
+}
 
 /**
  * Compile-time message: no prompt, and no such column to embed.
@@ -38,13 +135,36 @@ export interface NoTextColumn<Column, Available> {
 }
 
 /**
- * `unknown` when there is a prompt, or the column to embed is one of `Row`; a readable error type otherwise.
+ * `unknown` when there is a prompt or a column of bodies, or the columns to embed are of `Row`; a readable error type
+ * otherwise.
  *
  * @since 0.1.0
  * @category models
  */
-export type CheckEmbed<Row, P, E> = [P] extends [undefined] ? E extends keyof Row ? unknown : NoTextColumn<E, keyof Row>
+export type CheckEmbed<Row, P, E, B = undefined> = [P] extends [undefined]
+  ? [B] extends [undefined]
+    ? [EmbedColumns<E>] extends [keyof Row] ? unknown : NoTextColumn<Exclude<EmbedColumns<E>, keyof Row>, keyof Row>
   : unknown
+  : unknown
+
+/**
+ * Compile-time message: there is no such column.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface NoSuchColumn<Column, Available> {
+  readonly "the source lacks this column": Column
+  readonly "columns of the source": Available
+}
+
+/**
+ * `unknown` when the column is one of `Row`; a readable error type otherwise.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type CheckColumn<Row, C> = [C] extends [keyof Row] ? unknown : NoSuchColumn<Exclude<C, keyof Row>, keyof Row>
 
 /**
  * Options of `prepare`.
@@ -52,7 +172,17 @@ export type CheckEmbed<Row, P, E> = [P] extends [undefined] ? E extends keyof Ro
  * @since 0.1.0
  * @category configuration
  */
-export interface PrepareOptions<Row extends object, SR, P, X extends object, N, E> {
+export interface PrepareOptions<
+  Row extends object,
+  SR,
+  P,
+  X extends object,
+  N,
+  E,
+  B = undefined,
+  O extends object = {},
+  G = false
+> {
   /** Name of the run: letters, digits, `.` and `-`, at most 29 characters (40 with `runId`), the first a letter or digit. */
   readonly name: string
   /**
@@ -60,18 +190,42 @@ export interface PrepareOptions<Row extends object, SR, P, X extends object, N, 
    * same script run again takes up the same run. An iterable or a stream as source needs one.
    */
   readonly runId?: string | undefined
-  readonly source: Source<Row, SR> & CheckEmbed<Row, P, E> & CheckClash<Row, AnswerOf<P, X>, N>
+  readonly source: Source<Row, SR> & CheckEmbed<Row, P, E, B> & CheckClash<Row, AnswerOf<P, X, B, O, G>, N>
   /** Model id, inference profile id or ARN. */
   readonly model: string
-  /** What the model is told. Without it the model is an embedding model. */
+  /** What the model is told. Without it, and without `body`, the model is an embedding model. */
   readonly prompt?: (P & Prompt.CheckColumns<P, Row>) | undefined
-  /** Column to embed when there is no prompt; default `input_text`. */
+  /**
+   * What to embed when there is no prompt: a column of texts, media such as `Prompt.image("photo")`, or both; default the
+   * column `input_text`.
+   */
   readonly embed?: E | undefined
+  /**
+   * Column of finished requests, in place of a prompt: an object or the JSON text of one in each row, which is sent as it
+   * is, the digits of a text's numbers too. Their answers come back whole in the column `output`, or as `processor` reads
+   * them.
+   */
+  readonly body?: (B & CheckColumn<Row, B>) | undefined
   /** How the model is asked and read; default: found by the model id. */
   readonly processor?: Processor<X> | undefined
+  /**
+   * The shape of the answer, a `Schema.Struct`: the model is told of it, and each field becomes a column beside
+   * `response`, nested ones as structs and lists. An answer that does not decode is `invalid`, with its text in
+   * `response`. See `StructuredOutput.structured` for what a schema can say.
+   */
+  readonly output?: (Schema.ConstraintDecoder<O> & CheckOutput<P, X, B, O, G>) | undefined
+  /**
+   * How the model is told of `output`: by the family's field for a JSON Schema, by a tool that it must call, or by an
+   * instruction at the end of the last user turn. Default: the best that the family has for the model.
+   */
+  readonly outputWay?: OutputWay | undefined
+  /** Adds the column `reasoning`: what a text model thought before it answered, or null. Default: false. */
+  readonly reasoning?: G | undefined
   readonly parameters?: ModelParameters | undefined
+  /** Columns that hold parameters of their row; see `ParametersFrom`. */
+  readonly parametersFrom?: ParametersFrom<NoInfer<keyof Row & string>> | undefined
   /** New names for added columns, by their old ones. */
-  readonly rename?: (N & CheckRename<AnswerOf<P, X>, N>) | undefined
+  readonly rename?: (N & CheckRename<AnswerOf<P, X, B, O, G>, N>) | undefined
   /** Quotas that differ from those of `Capacity`. */
   readonly limits?: Partial<Omit<Limits, "maxOpenJobs">> | undefined
   /** Rows at most; those beyond are left out. */
@@ -108,11 +262,21 @@ export interface RunDefinition<SR> {
   /** Model id, inference profile id or ARN. */
   readonly model: string
   readonly prompt?: Prompt.Any | undefined
-  /** Column to embed when there is no prompt; default `input_text`. */
-  readonly embed?: string | undefined
+  /** What to embed when there is no prompt; default the column `input_text`. */
+  readonly embed?: Embed | undefined
+  /** Column of finished requests, in place of a prompt. */
+  readonly body?: string | undefined
   /** How the model is asked and read; default: found by the model id. */
   readonly processor?: Processor<object> | undefined
+  /** The shape of the answer, a `Schema.Struct` whose fields become columns. */
+  readonly output?: Schema.ConstraintDecoder<object> | undefined
+  /** How the model is told of `output`; default: the best way that the family has for the model. */
+  readonly outputWay?: OutputWay | undefined
+  /** Adds the column `reasoning`; default: false. */
+  readonly reasoning?: boolean | undefined
   readonly parameters?: ModelParameters | undefined
+  /** Columns that hold parameters of their row. */
+  readonly parametersFrom?: ParametersFrom | undefined
   /** New names for added columns, by their old ones. */
   readonly rename?: { readonly [column: string]: string } | undefined
   /** Quotas that differ from those of `Capacity`. */
@@ -158,16 +322,19 @@ export const prepare = Effect.fn("prepare")(function*<
   const P extends Prompt.Any | undefined = undefined,
   X extends object = never,
   const N extends { readonly [column: string]: string } = {},
-  const E extends string = "input_text"
+  const E extends Embed = "input_text",
+  const B extends string | undefined = undefined,
+  O extends object = {},
+  const G extends boolean = false
 >(
-  options: PrepareOptions<Row, SR, P, X, N, E>
-): Effect.fn.Return<Run<ResultRow<Row, AnswerOf<P, X>, N>>, BatchError, ObjectStore | Capacity | SR> {
+  options: PrepareOptions<Row, SR, P, X, N, E, B, O, G>
+): Effect.fn.Return<Run<ResultRow<Row, AnswerOf<P, X, B, O, G>, N>>, BatchError, ObjectStore | Capacity | SR> {
   const prepared = Effect.gen(function*() {
     const store = yield* ObjectStore
     const definition = yield* define(options)
     yield* Effect.annotateCurrentSpan({ run: definition.runId })
     const manifest = yield* writeRun(store, definition)
-    return yield* runOf<ResultRow<Row, AnswerOf<P, X>, N>>(store, manifest, definition.processor, 1)
+    return yield* runOf<ResultRow<Row, AnswerOf<P, X, B, O, G>, N>>(store, manifest, definition.processor, 1)
   })
   return yield* Effect.scoped(prepared)
 })

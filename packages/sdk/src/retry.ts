@@ -16,6 +16,7 @@ import * as Layout from "./internal/Layout.ts"
 import * as Leftovers from "./internal/Leftovers.ts"
 import { attempts, jobLists, plans, readJobs } from "./internal/Manifest.ts"
 import { isMendable } from "./internal/Mendable.ts"
+import { openFolder } from "./internal/MediaCopies.ts"
 import * as PlannedJobs from "./internal/PlannedJobs.ts"
 import { cancelledCode } from "./internal/Refusals.ts"
 import * as RowNumbers from "./internal/RowNumbers.ts"
@@ -210,7 +211,8 @@ const writeAttempt = Effect.fnUntraced(function*(
     timeoutHours: options?.timeoutHours ?? plan.timeoutHours,
     nonce: plan.nonce,
     columns: RowNumbers.columns,
-    rowOf: (batch, at) => Number(batch.columns[0]![at])
+    rowOf: (batch, at) => Number(batch.columns[0]![at]),
+    uncopied: (_, failed) => failed
   })
   const planned = yield* PlannedJobs.make(
     planner.success,
@@ -219,8 +221,9 @@ const writeAttempt = Effect.fnUntraced(function*(
     impossible,
     lane === "on-demand" ? lane : undefined
   )
+  const folder = openFolder(store, run.id, prepareId, number)
   yield* Stream.fromIterable(leftovers).pipe(
-    Stream.flatMap((found) => Leftovers.segments(store, found)),
+    Stream.flatMap((found) => Leftovers.segments(store, found, folder)),
     Stream.runForEach(planned.take)
   )
   const jobs = yield* planned.end

@@ -20,7 +20,7 @@ import * as RunId from "./internal/RunId.ts"
 import { writeRun } from "./internal/WriteRun.ts"
 import type { EndedJob } from "./Job.ts"
 import type { ResultRow } from "./Outcome.ts"
-import { type AnswerOf, prepare, type PrepareOptions, type RunDefinition } from "./prepare.ts"
+import { type AnswerOf, type Embed, prepare, type PrepareOptions, type RunDefinition } from "./prepare.ts"
 import type { RetryOptions } from "./retry.ts"
 import { load, type UntypedResultRow } from "./Run.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
@@ -55,9 +55,20 @@ export interface FinishOptions<WR, HR = never, CR = never>
  * @since 0.1.0
  * @category configuration
  */
-export interface RunOptions<Row extends object, SR, P, X extends object, N, E, WR, HR, CR = never>
-  extends PrepareOptions<Row, SR, P, X, N, E>, FinishOptions<WR, HR, CR>
-{}
+export interface RunOptions<
+  Row extends object,
+  SR,
+  P,
+  X extends object,
+  N,
+  E,
+  B,
+  WR,
+  HR,
+  CR = never,
+  O extends object = {},
+  G = false
+> extends PrepareOptions<Row, SR, P, X, N, E, B, O, G>, FinishOptions<WR, HR, CR> {}
 
 /**
  * Prepares, submits, awaits and collects; each job is collected when it ends, while others still run. Run again after a
@@ -89,17 +100,20 @@ export const run = Effect.fn("run")(function*<
   const P extends Prompt.Any | undefined = undefined,
   X extends object = never,
   const N extends { readonly [column: string]: string } = {},
-  const E extends string = "input_text",
+  const E extends Embed = "input_text",
+  const B extends string | undefined = undefined,
   WR = BatchJobs,
   HR = never,
-  CR = never
+  CR = never,
+  O extends object = {},
+  const G extends boolean = false
 >(
-  options: RunOptions<Row, SR, P, X, N, E, WR, HR, CR>
-): Effect.fn.Return<Collected<ResultRow<Row, AnswerOf<P, X>, N>>, BatchError, Services | SR | WR | HR | CR> {
+  options: RunOptions<Row, SR, P, X, N, E, B, WR, HR, CR, O, G>
+): Effect.fn.Return<Collected<ResultRow<Row, AnswerOf<P, X, B, O, G>, N>>, BatchError, Services | SR | WR | HR | CR> {
   yield* checkFinishing("run", options)
-  const prepared = yield* prepare<Row, SR, P, X, N, E>(options)
+  const prepared = yield* prepare<Row, SR, P, X, N, E, B, O, G>(options)
   yield* Effect.annotateCurrentSpan({ run: prepared.id })
-  return yield* finishRun<ResultRow<Row, AnswerOf<P, X>, N>, WR, HR, CR>(prepared, options)
+  return yield* finishRun<ResultRow<Row, AnswerOf<P, X, B, O, G>, N>, WR, HR, CR>(prepared, options)
 })
 
 /**
@@ -110,8 +124,8 @@ export const run = Effect.fn("run")(function*<
  */
 export interface ResumeOptions<WR, HR = never, CR = never, SR = never> extends FinishOptions<WR, HR, CR> {
   /**
-   * What the run was prepared from, where that is not all data: rows from memory, a schema of columns, a prompt function.
-   * It is needed to prepare the run to its end; of a prepared run it is compared with what the run is.
+   * What the run was prepared from, where that is not all data: rows from memory, a schema of columns or of the answer, a
+   * prompt function. It is needed to prepare the run to its end; of a prepared run it is compared with what the run is.
    */
   readonly definition?: RunDefinition<SR> | undefined
   /** The processor that the run was prepared with, where it is one of the user's own. */
@@ -163,8 +177,8 @@ export const resume = Effect.fn("resume")(
           runId,
           problem: "not-prepared",
           differs: [],
-          message: `run ${runId} is not prepared to its end, and its source, columns, prompt or processor is code or was in ` +
-            `memory: pass what it was prepared from as definition`
+          message: `run ${runId} is not prepared to its end, and its source, columns, prompt, output or processor is code ` +
+            `or was in memory: pass what it was prepared from as definition`
         })
       })
     }

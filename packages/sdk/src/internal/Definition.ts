@@ -7,11 +7,11 @@
 import { forModel } from "@bedrock-batch/processors/Families"
 import { isModelId } from "@bedrock-batch/processors/ModelId"
 import type { Processor } from "@bedrock-batch/processors/Processor"
-import * as Prompt from "@bedrock-batch/processors/Prompt"
+import { raw } from "@bedrock-batch/processors/Raw"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { BatchError, InvalidColumns, InvalidOption, InvalidSource } from "../BatchError.ts"
+import { BatchError, InvalidOption, InvalidSource } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { Limits } from "../Limits.ts"
 import type { BelowMinimum, Bounds } from "../Planner.ts"
@@ -19,9 +19,12 @@ import type { RunDefinition } from "../prepare.ts"
 import type { Fingerprint } from "../RunManifest.ts"
 import { Capacity } from "../schedule/Capacity.ts"
 import type { OpenSource } from "../source/Source.ts"
+import { advise } from "./Advise.ts"
+import { askedOf, askingOf, askingProblem, parametersOf } from "./AskingOf.ts"
 import { columnsOf } from "./ColumnsOf.ts"
 import { canonicalJson, sha256 } from "./Digest.ts"
 import { limitsProblem } from "./LimitsCheck.ts"
+import { outputProcessor } from "./OutputProcessor.ts"
 import { recipeOf } from "./Recipe.ts"
 import { RecordEncoder } from "./RecordEncoder.ts"
 import * as ResultColumns from "./ResultColumns.ts"
@@ -109,9 +112,8 @@ const checkKinds = (options: RunDefinition<unknown>): BatchError | null => {
       "processor is no processor: it needs id, invocationType, accepts, columns, encode and decode"
     )
   }
-  if (options.embed !== undefined && typeof options.embed !== "string") {
-    return invalid("embed", "embed must be the name of a column")
-  }
+  const asked = askingProblem(options)
+  if (asked !== null) return error(asked)
   if (options.belowMinimum !== undefined && options.belowMinimum !== "on-demand" && options.belowMinimum !== "fail") {
     return invalid("belowMinimum", `belowMinimum is ${JSON.stringify(options.belowMinimum)}: give "on-demand" or "fail"`)
   }
@@ -135,17 +137,18 @@ const isProcessor = (value: unknown): boolean => {
 
 /** The processor, and whether it and the prompt go together. */
 const processorOf = Effect.fnUntraced(function*(options: RunDefinition<unknown>) {
-  const found: Result.Result<Processor<object>, { readonly message: string }> = options.processor === undefined
+  const found: Result.Result<Processor<object>, { readonly message: string }> = options.processor === undefined && options.body === undefined
     ? forModel(options.model)
     : isModelId(options.model)
-    ? Result.succeed(options.processor)
+    ? Result.succeed(options.processor ?? raw())
     : Result.fail({ message: `${JSON.stringify(options.model)} is not a model id, inference profile id or ARN that Bedrock takes` })
   if (Result.isFailure(found)) return yield* invalid("model", found.failure.message)
   const processor = found.success
+  if (options.body !== undefined) return processor
   if (processor.accepts === "raw") {
     return yield* invalid(
-      "processor",
-      `processor ${processor.id} takes whole request bodies, and prepare makes them from a prompt or a text column`
+      "body",
+      `processor ${processor.id} takes whole request bodies: name the column that holds them with body`
     )
   }
   if (processor.accepts === "chat" && options.prompt === undefined) {
@@ -163,41 +166,14 @@ const processorOf = Effect.fnUntraced(function*(options: RunDefinition<unknown>)
   return processor
 })
 
-/** How a row becomes a request, bound to the source's columns. */
-const askingOf = Effect.fnUntraced(function*(options: RunDefinition<unknown>, columns: ReadonlyArray<Column>) {
-  const available = columns.map((column) => column.name)
-  const missing = (columns: ReadonlyArray<{ readonly column: string; readonly nearest: string | null }>, what: string) =>
-    error(
-      new InvalidColumns({
-        missing: columns.map(({ column }) => column),
-        clashing: [],
-        available,
-        nearest: Object.fromEntries(columns.flatMap(({ column, nearest }) => nearest === null ? [] : [[column, nearest]])),
-        message: `${what} ` +
-          columns.map(({ column, nearest }) =>
-            JSON.stringify(column) + (nearest === null ? "" : ` (did you mean ${JSON.stringify(nearest)}?)`)
-          ).join(", ") + `; the source has ${available.map((name) => JSON.stringify(name)).join(", ")}`
-      })
-    )
-  if (options.prompt !== undefined) {
-    const compiled = Prompt.compile(options.prompt, available)
-    if (Result.isSuccess(compiled)) return { type: "chat" as const, render: compiled.success.render, templates: compiled.success.templates }
-    return yield* missing(compiled.failure.missing, "the prompt names columns that the source does not have:")
-  }
-  const column = options.embed ?? "input_text"
-  const index = available.indexOf(column)
-  if (index >= 0) return { type: "embed" as const, column: index }
-  return yield* missing(
-    [{ column, nearest: Prompt.nearest(column, available) }],
-    "the column of the texts to embed is missing (name another with embed):"
-  )
-})
-
 /** @internal */
 export const define = Effect.fnUntraced(function*<SR>(options: RunDefinition<SR>) {
   const wrong = checkOptions(options)
   if (wrong !== null) return yield* wrong
-  const processor = yield* processorOf(options)
+  const processor = yield* Effect.mapError(
+    Effect.flatMap(processorOf(options), (found) => Effect.fromResult(outputProcessor(found, options))),
+    (cause) => cause._tag === "InvalidOption" ? error(cause) : cause
+  )
   const answer = columnsOf(processor.columns)
   if (answer === null) {
     return yield* invalid(
@@ -214,7 +190,7 @@ export const define = Effect.fnUntraced(function*<SR>(options: RunDefinition<SR>
   const rename = options.rename ?? {}
   const clash = ResultColumns.check(source.columns, answer, rename)
   if (clash !== null) return yield* error(clash)
-  const asking = yield* askingOf(options, source.columns)
+  const { asking, rowParameters } = yield* askingOf(options, source.columns)
   const parameters = options.parameters ?? {}
 
   const digest = (value: unknown) => sha256(canonicalJson(value))
@@ -227,8 +203,8 @@ export const define = Effect.fnUntraced(function*<SR>(options: RunDefinition<SR>
     source: digest(source.identity),
     model: digest(options.model),
     invocationType: digest(processor.invocationType),
-    prompt: digest(options.prompt === undefined ? { embed: options.embed ?? "input_text" } : Prompt.fingerprint(options.prompt)),
-    parameters: digest(parameters),
+    prompt: digest(askedOf(options)),
+    parameters: digest(parametersOf(parameters, options.parametersFrom)),
     processor: digest(processor.id),
     selection: digest(selection),
     rename: digest(rename)
@@ -240,6 +216,7 @@ export const define = Effect.fnUntraced(function*<SR>(options: RunDefinition<SR>
     )
   }
   const capacity = yield* Capacity
+  yield* advise({ model: options.model, region: capacity.region, parameters })
   const quotas = yield* capacity.limits({ region: capacity.region, model: options.model })
   const definition: Definition = {
     runId: options.runId ?? `${options.name}-${digest(fingerprint).slice(0, digits)}`,
@@ -247,7 +224,7 @@ export const define = Effect.fnUntraced(function*<SR>(options: RunDefinition<SR>
     model: options.model,
     region: capacity.region,
     processor,
-    encoder: new RecordEncoder(asking, processor, parameters),
+    encoder: new RecordEncoder(asking, processor, parameters, { model: options.model, rowParameters }),
     source,
     answer,
     rename,

@@ -38,6 +38,11 @@ const ofAttempt = (name: string, phase: Phase, pattern: (attempt: string) => str
 export const durableWrites: ReadonlyArray<DurableWrite> = [
   write("plan", "prepare", "plan\\.json"),
   ...ofAttempt("input file", "prepare", (attempt) => `inputs/${prepareId}/${attempt}-${number}/part-\\d+\\.jsonl`),
+  ...ofAttempt(
+    "copy of media",
+    "prepare",
+    (attempt) => `inputs/${prepareId}/${attempt}-${number}/media-[0-9a-f]{32}\\.[a-z0-9_-]+`
+  ),
   ...ofAttempt("rows file", "prepare", (attempt) => `rows/${prepareId}/${attempt}-${number}\\.arrow`),
   write("job list", "prepare", `prepare/${prepareId}/jobs\\.json`),
   write("manifest", "prepare", "run\\.json"),

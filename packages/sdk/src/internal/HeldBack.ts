@@ -125,16 +125,23 @@ export class HeldBack {
 
 const split = (segment: Segment, records: number): readonly [Segment, Segment] => {
   const at = segment.ends[records - 1]!
+  const { references } = segment
   return [
     {
       batch: slice(segment.batch, 0, records),
       bytes: segment.bytes.subarray(0, at),
-      ends: segment.ends.slice(0, records)
+      ends: segment.ends.slice(0, records),
+      ...(references === undefined ? {} : { references: references.filter(({ record }) => record < records) })
     },
     {
       batch: slice(segment.batch, records, segment.batch.length),
       bytes: segment.bytes.subarray(at),
-      ends: segment.ends.slice(records).map((end) => end - at)
+      ends: segment.ends.slice(records).map((end) => end - at),
+      ...(references === undefined ? {} : {
+        references: references.flatMap((one) =>
+          one.record < records ? [] : [{ ...one, record: one.record - records }]
+        )
+      })
     }
   ]
 }

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import type { BatchError } from "../BatchError.ts"
+import { BatchError, Damaged } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { Job, JobFile } from "../Job.ts"
 import type { Step } from "../Planner.ts"
@@ -15,6 +15,7 @@ import type { ObjectStore, Written } from "../store/ObjectStore.ts"
 import type { Batch } from "./Batch.ts"
 import { sha256 } from "./Digest.ts"
 import * as Layout from "./Layout.ts"
+import * as MediaCopies from "./MediaCopies.ts"
 import type { Segment } from "./RecordEncoder.ts"
 import * as RowsFile from "./RowsFile.ts"
 import * as Upload from "./Upload.ts"
@@ -27,6 +28,8 @@ export interface Common
   readonly columns: ReadonlyArray<Column>
   /** The row number of a row; by default rows are numbered as they come, from 0. */
   readonly rowOf?: ((batch: Batch, at: number) => number) | undefined
+  /** The failure of an object that records name and that could not be copied. */
+  readonly uncopied: (reference: MediaCopies.Reference, failed: BatchError) => BatchError
 }
 
 interface OpenJob {
@@ -38,6 +41,8 @@ interface OpenJob {
   readonly files: Array<JobFile>
   file: { readonly index: number; readonly key: string; readonly upload: Upload.Upload<Uint8Array>; records: number } | null
   records: number
+  /** Names of the copies that its records name. */
+  readonly copies: Set<string>
 }
 
 /** @internal */
@@ -88,8 +93,38 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       Layout.rows(common.runId, common.prepareId, key),
       (batches) => RowsFile.encode(common.columns, batches)
     )
-    const job: OpenJob = { index, key, firstRow: -1, lastRow: -1, rows, files: [], file: null, records: 0 }
+    const job: OpenJob = { index, key, firstRow: -1, lastRow: -1, rows, files: [], file: null, records: 0, copies: new Set() }
     return job
+  })
+
+  const openFolder = MediaCopies.openFolder(store, common.runId, common.prepareId, common.attempt)
+
+  /** Copies what the records of a segment name into the job's folder, each object once, and has them name that folder. */
+  const place = Effect.fnUntraced(function*(job: OpenJob, { bytes, references = [] }: Segment) {
+    if (references.length === 0) return
+    const folder = Layout.inputs(common.runId, common.prepareId, job.key)
+    MediaCopies.placeIn(bytes, openFolder, store.uri(folder))
+    const wanted = new Map<string, MediaCopies.Reference>()
+    for (const one of references) if (!job.copies.has(one.name) && !wanted.has(one.name)) wanted.set(one.name, one)
+    yield* Effect.forEach(wanted.values(), (one) =>
+      Effect.mapError(store.copy(one.from, folder + one.name), (failed) => common.uncopied(one, failed)), {
+      concurrency: MediaCopies.copiesAtOnce,
+      discard: true
+    })
+    for (const name of wanted.keys()) job.copies.add(name)
+  })
+
+  /** What lies in the job's folder of the objects that its records name. */
+  const mediaOf = Effect.fnUntraced(function*(job: OpenJob) {
+    if (job.copies.size === 0) return {}
+    const folder = Layout.inputs(common.runId, common.prepareId, job.key)
+    const { objects } = yield* store.list(`${folder}${MediaCopies.prefix}`)
+    const copies = objects.filter(({ key }) => job.copies.has(key.slice(folder.length)))
+    if (copies.length < job.copies.size) {
+      const message = `${folder} lacks media that was copied into it; prepare again`
+      return yield* new BatchError({ module: "prepare", method: "write", reason: new Damaged({ key: folder, message }) })
+    }
+    return { media: MediaCopies.entryOf(folder, copies) }
   })
 
   const closeFile = Effect.fnUntraced(function*(job: OpenJob) {
@@ -125,6 +160,7 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       lastRow: job.lastRow,
       records: job.records,
       bytes: job.files.reduce((sum, file) => sum + file.size, 0),
+      ...(yield* mediaOf(job)),
       timeoutHours: common.timeoutHours
     }
     const { bytes, records } = closed
@@ -143,6 +179,7 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
         job.file = { index: step.file, key, upload, records: 0 }
       }
       for (const segment of segments) {
+        yield* place(job, segment)
         yield* job.file!.upload.offer(segment.bytes)
         yield* job.rows.offer(segment.batch)
         if (job.firstRow < 0) job.firstRow = rowOf(segment.batch, 0)

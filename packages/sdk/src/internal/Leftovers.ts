@@ -13,6 +13,8 @@ import type { ObjectStore } from "../store/ObjectStore.ts"
 import { defaultMemoryBudget } from "./CollectSettings.ts"
 import * as Layout from "./Layout.ts"
 import { LineSplitter } from "./Lines.ts"
+import * as MediaCopies from "./MediaCopies.ts"
+import type { Reference } from "./MediaCopies.ts"
 import * as Merge from "./Merge.ts"
 import type { Segment } from "./RecordEncoder.ts"
 
@@ -60,6 +62,7 @@ const damaged = (key: string, message: string) =>
 class Lines {
   #lines: Array<Buffer> = []
   #rows: Array<number> = []
+  #references: Array<Reference> = []
   #bytes = 0
 
   get full(): boolean {
@@ -67,7 +70,8 @@ class Lines {
   }
 
   /** Takes a line without its line feed; it is copied. */
-  add(line: Buffer, row: number): void {
+  add(line: Buffer, row: number, references: ReadonlyArray<Omit<Reference, "record">>): void {
+    for (const one of references) this.#references.push({ ...one, record: this.#rows.length })
     const own = Buffer.allocUnsafe(line.length + 1)
     own.set(line)
     own[line.length] = 0x0a
@@ -78,26 +82,37 @@ class Lines {
 
   /** What was added since the last time. */
   take(): ReadonlyArray<Segment> {
-    const [lines, rows] = [this.#lines, this.#rows]
+    const [lines, references, rows] = [this.#lines, this.#references, this.#rows]
     if (lines.length === 0) return []
     const ends: Array<number> = []
     let end = 0
     for (const line of lines) ends.push(end += line.length)
     this.#lines = []
+    this.#references = []
     this.#rows = []
     this.#bytes = 0
-    return [{ batch: { length: rows.length, columns: [rows] }, bytes: Buffer.concat(lines, end), ends }]
+    const segment: Segment = { batch: { length: rows.length, columns: [rows] }, bytes: Buffer.concat(lines, end), ends }
+    return [references.length === 0 ? segment : { ...segment, references }]
   }
 }
 
 /**
- * The records as they were sent, and their row numbers as the one column. Fails with `Damaged` where an input file is no
- * longer what was written.
+ * The records as they were sent, and their row numbers as the one column; those that name copies in their job's folder
+ * name them in `folder`. Fails with `Damaged` where an input file is no longer what was written.
  *
  * @internal
  */
-export const segments = (store: Store, { count, has, job }: Leftovers): Stream.Stream<Segment, BatchError> => {
+export const segments = (
+  store: Store,
+  { count, has, job }: Leftovers,
+  folder: string
+): Stream.Stream<Segment, BatchError> => {
   if (count === 0) return Stream.empty
+  const add = (lines: Lines, line: Buffer, row: number) => {
+    if (job.media === undefined) return lines.add(line, row, [])
+    const to = MediaCopies.moved(line, store.uri(job.input), folder)
+    lines.add(to.line, row, Array.from(to.names, (name) => ({ row, column: null, from: job.input + name, name })))
+  }
   let row = job.firstRow
   const segmentsOf = (file: (typeof job.files)[number]): Stream.Stream<Segment, BatchError> =>
     Stream.suspend(() => {
@@ -110,7 +125,7 @@ export const segments = (store: Store, { count, has, job }: Leftovers): Stream.S
           if (line.toString("latin1", 0, start.length) !== start) {
             return yield* damaged(file.key, `has another record than ${Layout.recordId(row)} in its place`)
           }
-          if (has(row)) waiting.add(line, row)
+          if (has(row)) add(waiting, line, row)
           row++
         }
         return waiting.full ? waiting.take() : []

@@ -22,22 +22,56 @@ const Parameters = Schema.Struct({
   temperature: Schema.optionalKey(Schema.Finite),
   topP: Schema.optionalKey(Schema.Finite),
   stopSequences: Schema.optionalKey(Schema.Array(Schema.String)),
+  thinking: Schema.optionalKey(Schema.Union([
+    Schema.Struct({ budgetTokens: Schema.Finite }),
+    Schema.Struct({ effort: Schema.Literals(["low", "medium", "high"]) })
+  ])),
   dimensions: Schema.optionalKey(Schema.Finite),
   normalize: Schema.optionalKey(Schema.Boolean),
+  truncate: Schema.optionalKey(Schema.Literals(["none", "start", "end"])),
   more: Schema.optionalKey(Schema.Record(Schema.String, Schema.Json))
 })
 
-const Turn = Schema.Struct({ role: Schema.Literals(["system", "user", "assistant"]), content: Schema.String })
+const Attachment = Schema.Struct({
+  kind: Schema.Literals(["image", "document", "audio", "video"]),
+  column: Schema.String,
+  format: Schema.NullOr(Schema.String),
+  name: Schema.NullOr(Schema.String),
+  directory: Schema.NullOr(Schema.String),
+  s3: Schema.Literals(["inline", "reference"])
+})
+
+const Embed = Schema.Union([
+  Schema.String,
+  Attachment,
+  Schema.Struct({ text: Schema.optionalKey(Schema.String), media: Attachment })
+])
+
+const ParametersFrom = Schema.Struct({
+  maxTokens: Schema.optionalKey(Schema.String),
+  temperature: Schema.optionalKey(Schema.String),
+  topP: Schema.optionalKey(Schema.String),
+  stopSequences: Schema.optionalKey(Schema.String)
+})
+
+const Turn = Schema.Struct({
+  role: Schema.Literals(["system", "user", "assistant"]),
+  content: Schema.String,
+  media: Schema.optionalKey(Schema.Array(Attachment))
+})
 
 const Recipe = Schema.Struct({
   source: SourceRecipe,
   model: Schema.String,
   /** Templates; null for an embedding model. */
   turns: Schema.NullOr(Schema.Array(Turn)),
-  embed: Schema.NullOr(Schema.String),
+  embed: Schema.NullOr(Embed),
+  body: Schema.optionalKey(Schema.String),
   parameters: Parameters,
+  parametersFrom: Schema.optionalKey(ParametersFrom),
   rename: Schema.Record(Schema.String, Schema.String),
-  belowMinimum: Schema.Literals(["on-demand", "fail"])
+  belowMinimum: Schema.Literals(["on-demand", "fail"]),
+  reasoning: Schema.optionalKey(Schema.Boolean)
 })
 
 const Templates = Schema.Struct({ type: Schema.Literal("templates"), turns: Schema.Array(Turn) })
@@ -48,16 +82,19 @@ const decodeTemplates = Schema.decodeUnknownResult(Templates)
 /** Null where some of the options are code, or rows that are not kept. @internal */
 export const recipeOf = ({ source, ...options }: RunDefinition<unknown>): Schema.Json => {
   const templates = options.prompt === undefined ? null : decodeTemplates(Prompt.fingerprint(options.prompt))
-  if (source.recipe === null || options.processor !== undefined) return null
+  if (source.recipe === null || options.processor !== undefined || options.output !== undefined) return null
   if (templates !== null && Result.isFailure(templates)) return null
   const recipe = decode(JSON.parse(JSON.stringify({
     source: source.recipe,
     model: options.model,
     turns: templates === null ? null : templates.success.turns,
     embed: options.embed ?? null,
+    body: options.body,
     parameters: options.parameters ?? {},
+    parametersFrom: options.parametersFrom,
     rename: options.rename ?? {},
-    belowMinimum: options.belowMinimum ?? "fail"
+    belowMinimum: options.belowMinimum ?? "fail",
+    ...(options.reasoning === true ? { reasoning: true } : {})
   })))
   return Result.isSuccess(recipe) ? recipe.success : null
 }
@@ -82,7 +119,7 @@ const sourceFrom = (recipe: SourceRecipe): Source<object, ObjectStore> => {
 export const optionsFrom = ({ bounds, name, recipe, runId, timeoutHours }: Plan): RunDefinition<ObjectStore> | null => {
   const decoded = decode(recipe)
   if (Result.isFailure(decoded)) return null
-  const { belowMinimum, embed, model, parameters, rename, source, turns } = decoded.success
+  const { belowMinimum, body, embed, model, parameters, parametersFrom, reasoning, rename, source, turns } = decoded.success
   return {
     name,
     runId,
@@ -90,9 +127,12 @@ export const optionsFrom = ({ bounds, name, recipe, runId, timeoutHours }: Plan)
     model,
     prompt: turns === null ? undefined : Prompt.chat(turns),
     embed: embed ?? undefined,
+    body,
     parameters,
+    parametersFrom,
     rename,
     belowMinimum,
+    reasoning,
     maxRecordsTotal: bounds.maxRecordsTotal ?? undefined,
     maxJobs: bounds.maxJobs ?? undefined,
     maxRecordsPerJob: bounds.maxRecordsPerJob,

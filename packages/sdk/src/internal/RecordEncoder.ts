@@ -3,25 +3,49 @@
  *
  * @internal
  */
-import { forId } from "@bedrock-batch/processors/Families"
+import { forId, innermost } from "@bedrock-batch/processors/Families"
 import type { ModelParameters, ModelRequest, Processor } from "@bedrock-batch/processors/Processor"
-import type { CompiledPrompt, CompiledTurn, Turn } from "@bedrock-batch/processors/Prompt"
+import type { CompiledAttachment, CompiledPrompt, CompiledTurn, Media, Turn } from "@bedrock-batch/processors/Prompt"
 import { renderValue } from "@bedrock-batch/processors/Prompt"
 import * as Result from "effect/Result"
 import { type Batch, slice } from "./Batch.ts"
 import * as Layout from "./Layout.ts"
+import type { Reference } from "./MediaCopies.ts"
+import { bodyOf, bodyText } from "./RawBody.ts"
+import type { RowParameters } from "./RowParameters.ts"
 
 /** Rows with their encoded records: `ends[i]` is where record `i` ends in `bytes`, its line feed included. @internal */
 export interface Segment {
   readonly batch: Batch
   readonly bytes: Uint8Array
   readonly ends: ReadonlyArray<number>
+  /** The objects that the records name, in their order; left out where they name none. */
+  readonly references?: ReadonlyArray<Reference>
 }
 
-/** How a row becomes a request: by a prompt, or by the text of one column. @internal */
+/**
+ * How a row becomes a request: by a prompt; by the text of one column (null: none), its media or both; or as the column
+ * holds it.
+ *
+ * @internal
+ */
 export type Asking =
-  | ({ readonly type: "chat" } & Pick<CompiledPrompt, "render" | "templates">)
-  | { readonly type: "embed"; readonly column: number }
+  | ({ readonly type: "chat" } & Pick<CompiledPrompt, "render" | "templates"> & Partial<Pick<CompiledPrompt, "attachments">>)
+  | { readonly type: "embed"; readonly column: number | null; readonly media?: CompiledAttachment | undefined }
+  | { readonly type: "body"; readonly column: number; readonly name: string }
+
+/** What all requests of a run have, and parameters of their own that rows have. @internal */
+export interface Common {
+  /** The model as the user named it. */
+  readonly model?: string | undefined
+  readonly rowParameters?: RowParameters | null | undefined
+}
+
+/** The media of one row: an entry for each attachment, and the objects that it names. @internal */
+export interface RowMedia {
+  readonly media: ReadonlyArray<Media | null>
+  readonly references: ReadonlyArray<Omit<Reference, "record">>
+}
 
 /** A prompt function, or a processor of the user's own, that threw. @internal */
 export interface EncodeFailure {
@@ -69,10 +93,13 @@ const frameOf = (processor: Processor<object>, request: ModelRequest, marks: Rea
 const marksFor = (count: number): ReadonlyArray<string> =>
   Array.from({ length: count }, (_, i) => `text ${i} of this request \u2015 not to be found in any other`)
 
+/** What a request has beside what is asked. */
+type Shared = { readonly parameters: ModelParameters; readonly model?: string }
+
 /** Turns as templates: the slots are the values in them. A turn that comes out empty is another shape. */
 const templatesFrame = (
   processor: Processor<object>,
-  parameters: ModelParameters,
+  shared: Shared,
   templates: ReadonlyArray<CompiledTurn>
 ): Frame | null => {
   const columns = templates.flatMap((turn) => turn.columns)
@@ -90,7 +117,7 @@ const templatesFrame = (
     if (turn.literals.every((literal) => literal === "")) bare.push(own)
     first += own.length
   }
-  return frameOf(processor, { type: "chat", turns, parameters }, marks, (values, row, texts) => {
+  return frameOf(processor, { type: "chat", turns, ...shared }, marks, (values, row, texts) => {
     for (let i = 0; i < columns.length; i++) texts[i] = renderValue(values[columns[i]!]![row])
     return bare.length === 0 || bare.every((own) => own.some((i) => texts[i] !== ""))
   })
@@ -99,13 +126,13 @@ const templatesFrame = (
 /** Turns of a function: the slots are their contents; other roles, or an empty content, are another shape. */
 const turnsFrame = (
   processor: Processor<object>,
-  parameters: ModelParameters,
+  shared: Shared,
   first: ReadonlyArray<Turn>,
   render: CompiledPrompt["render"]
 ): Frame | null => {
   const marks = marksFor(first.length)
   const turns = first.map(({ role }, i) => ({ role, content: marks[i]! }))
-  return frameOf(processor, { type: "chat", turns, parameters }, marks, (columns, row, texts) => {
+  return frameOf(processor, { type: "chat", turns, ...shared }, marks, (columns, row, texts) => {
     const rendered = render(columns, row)
     if (rendered.length !== first.length) return false
     for (let i = 0; i < rendered.length; i++) {
@@ -121,10 +148,10 @@ const turnsFrame = (
 const longText = "word ".repeat(20_000)
 
 /** Null where long texts are cut, as some families do where they are asked to: then each is encoded by itself. */
-const embedFrame = (processor: Processor<object>, parameters: ModelParameters, column: number): Frame | null => {
+const embedFrame = (processor: Processor<object>, shared: Shared, column: number): Frame | null => {
   const marks = marksFor(1)
-  if (!JSON.stringify(processor.encode({ type: "embed", text: longText, parameters })).includes(longText)) return null
-  return frameOf(processor, { type: "embed", text: marks[0]!, parameters }, marks, (columns, row, texts) => {
+  if (!JSON.stringify(processor.encode({ type: "embed", text: longText, ...shared })).includes(longText)) return null
+  return frameOf(processor, { type: "embed", text: marks[0]!, ...shared }, marks, (columns, row, texts) => {
     texts[0] = renderValue(columns[column]![row])
     return texts[0] !== ""
   })
@@ -183,6 +210,10 @@ class Output {
   }
 }
 
+/** The built-in families are known to copy texts unchanged whatever they say, but for those that say otherwise. */
+const copiesTexts = (processor: Processor<object>): boolean =>
+  forId(processor.id) === processor && processor["~@bedrock-batch/processors/changesTexts"] !== true
+
 /** Where the digits of the record id begin in a line. */
 const digitsAt = lineStart.length + 1
 
@@ -190,38 +221,70 @@ const digitsAt = lineStart.length + 1
 export class RecordEncoder {
   readonly #asking: Asking
   readonly #processor: Processor<object>
-  readonly #parameters: ModelParameters
+  readonly #shared: Shared
+  readonly #rowParameters: RowParameters | null
   /** Undefined before the first request; null where every request is encoded by itself. */
   #frame: Frame | null | undefined = undefined
   /** Bytes that the next segment will probably take. */
   #expected = 1 << 18
 
-  constructor(asking: Asking, processor: Processor<object>, parameters: ModelParameters) {
+  constructor(asking: Asking, processor: Processor<object>, parameters: ModelParameters, common: Common = {}) {
+    const { model, rowParameters } = common
     this.#asking = asking
     this.#processor = processor
-    this.#parameters = parameters
+    this.#shared = model === undefined ? { parameters } : { parameters, model }
+    this.#rowParameters = asking.type === "body" ? null : rowParameters ?? null
   }
 
-  /** The request of one row, before the processor gives it its shape. */
-  request(batch: Batch, row: number): ModelRequest {
-    return this.#asking.type === "chat"
-      ? { type: "chat", turns: this.#asking.render(batch.columns, row), parameters: this.#parameters }
-      : { type: "embed", text: renderValue(batch.columns[this.#asking.column]![row]), parameters: this.#parameters }
+  /** The media that is to be read before rows are encoded. */
+  get attachments(): ReadonlyArray<CompiledAttachment> {
+    const asking = this.#asking
+    if (asking.type === "chat") return asking.attachments ?? []
+    return asking.type === "embed" && asking.media !== undefined ? [asking.media] : []
   }
 
-  /** Encodes a batch whose first row is row `firstRow` of the run. */
-  encode(batch: Batch, firstRow: number): Result.Result<ReadonlyArray<Segment>, EncodeFailure> {
+  /** Whether rows have parameters of their own. */
+  get hasRowParameters(): boolean {
+    return this.#rowParameters !== null
+  }
+
+  /**
+   * The request of one row, before the processor gives it its shape. Throws what a prompt function throws, and
+   * `CellProblem`.
+   */
+  request(batch: Batch, row: number, media: ReadonlyArray<Media | null> = []): ModelRequest {
+    const asking = this.#asking
+    const { columns } = batch
+    if (asking.type === "body") return { type: "raw", body: bodyOf(columns[asking.column]![row], asking.name) }
+    const shared = this.#rowParameters === null
+      ? this.#shared
+      : { ...this.#shared, parameters: this.#rowParameters(columns, row) }
+    if (asking.type === "chat") return { type: "chat", turns: asking.render(columns, row, media), ...shared }
+    const text = asking.column === null ? "" : renderValue(columns[asking.column]![row])
+    const [only] = media
+    return only == null ? { type: "embed", text, ...shared } : { type: "embed", text, media: only, ...shared }
+  }
+
+  /** Encodes a batch whose first row is row `firstRow` of the run, with the media of its rows where it has some. */
+  encode(
+    batch: Batch,
+    firstRow: number,
+    media?: ReadonlyArray<RowMedia> | undefined
+  ): Result.Result<ReadonlyArray<Segment>, EncodeFailure> {
     const segments: Array<Segment> = []
+    let references: Array<Reference> = []
     let output = new Output(this.#expected)
     let from = 0
     let ends: Array<number> = []
     let row = 0
     const texts: Array<string> = []
     const cut = () => {
-      segments.push({ batch: slice(batch, from, row), bytes: output.view, ends })
+      const segment: Segment = { batch: slice(batch, from, row), bytes: output.view, ends }
+      segments.push(references.length === 0 ? segment : { ...segment, references })
       this.#expected = Math.ceil(output.length * 1.1) + 1024
       from = row
       ends = []
+      references = []
       if (row < batch.length) output = new Output(this.#expected)
     }
     try {
@@ -236,7 +299,9 @@ export class RecordEncoder {
             output.bytes(pieces[i + 1]!)
           }
         } else {
-          output.text(this.#line(batch, row, firstRow))
+          const own = media?.[row]
+          output.text(this.#line(batch, row, firstRow, own?.media))
+          for (const one of own?.references ?? []) references.push({ ...one, record: ends.length })
         }
         ends.push(output.length)
         row++
@@ -250,24 +315,29 @@ export class RecordEncoder {
   }
 
   /** A line made by itself. */
-  #line(batch: Batch, row: number, firstRow: number): string {
-    const input = JSON.stringify(this.#processor.encode(this.request(batch, row)))
+  #line(batch: Batch, row: number, firstRow: number, media: ReadonlyArray<Media | null> | undefined): string {
+    const asking = this.#asking
+    const input = asking.type === "body"
+      ? bodyText(batch.columns[asking.column]![row], asking.name)
+      : JSON.stringify(this.#processor.encode(this.request(batch, row, media)))
     return lineStart + Layout.recordId(firstRow + row) + lineMiddle + input + lineEnd
   }
 
   /**
    * The frame of the run's requests. Only the built-in families are known to copy texts unchanged whatever they say;
-   * empty ones they may leave out. The shape of a function's turns is that of its first row.
+   * empty ones they may leave out. The shape of a function's turns is that of its first row. Requests with media,
+   * parameters or bodies of their own have no shape in common.
    */
   #frameFor(batch: Batch, row: number): Frame | null {
-    const [asking, processor, parameters] = [this.#asking, this.#processor, this.#parameters]
-    this.#frame = forId(processor.id) !== processor
+    const [asking, processor, shared] = [this.#asking, this.#processor, this.#shared]
+    const isPlain = this.attachments.length === 0 && !this.hasRowParameters
+    this.#frame = !isPlain || asking.type === "body" || !copiesTexts(innermost(processor))
       ? null
       : asking.type === "embed"
-      ? embedFrame(processor, parameters, asking.column)
+      ? asking.column === null ? null : embedFrame(processor, shared, asking.column)
       : asking.templates !== null
-      ? templatesFrame(processor, parameters, asking.templates)
-      : turnsFrame(processor, parameters, asking.render(batch.columns, row), asking.render)
+      ? templatesFrame(processor, shared, asking.templates)
+      : turnsFrame(processor, shared, asking.render(batch.columns, row), asking.render)
     return this.#frame
   }
 }

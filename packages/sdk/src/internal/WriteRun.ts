@@ -16,10 +16,14 @@ import type { ObjectStore } from "../store/ObjectStore.ts"
 import { type Batch, slice } from "./Batch.ts"
 import type { Definition } from "./Definition.ts"
 import { freshId, sha256 } from "./Digest.ts"
+import * as EncodeRows from "./EncodeRows.ts"
 import * as JobWriter from "./JobWriter.ts"
 import * as Layout from "./Layout.ts"
 import { jobLists, manifests, plans } from "./Manifest.ts"
+import * as MediaCopies from "./MediaCopies.ts"
 import * as PlannedJobs from "./PlannedJobs.ts"
+import * as ReadMedia from "./ReadMedia.ts"
+import type { Segment } from "./RecordEncoder.ts"
 
 type Store = ObjectStore["Service"]
 
@@ -140,27 +144,12 @@ const begin = Effect.fnUntraced(function*(store: Store, definition: Definition, 
     prepareId,
     timeoutHours: plan.timeoutHours,
     nonce: plan.nonce,
-    columns: definition.source.columns
+    columns: definition.source.columns,
+    uncopied: ({ column, from, row }, failed) => ReadMedia.uncopied(definition.source, row, column, from, failed)
   })
   const planner = yield* plannerOf(definition, plan.bounds)
   const planned = yield* PlannedJobs.make(planner, writer, "prepare", (why) => impossible(definition, why))
   return { plan, planned, planner, writer }
-})
-
-/** Makes the requests of a batch whose first row is row `firstRow` of the run; the run's first is checked. @internal */
-export const encode = Effect.fnUntraced(function*(definition: Definition, batch: Batch, firstRow: number) {
-  const { encoder, processor } = definition
-  if (firstRow === 0 && processor.check !== undefined) {
-    const problem = yield* Effect.try({
-      try: () => processor.check?.(encoder.request(batch, 0)) ?? null,
-      catch: (cause) => unencodable(definition, 0, cause)
-    })
-    if (problem !== null) return yield* error(new InvalidOption({ path: "parameters", message: problem }))
-  }
-  const encoded = encoder.encode(batch, firstRow)
-  return Result.isSuccess(encoded)
-    ? encoded.success
-    : yield* unencodable(definition, encoded.failure.row, encoded.failure.cause)
 })
 
 /**
@@ -171,12 +160,24 @@ const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definiti
   const { source } = definition
   const state: { begun: Effect.Success<ReturnType<typeof begin>> | null } = { begun: null }
   let rows = 0
+  const { attachments } = definition.encoder
+  const folder = MediaCopies.openFolder(store, definition.runId, prepareId, 1)
+  const encode = EncodeRows.make(
+    definition,
+    attachments.length === 0 ? null : ReadMedia.make(store, definition, attachments, folder)
+  )
+
+  const write = Effect.fnUntraced(function*(segments: ReadonlyArray<Segment>) {
+    const { planned } = state.begun ??= yield* begin(store, definition, prepareId)
+    for (const segment of segments) rows += yield* planned.take(segment)
+  })
 
   const take = Effect.fnUntraced(function*(batch: Batch) {
     const room = state.begun?.planner.room ?? definition.bounds.maxRecordsTotal ?? Infinity
-    const segments = yield* encode(definition, slice(batch, 0, Math.min(batch.length, room)), rows)
-    const { planned, planner, writer } = state.begun ??= yield* begin(store, definition, prepareId)
-    for (const segment of segments) rows += yield* planned.take(segment)
+    const part = slice(batch, 0, Math.min(batch.length, room))
+    const firstRow = rows
+    yield* Stream.runForEach(encode(part, firstRow), ({ segments }) => write(segments))
+    const { planner, writer } = state.begun ??= yield* begin(store, definition, prepareId)
     yield* Progress.emit({ _tag: "Prepared", runId: definition.runId, records: rows, jobs: writer.closed(), done: false })
     return planner.ended
   })
@@ -191,18 +192,3 @@ const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definiti
   }
   return { jobs: yield* state.begun.planned.end, plan: state.begun.plan }
 })
-
-/** @internal */
-export const unencodable = (definition: Definition, row: number, cause: unknown): BatchError =>
-  error(
-    new InvalidSource({
-      problem: "failed",
-      uri: definition.source.uri,
-      row: row + 1,
-      column: null,
-      message: `the request of row ${row + 1} cannot be made: the prompt or the processor threw ${
-        cause instanceof Error ? cause.name : typeof cause
-      }`,
-      cause
-    })
-  )

@@ -5,6 +5,7 @@
  */
 import type { Processor } from "@bedrock-batch/processors/Processor"
 import type * as PromptModule from "@bedrock-batch/processors/Prompt"
+import type * as Library from "@bedrock-batch/processors/PromptLibrary"
 import type { Table } from "apache-arrow"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -18,11 +19,16 @@ import * as Aws from "../Aws.ts"
 import type { BatchError } from "../BatchError.ts"
 import type { BatchJobs } from "../bedrock/BatchJobs.ts"
 import { collect, type Collected, collectJob, type CollectOptions, finish, type JobReport, type Report } from "../collect.ts"
+import { type Estimate, estimate, type EstimateOptions } from "../estimate.ts"
 import type { EndedJob, Job, RefusedJob, SubmittedJob } from "../Job.ts"
 import type { ResultRow } from "../Outcome.ts"
-import { type AnswerOf, prepare, type PrepareOptions } from "../prepare.ts"
+import { model, type ModelDetails, type ModelList, models, type ModelsOptions } from "../models.ts"
+import { type AnswerOf, type Embed, prepare, type PrepareOptions } from "../prepare.ts"
+import { probe, type Probe, type ProbeOptions } from "../probe.ts"
 import { type Event, Progress } from "../Progress.ts"
 import { make as makeFolding, type Summary } from "../ProgressSummary.ts"
+import * as Prompts from "../Prompts.ts"
+import { type Receipt, receipt, type ReceiptOptions } from "../receipt.ts"
 import * as Runs from "../Run.ts"
 import { type Handle, load, type Run, type RunStatus, status, type UntypedResultRow } from "../Run.ts"
 import { retry, type RetryOptions } from "../retry.ts"
@@ -30,7 +36,17 @@ import { resume, run, type FinishOptions, type ResumeOptions } from "../runToEnd
 import { submit } from "../submit.ts"
 
 /** The same modules as in `@bedrock-batch/sdk`. */
-export { AnthropicMessages, Converse, Processor, Prompt, TitanTextEmbeddings } from "@bedrock-batch/processors"
+export {
+  AnthropicMessages,
+  Converse,
+  NovaMultimodalEmbeddings,
+  Processor,
+  Prompt,
+  TitanMultimodalEmbeddings,
+  TitanTextEmbeddings
+} from "@bedrock-batch/processors"
+/** What models cost, prompts by id, and how many tokens a text has, about. */
+export { Prices, PromptLibrary, Tokens } from "@bedrock-batch/processors"
 /** The error of every rejection. */
 export * as BatchError from "../BatchError.ts"
 /** Where rows come from. */
@@ -154,14 +170,14 @@ const confirmWith = ({ confirm }: Confirming) =>
  * ```
  */
 export class BedrockBatch implements AsyncDisposable {
-  readonly #runtime: ManagedRuntime.ManagedRuntime<Aws.Services, BatchError>
+  readonly #runtime: ManagedRuntime.ManagedRuntime<Aws.ClientServices, BatchError>
 
-  private constructor(layer: Layer.Layer<Aws.Services, BatchError>) {
+  private constructor(layer: Layer.Layer<Aws.ClientServices, BatchError>) {
     this.#runtime = ManagedRuntime.make(layer)
   }
 
   /** Makes a client on AWS, or over any layer of the services (`Local.layer(...)` of `@bedrock-batch/emulator`). */
-  static make(options: Aws.Options | { readonly layer: Layer.Layer<Aws.Services, BatchError> }): BedrockBatch {
+  static make(options: Aws.Options | { readonly layer: Layer.Layer<Aws.ClientServices, BatchError> }): BedrockBatch {
     return new BedrockBatch("layer" in options ? options.layer : Aws.layer(options))
   }
 
@@ -171,11 +187,17 @@ export class BedrockBatch implements AsyncDisposable {
     const P extends PromptModule.Any | undefined = undefined,
     X extends object = never,
     const N extends { readonly [column: string]: string } = {},
-    const E extends string = "input_text"
+    const E extends Embed = "input_text",
+    const B extends string | undefined = undefined,
+    O extends object = {},
+    const G extends boolean = false
   >(
-    options: PrepareOptions<Row, Aws.Services, P, X, N, E> & Finishing & CallOptions
-  ): Promise<CollectedRows<ResultRow<Row, AnswerOf<P, X>, N>>> {
-    const running = run<Row, Aws.Services, P, X, N, E>({ ...options, confirm: confirmWith(options) })
+    options: PrepareOptions<Row, Aws.Services, P, X, N, E, B, O, G> & Finishing & CallOptions
+  ): Promise<CollectedRows<ResultRow<Row, AnswerOf<P, X, B, O, G>, N>>> {
+    const running = run<Row, Aws.Services, P, X, N, E, B, BatchJobs, never, never, O, G>({
+      ...options,
+      confirm: confirmWith(options)
+    })
     return this.#collected(await this.#call(running, options))
   }
 
@@ -185,11 +207,40 @@ export class BedrockBatch implements AsyncDisposable {
     const P extends PromptModule.Any | undefined = undefined,
     X extends object = never,
     const N extends { readonly [column: string]: string } = {},
-    const E extends string = "input_text"
+    const E extends Embed = "input_text",
+    const B extends string | undefined = undefined,
+    O extends object = {},
+    const G extends boolean = false
   >(
-    options: PrepareOptions<Row, Aws.Services, P, X, N, E> & CallOptions
-  ): Promise<Run<ResultRow<Row, AnswerOf<P, X>, N>>> {
-    return this.#call(prepare<Row, Aws.Services, P, X, N, E>(options), options)
+    options: PrepareOptions<Row, Aws.Services, P, X, N, E, B, O, G> & CallOptions
+  ): Promise<Run<ResultRow<Row, AnswerOf<P, X, B, O, G>, N>>> {
+    return this.#call(prepare<Row, Aws.Services, P, X, N, E, B, O, G>(options), options)
+  }
+
+  /** Says what a run would come to; nothing is written. */
+  estimate<
+    Row extends object,
+    const P extends PromptModule.Any | undefined = undefined,
+    X extends object = never,
+    const N extends { readonly [column: string]: string } = {},
+    const E extends Embed = "input_text",
+    const B extends string | undefined = undefined,
+    O extends object = {},
+    const G extends boolean = false
+  >(
+    options: PrepareOptions<Row, Aws.Services, P, X, N, E, B, O, G> & EstimateOptions & CallOptions
+  ): Promise<Estimate> {
+    return this.#call(estimate<Row, Aws.Services, P, X, N, E, B, O, G>(options), options)
+  }
+
+  /** Says what a run came to, by Bedrock's own counts of tokens, with its price. */
+  receipt(run: Handle<object>, options?: ReceiptOptions & CallOptions): Promise<Receipt> {
+    return this.#call(receipt(run, options), options)
+  }
+
+  /** Reads a library of prompts from a folder or a prefix in S3. */
+  prompts(location: string | URL, options?: CallOptions): Promise<Library.Any> {
+    return this.#call(Prompts.fromStore(location), options)
   }
 
   /** Submits one job now; for many give the jobs to `awaitAll`, since a Promise cannot wait for its slot. */
@@ -272,12 +323,27 @@ export class BedrockBatch implements AsyncDisposable {
     return this.#call(Runs.delete(runId, options), options)
   }
 
+  /** The models that the account sees in the client's Region, and whether batch inference takes them. */
+  models(options?: ModelsOptions & CallOptions): Promise<ModelList> {
+    return this.#call(models(options), options)
+  }
+
+  /** One model in full, by its id, an inference profile or an ARN. */
+  model(name: string, options?: CallOptions): Promise<ModelDetails> {
+    return this.#call(model(name), options)
+  }
+
+  /** Asks Bedrock whether batch inference takes a model, by a create call that has nothing to run. */
+  probe(model: string, options?: ProbeOptions & CallOptions): Promise<Probe> {
+    return this.#call(probe(model, options), options)
+  }
+
   /** Closes the client's connections. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#runtime.dispose()
   }
 
-  async #call<A>(effect: Effect.Effect<A, BatchError, Aws.Services>, options: CallOptions | undefined): Promise<A> {
+  async #call<A>(effect: Effect.Effect<A, BatchError, Aws.ClientServices>, options: CallOptions | undefined): Promise<A> {
     const { onProgress, signal } = options ?? {}
     const listened = onProgress === undefined ? effect : tellingTo(onProgress, effect)
     const exit = await this.#runtime.runPromiseExit(listened, signal === undefined ? undefined : { signal })

@@ -312,6 +312,12 @@ export const make = Effect.fnUntraced(function*(
     return { created, info, sha256: tally.digest() }
   })
 
+  const copy = Effect.fn("FileSystem.copy")(function*(from: string, key: string) {
+    yield* locate("copy", from)
+    const { created } = yield* write(key, read(from), { digest: false })
+    return { created }
+  })
+
   const unlink = (method: string, file: string) =>
     attempt(() => fs.unlink(file)).pipe(
       // A folder is no object: EISDIR, on some platforms EPERM.
@@ -361,6 +367,7 @@ export const make = Effect.fnUntraced(function*(
     read,
     create,
     write,
+    copy,
     remove,
     removeAll,
     checksum

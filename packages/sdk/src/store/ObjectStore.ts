@@ -151,6 +151,12 @@ export class ObjectStore extends Context.Service<ObjectStore, {
     bytes: Stream.Stream<Uint8Array, E, R>,
     options?: WriteOptions
   ) => Effect.Effect<Written, BatchError | E, R>
+  /**
+   * Copies an object to a key if that is free, without its bytes coming here where the store can do that itself: an
+   * object of any bucket that the credentials can read, of at most 5 GB on S3. Fails with `Refused` (code `NoSuchKey`) if
+   * there is none.
+   */
+  readonly copy: (from: string, key: string) => Effect.Effect<Created, BatchError>
   /** Removes an object; one that is not there is no error. */
   readonly remove: (key: string) => Effect.Effect<void, BatchError>
   /**

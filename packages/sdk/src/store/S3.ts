@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import {
+  CopyObjectCommand,
   DeleteObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
@@ -349,6 +350,29 @@ export const make = Effect.fnUntraced(function*(
     return { created, info: after.info, sha256: sent?.sha256 ?? (yield* digest(bytes, options)) }
   })
 
+  const copy = Effect.fn("S3.copy")(function*(from: string, key: string) {
+    yield* Key.check(key, { module, method: "copy" })
+    const source = yield* locate("copy", from)
+    const writer = randomUUID()
+    const command = new CopyObjectCommand({
+      ...target(key, writer),
+      CopySource: [source.target.Bucket, ...source.target.Key.split("/")].map(encodeURIComponent).join("/"),
+      IfNoneMatch: "*",
+      // Else the writer's id is not stored, and tags would need permissions of their own.
+      MetadataDirective: "REPLACE",
+      TaggingDirective: "REPLACE"
+    })
+    const send = call((abortSignal) => client.send(command, { abortSignal })).pipe(
+      Effect.as(null),
+      Effect.catch((failure) =>
+        failure.status === 404 && failure.code !== "NoSuchBucket" && failure.code !== "NoSuchUpload"
+          ? Effect.fail(toBatchError("copy", `cannot copy ${source.uri}`, failure))
+          : Effect.succeed(failure)
+      )
+    )
+    return { created: yield* decide("copy", key, writer, send) }
+  })
+
   const remove = Effect.fn("S3.remove")(function*(key: string) {
     yield* Key.check(key, { module, method: "remove" })
     const command = new DeleteObjectCommand({ Bucket: bucket, Key: root + key })
@@ -398,6 +422,7 @@ export const make = Effect.fnUntraced(function*(
         : bytesOf("read", location, range),
     create,
     write,
+    copy,
     remove,
     removeAll,
     checksum

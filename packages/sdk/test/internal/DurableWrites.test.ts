@@ -1,6 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import { durableWrites, kindsOf, type Phase } from "../../src/internal/DurableWrites.ts"
 import * as Layout from "../../src/internal/Layout.ts"
+import { nameOf } from "../../src/internal/MediaCopies.ts"
 
 const runId = "tweets-2025.v1-0a1b2c3d4e"
 const prepareId = "0123456789abcdef"
@@ -17,7 +18,9 @@ const keys: { readonly [name in keyof typeof Layout]: ReadonlyArray<readonly [st
   jobList: [[Layout.jobList(runId, prepareId), "prepare", "job list"]],
   inputs: [
     [`${Layout.inputs(runId, prepareId, first)}part-0.jsonl`, "prepare", "input file"],
-    [`${Layout.inputs(runId, prepareId, later)}part-11.jsonl`, "retry", "input file of a later attempt"]
+    [`${Layout.inputs(runId, prepareId, later)}part-11.jsonl`, "retry", "input file of a later attempt"],
+    [Layout.inputs(runId, prepareId, first) + nameOf("s3://b/k.png", "png"), "prepare", "copy of media"],
+    [Layout.inputs(runId, prepareId, later) + nameOf("s3://b/v", "three_gp"), "retry", "copy of media of a later attempt"]
   ],
   rows: [
     [Layout.rows(runId, prepareId, first), "prepare", "rows file"],

@@ -83,6 +83,14 @@ export const storeOn = <Place>(shelf: Shelf<Place>): ObjectStore["Service"] => {
       const created = yield* put(key, bytes)
       return { created, info: info(key, objects.get(key)!), sha256: createHash("sha256").update(bytes).digest("hex") }
     }),
+    copy: (from, key) =>
+      Effect.suspend(() => {
+        const own = from.startsWith(`${base}/`) ? from.slice(base.length + 1) : from
+        const held = objects.get(own)
+        return held === undefined
+          ? Effect.fail(none(from))
+          : Effect.map(put(key, bytesOf(held)), (created) => ({ created }))
+      }),
     remove: (key) => Effect.sync(() => drop(key)),
     removeAll: (removed) => Effect.sync(() => removed.forEach(drop)),
     checksum: (key) =>

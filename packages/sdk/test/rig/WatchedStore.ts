@@ -11,6 +11,7 @@ export type Operation =
   | "read"
   | "create"
   | "write"
+  | "copy"
   | "remove"
   | "removeAll"
   | "checksum"
@@ -52,6 +53,7 @@ export const watched = (store: ObjectStore["Service"], around: Around = {}): Obj
       ).pipe(Stream.ensuring(Effect.sync(() => void busy--))),
     create: (key, bytes) => watch("create", key, store.create(key, bytes)),
     write: (key, bytes) => watch("write", key, store.write(key, bytes)),
+    copy: (from, key) => watch("copy", key, store.copy(from, key)),
     remove: (key) => watch("remove", key, store.remove(key)),
     // One by one: a bulk call may come to its end for some keys only.
     removeAll: (keys) =>
