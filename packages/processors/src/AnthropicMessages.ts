@@ -3,16 +3,17 @@
  *
  * @since 0.1.0
  */
-import { checkRaw } from "./internal/Body.ts"
-import { andOwn, checkChat, objectIn, type Rules } from "./internal/ChatChecks.ts"
+import { checkMore, checkRaw } from "./internal/Body.ts"
+import { andOwn, checkChat, type Rules } from "./internal/ChatChecks.ts"
 import { type Asked, type Block, conversation, turnsOf, wayOf } from "./internal/Conversation.ts"
-import { array, given, member, string } from "./internal/Json.ts"
-import { known } from "./internal/ModelFamily.ts"
+import { array, given, member, objectIn, string } from "./internal/Json.ts"
+import { takesSchema } from "./internal/ModelFamily.ts"
 import { readStranger, readText, type StopMeaning, type ToolCall, usageOf } from "./internal/TextReading.ts"
-import { claudeThinking, maxTokensOf } from "./internal/Thinking.ts"
+import { claudeThinking, maxTokensOf, type Thinker, thinkerOf } from "./internal/Thinking.ts"
 import { formats } from "./Media.ts"
 import {
   type Json,
+  type ModelParameters,
   type ModelRequest,
   type OutputWay,
   type Processor,
@@ -46,7 +47,13 @@ const own: ReadonlyMap<string, string | null> = new Map([
 const textDocuments = ["txt", "md", "html", "csv"]
 
 const outputWays = (model: string): ReadonlyArray<OutputWay> =>
-  known(model)?.structuredOutput === false ? ["tool", "instruction"] : ["tool", "schema", "instruction"]
+  takesSchema(model) === false ? ["tool", "instruction"] : ["tool", "schema", "instruction"]
+
+/** Where the name does not reveal a Claude model, either form. */
+const thinker = (model: string | undefined): Thinker | null => {
+  const known = thinkerOf(model)
+  return known === "none" || known === "budget" || known === "adaptive" ? known : null
+}
 
 const rules: Rules = {
   family: "Anthropic Messages",
@@ -57,7 +64,7 @@ const rules: Rules = {
   },
   stopSequences: 8191,
   ways: outputWays,
-  thinker: () => "budget"
+  thinker
 }
 
 const contentOf = (block: Block): Json => {
@@ -79,6 +86,10 @@ const wayIn = (request: Asked): OutputWay | null => {
   return way === "tool" && request.parameters.thinking !== undefined ? "instruction" : way
 }
 
+/** Further members of the field for the shape of an answer, the effort of thinking among them. */
+const outputConfigOf = (parameters: ModelParameters): { readonly [key: string]: Json } =>
+  objectIn({ ...parameters.more, ...claudeThinking(parameters) }, "output_config")
+
 const outputFields = (request: Asked): { readonly [key: string]: Json | undefined } => {
   if (request.type === "embed" || request.output === undefined) return {}
   const { name, schema } = request.output
@@ -91,7 +102,7 @@ const outputFields = (request: Asked): { readonly [key: string]: Json | undefine
     case "schema":
       return {
         output_config: {
-          ...objectIn(request.parameters.more, "output_config"),
+          ...outputConfigOf(request.parameters),
           format: { type: "json_schema", schema }
         }
       }
@@ -108,15 +119,13 @@ const check = (request: ModelRequest): string | null => {
     request.parameters.stopSequences.some((text) => typeof text === "string" && text !== "" && text.trim() === "")
   if (blank) return "Claude refuses a stop sequence of nothing but whitespace"
   const byTool = wayIn(request) === "tool" && "output"
-  return checkChat(
-    rules,
-    request,
-    andOwn(own, {
-      thinking: request.parameters?.thinking !== undefined && "thinking",
-      tools: byTool,
-      tool_choice: byTool
-    })
-  )
+  const bySchema = wayIn(request) === "schema" && "output"
+  const thinks = request.parameters?.thinking !== undefined && "thinking"
+  return checkChat(rules, request, andOwn(own, { thinking: thinks, tools: byTool, tool_choice: byTool })) ??
+    checkMore(
+      objectIn(request.parameters.more, "output_config"),
+      andOwn(new Map(), { effort: thinks, format: bySchema })
+    )
 }
 
 const read = (modelOutput: VectorJson): Reading<TextAnswer> => {
@@ -156,7 +165,8 @@ const read = (modelOutput: VectorJson): Reading<TextAnswer> => {
  *
  * `anthropic_version` is always sent, and `max_tokens` too, as 1024 where `maxTokens` is not given, after the budget
  * where there is `thinking`. `temperature` and `topP` are sent only where given: newer models refuse the two together,
- * and some refuse both.
+ * and some refuse both. `thinking` takes a budget, for Claude Opus 4.7, 5 and later an effort: these think as much as
+ * they see fit (adaptive), within it.
  *
  * All system turns go, in order, into the one system text, an empty line between them. Neighbouring turns of one role
  * become one message. The first turn that is not a system turn must be a user turn.
@@ -211,7 +221,7 @@ export const anthropicMessages: Processor<TextAnswer> = {
         temperature,
         top_p: topP,
         stop_sequences: stopSequences,
-        thinking: claudeThinking(request.parameters),
+        ...claudeThinking(request.parameters),
         ...outputFields(request)
       })
     }

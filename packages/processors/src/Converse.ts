@@ -3,34 +3,32 @@
  *
  * @since 0.1.0
  */
-import { checkRaw } from "./internal/Body.ts"
+import { checkMore, checkRaw } from "./internal/Body.ts"
 import { andOwn, checkChat, type Rules } from "./internal/ChatChecks.ts"
 import { conversation, turnsOf, wayOf } from "./internal/Conversation.ts"
 import { messagesOf, readConverse } from "./internal/ConverseShape.ts"
-import { given } from "./internal/Json.ts"
-import { known } from "./internal/ModelFamily.ts"
+import { given, objectIn } from "./internal/Json.ts"
+import { waysBySchema } from "./internal/ModelFamily.ts"
 import { schemaText } from "./internal/OutputInstruction.ts"
-import { claudeThinking, effortOf, maxTokensOf, novaReasoning, type Thinker, thinkerOf } from "./internal/Thinking.ts"
+import {
+  budgetOf,
+  claudeThinking,
+  effortOf,
+  maxTokensOf,
+  novaReasoning,
+  type Thinker,
+  thinkerOf
+} from "./internal/Thinking.ts"
 import { formats } from "./Media.ts"
 import {
   type Json,
   type ModelParameters,
   type ModelRequest,
-  type OutputWay,
   type Processor,
   TextAnswer
 } from "./Processor.ts"
 
 const own: ReadonlyMap<string, string | null> = new Map()
-
-const outputWays = (model: string): ReadonlyArray<OutputWay> => {
-  const structured = known(model)?.structuredOutput ?? null
-  return structured === true
-    ? ["schema", "instruction"]
-    : structured === false
-    ? ["instruction"]
-    : ["instruction", "schema"]
-}
 
 const rules: Rules = {
   family: "Converse",
@@ -42,22 +40,30 @@ const rules: Rules = {
     video: { formats: formats.video, s3: true }
   },
   stopSequences: 2500,
-  ways: outputWays,
+  ways: waysBySchema,
   thinker: thinkerOf
 }
 
-const thinkingFields = (parameters: ModelParameters, thinker: Thinker | null): { readonly [key: string]: Json } =>
-  given({
-    thinking: claudeThinking(parameters),
-    ...(thinker === "nova-effort"
-      ? { reasoningConfig: novaReasoning(parameters) }
-      : { reasoning_effort: effortOf(parameters) })
-  })
+const thinkingFields = (parameters: ModelParameters, thinker: Thinker | null): { readonly [key: string]: Json } => {
+  switch (thinker) {
+    case "budget":
+    case "adaptive":
+      return claudeThinking(parameters)
+    case "nova-effort":
+      return given({ reasoningConfig: novaReasoning(parameters) })
+    default:
+      return budgetOf(parameters) === undefined
+        ? given({ reasoning_effort: effortOf(parameters) })
+        : claudeThinking(parameters)
+  }
+}
 
 const check = (request: ModelRequest): string | null => {
   if (request.type === "raw") return checkRaw(request.body, ["messages"], ["modelId", "toolConfig"])
   const thinks = request.parameters?.thinking !== undefined && "thinking"
-  return checkChat(rules, request, andOwn(own, { thinking: thinks, reasoningConfig: thinks, reasoning_effort: thinks }))
+  const set = andOwn(own, { thinking: thinks, reasoningConfig: thinks, reasoning_effort: thinks })
+  return checkChat(rules, request, set) ??
+    checkMore(objectIn(request.parameters.more, "output_config"), andOwn(own, { effort: thinks }))
 }
 
 /**
@@ -72,7 +78,8 @@ const check = (request: ModelRequest): string | null => {
  * made legal (letters, digits, single spaces, hyphens, parentheses and brackets) and different from each other.
  *
  * `thinking` becomes the field of the model's own: `thinking` for Claude (then `maxTokens` is, where it is not given,
- * 1024 more than the budget), `reasoningConfig` for Nova 2 (with high effort no `maxTokens` is sent, since Nova refuses
+ * 1024 more than the budget), adaptive thinking with an effort for Claude Opus 4.7, 5 and later, `reasoningConfig` for
+ * Nova 2 (with high effort no `maxTokens` is sent, since Nova refuses
  * it), `reasoning_effort` for models of OpenAI's format. Where the name does not reveal the model, a budget is sent as
  * Claude has it, and an effort as OpenAI.
  *
@@ -101,7 +108,7 @@ export const converse: Processor<TextAnswer> = {
   invocationType: "Converse",
   accepts: "chat",
   columns: TextAnswer,
-  outputWays,
+  outputWays: waysBySchema,
   check,
   encode: (request) => {
     if (request.type === "raw") return request.body

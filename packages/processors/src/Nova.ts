@@ -4,10 +4,10 @@
  * @since 0.2.0
  */
 import { checkMore, checkRaw } from "./internal/Body.ts"
-import { andOwn, checkChat, objectIn, type Rules } from "./internal/ChatChecks.ts"
+import { andOwn, checkChat, type Rules } from "./internal/ChatChecks.ts"
 import { conversation, turnsOf } from "./internal/Conversation.ts"
 import { messagesOf, readConverse } from "./internal/ConverseShape.ts"
-import { given } from "./internal/Json.ts"
+import { given, objectIn } from "./internal/Json.ts"
 import { maxTokensOf, novaReasoning, type Thinker, thinkerOf } from "./internal/Thinking.ts"
 import { formats } from "./Media.ts"
 import { type ModelRequest, type Processor, TextAnswer } from "./Processor.ts"

@@ -8,10 +8,10 @@ import { andOwn, checkChat, type Rules } from "./internal/ChatChecks.ts"
 import { readChatCompletion } from "./internal/ChatCompletion.ts"
 import { type Block, conversation, type Message, textOf, turnsOf, wayOf } from "./internal/Conversation.ts"
 import { given } from "./internal/Json.ts"
-import { known } from "./internal/ModelFamily.ts"
+import { waysBySchema } from "./internal/ModelFamily.ts"
 import { effortOf, maxTokensOf } from "./internal/Thinking.ts"
 import { formats } from "./Media.ts"
-import { type Json, type ModelRequest, type OutputWay, type Processor, TextAnswer } from "./Processor.ts"
+import { type Json, type ModelRequest, type Processor, TextAnswer } from "./Processor.ts"
 
 const own: ReadonlyMap<string, string | null> = new Map([
   ["messages", "the prompt"],
@@ -24,15 +24,6 @@ const own: ReadonlyMap<string, string | null> = new Map([
   ["stop", "stopSequences"]
 ])
 
-const outputWays = (model: string): ReadonlyArray<OutputWay> => {
-  const structured = known(model)?.structuredOutput ?? null
-  return structured === true
-    ? ["schema", "instruction"]
-    : structured === false
-    ? ["instruction"]
-    : ["instruction", "schema"]
-}
-
 const rules: Rules = {
   family: "OpenAI chat",
   own,
@@ -41,7 +32,7 @@ const rules: Rules = {
     audio: { formats: ["mp3", "wav"], s3: false }
   },
   stopSequences: Number.POSITIVE_INFINITY,
-  ways: outputWays,
+  ways: waysBySchema,
   thinker: () => "effort"
 }
 
@@ -110,7 +101,7 @@ export const openAiChat: Processor<TextAnswer> = {
   invocationType: "InvokeModel",
   accepts: "chat",
   columns: TextAnswer,
-  outputWays,
+  outputWays: waysBySchema,
   check,
   encode: (request) => {
     if (request.type === "raw") return request.body

@@ -112,6 +112,20 @@ describe("encode", () => {
     })
   })
 
+  it("thinks with an effort, as newer models do, and is held to a schema beside", () => {
+    const parameters = { thinking: { effort: "low" } } as const
+    assert.deepInclude(anthropicMessages.encode(chat([user("Hi")], parameters)), {
+      max_tokens: 1024,
+      thinking: { type: "adaptive" },
+      output_config: { effort: "low" }
+    })
+    const schema = { type: "object" }
+    const output = { name: "label", schema, way: "schema" } as const
+    assert.deepInclude(anthropicMessages.encode({ type: "chat", turns: [user("Hi")], parameters, output }), {
+      output_config: { effort: "low", format: { type: "json_schema", schema } }
+    })
+  })
+
   it("tells of the shape of the answer by a tool, a schema or an instruction", () => {
     const schema = { type: "object", properties: { a: { type: "string" } } }
     const request = (
@@ -162,6 +176,12 @@ describe("check", () => {
     format: string,
     source: Prompt.Media["source"] = { type: "bytes", base64: "AAAA" }
   ): Processor.ModelRequest => chat([{ ...user("a"), media: [{ kind, format, name: null, source }] }])
+  const ofModel = (model: string, parameters: Processor.ModelParameters): Processor.ModelRequest => ({
+    type: "chat",
+    turns: [user("a")],
+    parameters,
+    model
+  })
   const withOutput = (parameters: Processor.ModelParameters, name = "label"): Processor.ModelRequest => ({
     type: "chat",
     turns: [user("a")],
@@ -181,7 +201,33 @@ describe("check", () => {
     ["an image", withMedia("image", "png"), null],
     ["a spreadsheet", withMedia("document", "xlsx"), "pdf, txt, md, html, csv, not as \"xlsx\""],
     ["an image in S3", withMedia("image", "png", { type: "s3", uri: "s3://b/k" }), "cannot read an image from S3"],
-    ["an effort", chat([user("a")], { thinking: { effort: "low" } }), "take thinking.budgetTokens"],
+    ["an effort", ofModel("anthropic.claude-opus-5", { thinking: { effort: "low" } }), null],
+    ["a budget", ofModel("anthropic.claude-sonnet-4-6", { thinking: { budgetTokens: 2048 } }), null],
+    [
+      "an effort of Claude 4",
+      ofModel("anthropic.claude-sonnet-4-6", { thinking: { effort: "low" } }),
+      "takes thinking.budget"
+    ],
+    [
+      "a budget of Claude 5",
+      ofModel("anthropic.claude-opus-5", { thinking: { budgetTokens: 2048 } }),
+      "takes thinking.effort"
+    ],
+    [
+      "thinking of Claude 3",
+      ofModel("anthropic.claude-3-haiku-20240307-v1:0", { thinking: { effort: "low" } }),
+      "not one that"
+    ],
+    [
+      "an effort twice",
+      chat([user("a")], { thinking: { effort: "low" }, more: { output_config: { effort: "low" } } }),
+      "give"
+    ],
+    [
+      "another output_config",
+      chat([user("a")], { thinking: { effort: "low" }, more: { output_config: { a: 1 } } }),
+      null
+    ],
     [
       "thinking twice",
       chat([user("a")], { thinking: { budgetTokens: 1024 }, more: { thinking: {} } }),

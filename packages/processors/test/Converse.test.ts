@@ -146,6 +146,10 @@ describe("encode", () => {
       inferenceConfig: {},
       additionalModelRequestFields: { reasoningConfig: { type: "enabled", maxReasoningEffort: "high" } }
     }],
+    ["us.anthropic.claude-opus-5", { thinking: { effort: "high" }, more: { output_config: { a: 1 } } }, {
+      inferenceConfig: { maxTokens: 1024 },
+      additionalModelRequestFields: { thinking: { type: "adaptive" }, output_config: { a: 1, effort: "high" } }
+    }],
     ["openai.gpt-oss-120b-1:0", { thinking: { effort: "high" } }, {
       inferenceConfig: { maxTokens: 1024 },
       additionalModelRequestFields: { reasoning_effort: "high" }
@@ -197,6 +201,8 @@ describe("encode", () => {
   it.each([
     ["us.anthropic.claude-haiku-4-5-20251001-v1:0", ["schema", "instruction"]],
     ["amazon.nova-micro-v1:0", ["instruction"]],
+    ["meta.llama3-1-8b-instruct-v1:0", ["instruction"]],
+    ["minimax.minimax-m2", ["instruction", "schema"]],
     ["arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc", ["instruction", "schema"]]
   ])("tells %s of the shape of its answer by %j", (model, ways) => {
     assert.deepStrictEqual<unknown>(converse.outputWays!(model), ways)
@@ -300,7 +306,12 @@ describe("check of a model", () => {
     const effort = { effort: "high" } as const
     const claude = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
     assert.isNull(think(claude, budget))
-    assert.include(think(claude, effort), "take thinking.budgetTokens")
+    assert.include(think(claude, effort), "takes thinking.budgetTokens")
+    for (const newer of ["us.anthropic.claude-opus-5", "anthropic.claude-opus-4-7", "global.anthropic.claude-sonnet-5"]) {
+      assert.isNull(think(newer, effort))
+      assert.include(think(newer, budget), "takes thinking.effort")
+      assert.include(think(newer, effort, { more: { output_config: { effort: "low" } } }), "give thinking instead")
+    }
     assert.isNull(think("openai.gpt-oss-20b-1:0", effort))
     assert.include(think("openai.gpt-oss-20b-1:0", budget), "takes thinking.effort")
     assert.isNull(think("us.amazon.nova-2-lite-v1:0", effort))

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import type { Json, ModelParameters, OutputWay } from "../Processor.ts"
+import type { ModelParameters, OutputWay } from "../Processor.ts"
 import type { MediaKind, RenderedTurn } from "../Prompt.ts"
 import { checkMore, checkNames } from "./Body.ts"
 import type { Asked } from "./Conversation.ts"
@@ -130,12 +130,3 @@ export const andOwn = (
   const added = Object.entries(fields).flatMap(([field, by]) => by === false ? [] : [[field, by] as const])
   return added.length === 0 ? own : new Map([...own, ...added])
 }
-
-/** The JSON object in a further field, for families that put members of their own beside. @internal */
-export const objectIn = (more: ModelParameters["more"], field: string): { readonly [key: string]: Json } => {
-  const value = more?.[field]
-  return isJsonObject(value) ? value : {}
-}
-
-const isJsonObject = (json: Json | undefined): json is { readonly [key: string]: Json } =>
-  typeof json === "object" && json !== null && !Array.isArray(json)

@@ -53,3 +53,15 @@ export const given = (fields: { readonly [key: string]: Json | undefined }): { r
   for (const [key, value] of Object.entries(fields)) if (value !== undefined) present[key] = value
   return present
 }
+
+/** The JSON object in a further field of a request, for families that put members of their own beside. @internal */
+export const objectIn = (
+  more: { readonly [key: string]: Json } | undefined,
+  field: string
+): { readonly [key: string]: Json } => {
+  const value = more?.[field]
+  return isJsonObject(value) ? value : {}
+}
+
+const isJsonObject = (json: Json | undefined): json is { readonly [key: string]: Json } =>
+  typeof json === "object" && json !== null && !Array.isArray(json)

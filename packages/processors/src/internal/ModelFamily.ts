@@ -5,6 +5,7 @@
  */
 import { type BatchModel, type Family, find } from "../Catalogue.ts"
 import { baseModel } from "../ModelId.ts"
+import type { OutputWay } from "../Processor.ts"
 
 /** For models that the catalogue does not have yet. */
 const families: ReadonlyArray<readonly [ids: RegExp, family: Family]> = [
@@ -47,6 +48,23 @@ const llama4 = /^meta\.llama(?:[4-9]|[1-9][0-9])/
 export const isLlama4 = (model: string | undefined): boolean => {
   const base = model === undefined ? undefined : baseModel(model)
   return base !== undefined && llama4.test(base)
+}
+
+/**
+ * Whether a model takes a JSON Schema for its answer; null where that is not known. Of the models in the catalogue of
+ * which it does not say so, those with OpenAI's format may, since their engine does.
+ *
+ * @internal
+ */
+export const takesSchema = (model: string): boolean | null => {
+  const entry = find(model)
+  return entry === null ? null : entry.structuredOutput ?? (entry.family === "openai-chat" ? null : false)
+}
+
+/** The ways of a family that has a field for a JSON Schema, which comes last where it is not sure. @internal */
+export const waysBySchema = (model: string): ReadonlyArray<OutputWay> => {
+  const takes = takesSchema(model)
+  return takes === null ? ["instruction", "schema"] : takes ? ["schema", "instruction"] : ["instruction"]
 }
 
 /** What is known of a model; null where nothing is. @internal */

@@ -5,21 +5,23 @@
  */
 import { baseModel } from "../ModelId.ts"
 import type { Json, ModelParameters } from "../Processor.ts"
+import { objectIn } from "./Json.ts"
 import { familyOf } from "./ModelFamily.ts"
 
 /**
- * How a model is told to think: by a budget of tokens (Claude), by an effort in Nova's form or in that of OpenAI, or
- * not at all.
+ * How a model is told to think: by a budget of tokens (Claude), by an effort in the form of newer Claude models, of
+ * Nova or of OpenAI, or not at all.
  *
  * @internal
  */
-export type Thinker = "budget" | "nova-effort" | "effort" | "none"
+export type Thinker = "budget" | "adaptive" | "nova-effort" | "effort" | "none"
 
 const defaultMaxTokens = 1024
 const leastBudget = 1024
 const efforts: ReadonlyArray<unknown> = ["low", "medium", "high"]
 
 const thoughtlessClaude = /^anthropic\.claude-(?:v2|instant|3-(?:haiku|sonnet|opus|5))/
+const adaptiveClaude = /^anthropic\.claude-(?:opus-(?:4-[7-9]|[5-9])|(?:sonnet|haiku)-[5-9]|fable)/
 const thinkingNova = /^amazon\.nova-(?:[2-9]|[1-9][0-9])-/
 
 /** Null where the model is not known. @internal */
@@ -28,7 +30,7 @@ export const thinkerOf = (model: string | undefined): Thinker | null => {
   if (base === undefined) return null
   switch (familyOf(model)) {
     case "anthropic-messages":
-      return thoughtlessClaude.test(base) ? "none" : "budget"
+      return thoughtlessClaude.test(base) ? "none" : adaptiveClaude.test(base) ? "adaptive" : "budget"
     case "nova":
       return thinkingNova.test(base) ? "nova-effort" : "none"
     case "openai-chat":
@@ -48,10 +50,14 @@ export const budgetOf = ({ thinking }: ModelParameters): number | undefined =>
 export const effortOf = ({ thinking }: ModelParameters): string | undefined =>
   thinking !== undefined && "effort" in thinking ? thinking.effort : undefined
 
-/** The field of Claude's own request; undefined where it is not to think. @internal */
-export const claudeThinking = (parameters: ModelParameters): Json | undefined => {
+/** The fields of Claude's own request; none where it is not to think. @internal */
+export const claudeThinking = (parameters: ModelParameters): { readonly [key: string]: Json } => {
   const budget = budgetOf(parameters)
-  return budget === undefined ? undefined : { type: "enabled", budget_tokens: budget }
+  const effort = effortOf(parameters)
+  if (budget !== undefined) return { thinking: { type: "enabled", budget_tokens: budget } }
+  return effort === undefined
+    ? {}
+    : { thinking: { type: "adaptive" }, output_config: { ...objectIn(parameters.more, "output_config"), effort } }
 }
 
 /** The field of Nova's own request; undefined where it is not to think. @internal */
@@ -111,6 +117,6 @@ export const checkThinking = (parameters: ModelParameters, thinker: Thinker | nu
       : "the model takes thinking.effort, not thinking.budgetTokens"
   }
   return thinker === "budget"
-    ? "Claude models take thinking.budgetTokens, not thinking.effort; fields of newer ones go into more"
+    ? "this Claude model takes thinking.budgetTokens, not thinking.effort"
     : checkEffort(members.get(key), thinker, parameters)
 }
