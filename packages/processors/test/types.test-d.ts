@@ -5,7 +5,9 @@ import {
   Processor,
   Prompt,
   TitanMultimodalEmbeddings,
-  TitanTextEmbeddings
+  TitanTextEmbeddings,
+  Reasoning,
+  StructuredOutput
 } from "../src/index.ts"
 import { converse } from "../src/Converse.ts"
 import { titanTextEmbeddings } from "../src/TitanTextEmbeddings.ts"
@@ -164,3 +166,37 @@ const own: Processor.Processor<{ readonly label: string }> = {
 }
 const wider: Processor.Processor<object> = own
 void wider
+
+// --- structured output
+const Review = Schema.Struct({
+  mood: Schema.Literals(["good", "bad"]),
+  at: Schema.Date,
+  note: Schema.optionalKey(Schema.String),
+  hint: Schema.optional(Schema.Int),
+  some: Schema.OptionFromNullOr(Schema.String),
+  any: Schema.Json,
+  items: Schema.Array(Schema.Struct({ name: Schema.String, count: Schema.optionalKey(Schema.Int) })),
+  counts: Schema.Record(Schema.String, Schema.Finite)
+})
+const reviews = StructuredOutput.structured(converse, Review)
+declare const review: typeof reviews extends Processor.Processor<infer A> ? A : never
+same<typeof review.response, string>()
+same<typeof review.mood, "good" | "bad">()
+same<typeof review.at, Date>()
+same<typeof review.note, string | null>()
+same<typeof review.hint, number | null>()
+same<typeof review.some, string | null>()
+same<typeof review.any, Processor.Json>()
+same<typeof review.items[number]["name"], string>()
+same<typeof review.items[number]["count"], number | null>()
+same<typeof review.counts, { readonly [x: string]: number }>()
+// @ts-expect-error a result has a column of that name anyway
+StructuredOutput.structured(converse, Schema.Struct({ response: Schema.String }))
+// @ts-expect-error and of that
+StructuredOutput.structured(converse, Schema.Struct({ record_id: Schema.String }))
+// @ts-expect-error and all that begin so
+StructuredOutput.structured(converse, Schema.Struct({ batch_size: Schema.Int }))
+// @ts-expect-error an embedding is no text
+StructuredOutput.structured(titanTextEmbeddings(), Review)
+const thinking = Reasoning.withReasoning(converse)
+same<typeof thinking, Processor.Processor<Processor.TextAnswer & Reasoning.ReasoningAnswer>>()

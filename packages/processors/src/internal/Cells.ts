@@ -195,8 +195,8 @@ class Converter {
         const cells = {}
         if (typeof value !== "object" || value === null) return cells
         for (const { convert, name } of properties) {
-          const held: unknown = Object.hasOwn(value, name) ? Reflect.get(value, name) : null
-          put(cells, name, convert === null ? held ?? null : within(name, () => convert(held) ?? null))
+          const held: unknown = Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined
+          put(cells, name, held === undefined || convert === null ? held ?? null : within(name, () => convert(held)))
         }
         for (const name of isRecord ? Object.keys(value) : []) {
           if (!of.has(name)) put(cells, name, within(name, () => apply(other, Reflect.get(value, name))))
@@ -207,7 +207,9 @@ class Converter {
   }
 
   #arrays(ast: SchemaAST.Arrays, path: string, json: boolean): Cells {
-    const isTuple = ast.elements.length > 0
+    // A list of one kind of element has a column of its own.
+    const parts = [...ast.elements, ...ast.rest]
+    const isTuple = parts.some((part) => part !== parts[0])
     const elements = ast.elements.map((element, i) => this.cells(element, `${path}[${i}]`, json || isTuple))
     const rest = ast.rest.map((element) => this.cells(element, `${path}[*]`, json || isTuple))
     if ([...elements, ...rest].every(({ convert }) => convert === null)) return { ast, convert: null }

@@ -72,9 +72,6 @@ const withNulls = (root: SchemaAST.AST, names: Set<string>): SchemaAST.AST => {
         suspended.set(ast, later)
         return later
       }
-      case "Declaration":
-        if (ast.annotations?.["representation"] === undefined) throw new NoJson()
-        return ast
       default:
         return ast
     }
@@ -82,8 +79,26 @@ const withNulls = (root: SchemaAST.AST, names: Set<string>): SchemaAST.AST => {
   return change(root)
 }
 
-/** A value that has no form in JSON. */
-class NoJson extends Error {}
+/** Whether all values have a form in JSON: those of a class do where it says how. Takes the encoded side of a schema. */
+const isJsonSafe = (ast: SchemaAST.AST, seen: Set<SchemaAST.AST> = new Set()): boolean => {
+  if (seen.has(ast)) return true
+  seen.add(ast)
+  const safe = (part: SchemaAST.AST) => isJsonSafe(part, seen)
+  switch (ast._tag) {
+    case "Declaration":
+      return ast.annotations?.["toCodecJson"] !== undefined || ast.annotations?.["toCodec"] !== undefined
+    case "Objects":
+      return ast.propertySignatures.every(({ type }) => safe(type)) && ast.indexSignatures.every(({ type }) => safe(type))
+    case "Arrays":
+      return [...ast.elements, ...ast.rest].every(safe)
+    case "Union":
+      return ast.types.every(safe)
+    case "Suspend":
+      return safe(SchemaAST.toEncoded(ast.thunk()))
+    default:
+      return true
+  }
+}
 
 const isJson = Schema.is(Schema.Json)
 
@@ -95,6 +110,7 @@ const isJson = Schema.is(Schema.Json)
 export const outputSchema = (schema: Schema.Constraint): OutputSchema | string => {
   const names = new Set<string>()
   try {
+    if (!isJsonSafe(SchemaAST.toEncoded(schema.ast))) return "it has values of a class, and says not how JSON holds them"
     const json = Schema.toCodecJson(schema)
     const encoded = SchemaAST.toEncoded(json.ast)
     if (!SchemaAST.isObjects(encoded)) return "its JSON is no object with named properties"
@@ -108,7 +124,6 @@ export const outputSchema = (schema: Schema.Constraint): OutputSchema | string =
       : "it has no JSON Schema"
   } catch (cause) {
     // Effect's own generation throws for schemas that JSON cannot hold; its messages speak of the schema.
-    const why = cause instanceof Error && !(cause instanceof NoJson) ? `: ${cause.message}` : ""
-    return `it has values that JSON cannot hold${why}`
+    return `it has values that JSON cannot hold${cause instanceof Error ? `: ${cause.message}` : ""}`
   }
 }
