@@ -62,16 +62,16 @@ const check = (request: ModelRequest): string | null =>
 
 /**
  * Processor for models with OpenAI's chat completions as their own format: gpt-oss, Qwen, DeepSeek V3, Gemma, GLM,
- * Kimi, MiniMax, Nemotron, and the newer Mistral models (Large 3, Ministral, Magistral, Devstral, Voxtral). The default for
- * them is Converse.
+ * Kimi, MiniMax, Nemotron, and the newer Mistral models (Large 3, Ministral, Magistral, Devstral, Voxtral). The default
+ * for them is Converse.
  *
  * `maxTokens` is sent as `max_completion_tokens`, 1024 where it is not given; reasoning counts among these tokens, so
  * that small numbers end some answers before they begin. `temperature`, `topP` and `stopSequences` are sent only where
  * given. `more` goes to the top of the body. `thinking: { effort }` becomes `reasoning_effort`.
  *
  * All system turns go, in order, into one system message, an empty line between them, and neighbouring turns of one
- * role into one message likewise. The first turn that is not a system turn must be a user turn. Images are sent inline to
- * models that see, as `image_url` with a `data:` URL, MP3 and WAV sounds to those that hear (Voxtral), as
+ * role into one message likewise. The first turn that is not a system turn must be a user turn. Images are sent inline
+ * to models that see, as `image_url` with a `data:` URL, MP3 and WAV sounds to those that hear (Voxtral), as
  * `input_audio`; documents, videos and S3 are refused by `check`.
  *
  * The shape of an answer is told by `schema` (`response_format`) to models that are known to take one, else by

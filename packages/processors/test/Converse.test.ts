@@ -307,7 +307,7 @@ describe("check of a model", () => {
     const claude = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
     assert.isNull(think(claude, budget))
     assert.include(think(claude, effort), "takes thinking.budgetTokens")
-    for (const newer of ["us.anthropic.claude-opus-5", "anthropic.claude-opus-4-7", "global.anthropic.claude-sonnet-5"]) {
+    for (const newer of ["us.anthropic.claude-opus-5", "anthropic.claude-opus-4-7", "anthropic.claude-sonnet-5"]) {
       assert.isNull(think(newer, effort))
       assert.include(think(newer, budget), "takes thinking.effort")
       assert.include(think(newer, effort, { more: { output_config: { effort: "low" } } }), "give thinking instead")
