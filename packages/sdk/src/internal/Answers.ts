@@ -114,7 +114,19 @@ const toAnswer = (reading: Reading<object>, columns: ReadonlyArray<Column>): Ans
     }
   }
   const { message, status } = reading
-  return { outcome: status, values: null, stopReason, code: codes[status], message, ...usage }
+  const values = status === "invalid" ? unread(reading, columns) : null
+  return { outcome: status, values, stopReason, code: codes[status], message, ...usage }
+}
+
+/** Of an answer that is not what was asked for the text is kept, and what the model thought; null where there is neither. */
+const unread = (
+  { raw, reasoning }: { readonly raw: string | null; readonly reasoning?: string | undefined },
+  columns: ReadonlyArray<Column>
+): ReadonlyArray<unknown> | null => {
+  const kept = columns.map(({ name, type }) =>
+    type !== "string" ? null : name === "response" ? raw : name === "reasoning" ? reasoning ?? null : null
+  )
+  return kept.every((value) => value === null) ? null : kept
 }
 
 /** Without `decodeVectors` the line was read as plain JSON. */
@@ -130,6 +142,15 @@ const misfitOf = ({ values }: Answer, columns: ReadonlyArray<Column>): string | 
   return null
 }
 
+/** The texts of an answer of which another value does not fit. */
+const textsOf = (values: ReadonlyArray<unknown>, columns: ReadonlyArray<Column>) => {
+  const text = (column: string): string | undefined => {
+    const value = values[columns.findIndex(({ name }) => name === column)]
+    return typeof value === "string" ? value : undefined
+  }
+  return { raw: text("response") ?? null, reasoning: text("reasoning") }
+}
+
 const readLine = (
   line: OutputLine,
   processor: Processor<object>,
@@ -143,9 +164,10 @@ const readLine = (
   try {
     const answer = toAnswer(decode(processor, line.modelOutput), columns)
     const wrong = trusted ? null : misfitOf(answer, columns)
-    return wrong === null
-      ? answer
-      : unanswered("invalid", codes.invalid, `the processor ${processor.id} gave a value that does not fit ${wrong}`)
+    if (wrong === null) return answer
+    const message = `the processor ${processor.id} gave a value that does not fit ${wrong}`
+    const values = answer.values === null ? null : unread(textsOf(answer.values, columns), columns)
+    return { ...unanswered("invalid", codes.invalid, message), values }
   } catch (cause) {
     const what = cause instanceof Error ? cause.name : typeof cause
     return unanswered("invalid", codes.invalid, `the processor ${processor.id} threw ${what}`)
@@ -245,9 +267,10 @@ export const answerAt = (columns: AnswerColumns, at: number): Answer | undefined
   const outcome = outcomes[columns.ranks[at]! - 1]
   if (outcome === undefined) return undefined
   const answered = outcome === "succeeded" || outcome === "truncated"
+  const values = answered || outcome === "invalid" ? columns.values.map((values) => values[at]) : null
   return {
     outcome,
-    values: answered ? columns.values.map((values) => values[at]) : null,
+    values: answered || values?.some((value) => value !== null) ? values : null,
     stopReason: columns.stopReasons[at]!,
     code: columns.codes[at]!,
     message: columns.messages[at]!,

@@ -66,14 +66,47 @@ const ofLiteral = (literal: SchemaAST.LiteralValue): ColumnType => {
 const isNullish = (ast: SchemaAST.AST): boolean =>
   SchemaAST.isNull(ast) || SchemaAST.isUndefined(ast) || (SchemaAST.isUnion(ast) && ast.types.every(isNullish))
 
-const ofUnion = (ast: SchemaAST.Union): ColumnType => {
-  const types = new Set(ast.types.filter((member) => !isNullish(member)).map(typeOf))
+const ofUnion = (ast: SchemaAST.Union, ofOthers: (ast: SchemaAST.AST) => ColumnType): ColumnType => {
+  const members = ast.types.filter((member) => !isNullish(member))
+  const [only] = members
+  if (only !== undefined && members.length === 1) return typeOf(only, ofOthers)
+  const types = new Set(members.map((member) => typeOf(member, () => "json")))
   if (types.size === 1) return [...types][0]!
   return types.size === 2 && types.has("integer") && types.has("number") ? "number" : "json"
 }
 
-/** The column type of a schema's values (the type side). */
-const typeOf = (ast: SchemaAST.AST): ColumnType => {
+/**
+ * Values of several parts: structs, and lists of one kind of element. What holds JSON throughout is a column of JSON, and
+ * so is what has no end.
+ */
+const nested = (ast: SchemaAST.AST): ColumnType => {
+  switch (ast._tag) {
+    case "Objects": {
+      if (ast.indexSignatures.length > 0 || ast.propertySignatures.length === 0) return "json"
+      const fields: Array<Column> = []
+      for (const { name, type } of ast.propertySignatures) {
+        if (typeof name !== "string") return "json"
+        fields.push({ name, type: typeOf(type, nested) })
+      }
+      return { type: "struct", fields }
+    }
+    case "Arrays": {
+      const parts = [...ast.elements, ...ast.rest]
+      const types = parts.map((part) => typeOf(part, nested))
+      const [element] = types
+      return element === undefined || element === "json" || types.some((type) => !isSame(type, element))
+        ? "json"
+        : { type: "list", element }
+    }
+    default:
+      return "json"
+  }
+}
+
+const isSame = (a: ColumnType, b: ColumnType): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+/** The column type of a schema's values (the type side); `ofOthers` that of those which are of several parts. */
+const typeOf = (ast: SchemaAST.AST, ofOthers: (ast: SchemaAST.AST) => ColumnType): ColumnType => {
   switch (ast._tag) {
     case "String":
     case "TemplateLiteral":
@@ -91,11 +124,11 @@ const typeOf = (ast: SchemaAST.AST): ColumnType => {
       return types.size === 1 ? [...types][0]! : "json"
     }
     case "Union":
-      return ofUnion(ast)
+      return ofUnion(ast, ofOthers)
     case "Declaration":
       return ofDeclaration(ast)
     default:
-      return "json"
+      return ofOthers(ast)
   }
 }
 
@@ -103,7 +136,7 @@ const admitsNothing = (ast: SchemaAST.AST): boolean =>
   isNullish(ast) || (SchemaAST.isUnion(ast) && ast.types.some(admitsNothing))
 
 /**
- * The fields of a schema of rows, or null when it is not a `Schema.Struct` with named properties, or transforms or
+ * The fields of a schema of rows, of which all that has parts is `json`, or null when it is not a `Schema.Struct` with named properties, or transforms or
  * checks the row as a whole.
  *
  * @internal
@@ -118,7 +151,7 @@ export const fieldsOf = (schema: Schema.Constraint): ReadonlyArray<Field> | null
     const values = SchemaAST.toType(type)
     fields.push({
       name,
-      type: typeOf(values),
+      type: typeOf(values, () => "json"),
       ast: type,
       nullable: SchemaAST.isOptional(type) || admitsNothing(values)
     })
@@ -128,8 +161,9 @@ export const fieldsOf = (schema: Schema.Constraint): ReadonlyArray<Field> | null
 
 /**
  * The columns of the values that a struct schema describes, in its order: the type side, so `Schema.FiniteFromString`
- * is a number. Optional and nullable properties have the type of what they hold otherwise; a property whose values are
- * of several kinds, or structured, is a `json` column. Null when the schema is not a struct with named properties.
+ * is a number. Optional and nullable properties have the type of what they hold otherwise; structs are structs, arrays of
+ * one kind of element lists. What is of several kinds, a record, or recursive is a `json` column. Null when the schema is
+ * not a struct with named properties.
  *
  * @internal
  */
@@ -139,7 +173,7 @@ export const columnsOf = (schema: Schema.Constraint): ReadonlyArray<Column> | nu
   const columns: Array<Column> = []
   for (const { name, type } of ast.propertySignatures) {
     if (typeof name !== "string") return null
-    columns.push({ name, type: typeOf(type) })
+    columns.push({ name, type: typeOf(type, nested) })
   }
   return columns
 }

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import type { ColumnType } from "../../Column.ts"
+import type { ColumnType, ParametricType } from "../../Column.ts"
 
 /**
  * What a value by itself would make of its column. `integer` is a number that would fit an integer column.
@@ -99,7 +99,36 @@ export const misfit = (type: ColumnType, value: unknown): string | null => {
       return fault === null ? null : `the column holds JSON, and the value has ${fault}; convert it`
     }
     default:
-      return typeof value === type ? null : `expected a ${type}`
+      return typeof type === "object" ? misfitWithin(type, value) : typeof value === type ? null : `expected a ${type}`
+  }
+}
+
+const misfitAt = (place: string, type: ColumnType, value: unknown): string | null => {
+  const fault = value === null || value === undefined ? null : misfit(type, value)
+  return fault === null ? null : fault.startsWith("at ") ? `at ${place}${fault.slice(3)}` : `at ${place}: ${fault}`
+}
+
+/** A value of a type that has parameters; those that only files have are taken as they come. */
+const misfitWithin = (type: ParametricType, value: unknown): string | null => {
+  switch (type.type) {
+    case "list": {
+      if (!Array.isArray(value)) return "expected an array"
+      for (let i = 0; i < value.length; i++) {
+        const fault = misfitAt(`[${i}]`, type.element, value[i])
+        if (fault !== null) return fault
+      }
+      return null
+    }
+    case "struct": {
+      if (typeof value !== "object" || value === null || Array.isArray(value)) return "expected an object"
+      for (const { name, type: field } of type.fields) {
+        const fault = misfitAt(`[${JSON.stringify(name)}]`, field, Object.hasOwn(value, name) ? Reflect.get(value, name) : null)
+        if (fault !== null) return fault
+      }
+      return null
+    }
+    default:
+      return null
   }
 }
 
