@@ -21,10 +21,11 @@ import { deadlineOf } from "./internal/Deadline.ts"
 import * as Interrupted from "./internal/Interrupted.ts"
 import * as JobMetrics from "./internal/JobMetrics.ts"
 import { inLanes } from "./internal/Lanes.ts"
-import { maxTroubles, patiently } from "./internal/Patience.ts"
+import { isThrottled, maxTroubles, patiently } from "./internal/Patience.ts"
 import { concernsEveryJob, isCancelled } from "./internal/Refusals.ts"
 import * as SlotWaits from "./internal/SlotWaits.ts"
 import { makeStanding, type Standing } from "./internal/Standing.ts"
+import * as Throttle from "./internal/Throttle.ts"
 import { cancelledJob, makeViews, mayBeOpen, neverSent, type Views } from "./internal/Views.ts"
 import { type EndedJob, isTerminal, type Job, type RefusedJob, type SubmittedJob } from "./Job.ts"
 import { Ledger } from "./Ledger.ts"
@@ -118,9 +119,6 @@ export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never
   readonly reserve?: { readonly perCallMillis: number; readonly concurrency: number } | undefined
 }
 
-/** Milliseconds between two tries of a throttled or unanswered submission: doubled each time, with full jitter. */
-const backoff = { first: 1_000, most: 60_000 }
-
 /** Calls to the store at a time for what the ledger knows already. */
 const ledgerReads = 16
 
@@ -212,7 +210,9 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
     const waiter = yield* strategy.open
     const onDemand = yield* Semaphore.make(onDemandJobs)
     const isOver = () => over
-    const call: Call<A> = { views, standing, cut, slots, slotWaits: yield* SlotWaits.make, onDemand, waiter, isOver }
+    const slotWaits = yield* SlotWaits.make
+    const throttle = Throttle.make()
+    const call: Call<A> = { views, standing, cut, slots, slotWaits, onDemand, throttle, waiter, isOver }
     const runAt = Effect.fnUntraced(function*(place: number, admitted: Effect.Effect<void>) {
       const submission = all[place]!
       const ended = yield* runOne(submission, call, admitted)
@@ -349,6 +349,7 @@ interface Call<A extends SubmittedJob> {
   readonly slots: Slots.Slots
   readonly slotWaits: SlotWaits.SlotWaits
   readonly onDemand: Semaphore.Semaphore
+  readonly throttle: Throttle.Throttle
   readonly waiter: Waiter<A>
   /** Whether the call comes to its end, by a failure or an interruption: nothing more is begun. */
   readonly isOver: () => boolean
@@ -484,23 +485,31 @@ const isRefused = <A extends SubmittedJob>(job: A | EndedJob | RefusedJob): job 
 /** Runs a submission until it is accepted or refused for good; null when the service has no room for the job. */
 const persist = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   submission: Submission<SR>,
-  { cut, views }: Call<A>
+  { cut, throttle, views }: Call<A>
 ): Effect.fn.Return<SubmittedJob | EndedJob | RefusedJob | null, BatchError, SR | Ledger> {
   const { job } = submission
   let troubles = 0
   let pauses = 0
   for (;;) {
+    yield* cut.orCut(job, throttle.turn((millis) => pause(job, "throttled", millis)))
+    const time = throttle.time()
     const result = yield* Effect.result(submission)
-    if (result._tag === "Success") return result.success
+    if (result._tag === "Success") {
+      throttle.passed()
+      return result.success
+    }
     const error = result.failure
     const reason = error.reason
+    if (isThrottled(error)) {
+      throttle.struck(time)
+      troubles = 0
+      continue
+    }
+    throttle.passed()
     if (reason._tag === "Unavailable" && reason.code === "quota") return null
-    const throttled = reason._tag === "Unavailable" && reason.code === "throttled"
-    if (error.isRetryable && (throttled || troubles + 1 < maxTroubles)) {
-      troubles = throttled ? 0 : troubles + 1
-      const most = Math.min(backoff.most, backoff.first * 2 ** Math.min(pauses++, 16))
-      const millis = (yield* Random.nextBetween(0, 1)) * most
-      yield* cut.orCut(job, pause(job, throttled ? "throttled" : "unavailable", millis))
+    if (error.isRetryable && ++troubles < maxTroubles) {
+      const millis = (yield* Random.nextBetween(0, 1)) * Throttle.longestPause(pauses++)
+      yield* cut.orCut(job, pause(job, "unavailable", millis))
     } else if (isCancelled(error)) {
       // What else of the run was not submitted need not be asked for one by one.
       if (views.cancelled(job) === null) yield* patiently(views.refresh(job.runId))

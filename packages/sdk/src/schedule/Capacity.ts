@@ -100,7 +100,7 @@ interface Pool {
 
 /**
  * Layer with a fixed number of slots (`limits.maxOpenJobs`) per Region and base model. When the service says "quota",
- * there are others at work: the number shrinks to what is open, at least one, and grows again by one each `quotaPause`.
+ * there are others at work: the number shrinks to what is open, and grows again by one each `quotaPause`.
  *
  * @since 0.1.0
  * @category layers
@@ -145,7 +145,8 @@ export const layerFixed = (options: FixedOptions): Layer.Layer<Capacity> =>
         mayClaim: () => Effect.succeed(true),
         exceeded: Effect.fnUntraced(function*(target: Target) {
           const state = pool(target)
-          state.limit = Math.max(1, Math.min(state.limit, state.slots.held() - 1))
+          // Nobody else tries the slot before the pause is over.
+          state.limit = Math.max(0, Math.min(state.limit, state.slots.held() - 1))
           state.changedAt = yield* Clock.currentTimeMillis
           yield* state.slots.resize(state.limit)
           if (!state.growing) {

@@ -84,17 +84,18 @@ describe("Capacity", () => {
       assert.deepStrictEqual(seen, [1, 2, 3, 4, 5, 6, 7, 8])
     }).pipe(Effect.provide(open(100))))
 
-  it.effect("keeps one slot at least, and begins to grow a pause after the last quota", () =>
+  it.effect("lets one try a pause after the last quota where nothing is open, and not before", () =>
     Effect.gen(function*() {
       const capacity = yield* Capacity.Capacity
-      yield* capacity.exceeded(target)
+      yield* Effect.scoped(Effect.andThen(capacity.take(target), capacity.exceeded(target)))
       const state = yield* taking(target, 3, 86_400_000)
-      assert.strictEqual(state.taken, 1)
       yield* TestClock.adjust("50 seconds")
       yield* capacity.exceeded(target)
       yield* TestClock.adjust("50 seconds")
-      assert.strictEqual(state.taken, 1)
+      assert.strictEqual(state.taken, 0)
       yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(state.taken, 1)
+      yield* TestClock.adjust("1 minute")
       assert.strictEqual(state.taken, 2)
     }).pipe(Effect.provide(open(100))))
 
