@@ -42,7 +42,7 @@ export interface Stack {
   /** What `Aws.layer` takes to reach both servers. */
   readonly options: Aws.Options
   /** A new layer each time, with clients of its own: what another process would have. */
-  readonly layer: (options?: LayerOptions) => Layer.Layer<Aws.Services, BatchError.BatchError>
+  readonly layer: (options?: LayerOptions) => Layer.Layer<Aws.ClientServices, BatchError.BatchError>
   readonly put: (key: string, content: string | Uint8Array) => Effect.Effect<void>
   readonly get: (key: string) => Effect.Effect<Uint8Array>
   readonly text: (key: string) => Effect.Effect<string>

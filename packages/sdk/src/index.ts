@@ -4,8 +4,21 @@
  * @since 0.1.0
  */
 
+/** Which models batch inference takes, what they cost, prompts by id, and how many tokens a text has, about. */
+export { Catalogue, Prices, PromptLibrary, Tokens } from "@bedrock-batch/processors"
+
 /** Model families, to ask a model in another way than the default. */
-export { AnthropicMessages, Converse, Processor, Prompt, TitanTextEmbeddings } from "@bedrock-batch/processors"
+export {
+  AnthropicMessages,
+  Converse,
+  NovaMultimodalEmbeddings,
+  Processor,
+  Prompt,
+  Reasoning,
+  StructuredOutput,
+  TitanMultimodalEmbeddings,
+  TitanTextEmbeddings
+} from "@bedrock-batch/processors"
 
 /** The services on AWS. */
 export * as Aws from "./Aws.ts"
@@ -25,6 +38,9 @@ export * as Column from "./Column.ts"
 /** Calls on demand, one request at a time. */
 export * as OnDemand from "./bedrock/OnDemand.ts"
 
+/** The models that an account sees. */
+export * as FoundationModels from "./bedrock/FoundationModels.ts"
+
 /** A folder as the store. */
 export * as FileSystem from "./store/FileSystem.ts"
 
@@ -39,6 +55,9 @@ export * as Limits from "./Limits.ts"
 
 /** Slots by what the account has open. */
 export * as LiveCapacity from "./schedule/LiveCapacity.ts"
+
+/** The models of an account through the AWS SDK. */
+export * as ModelsApi from "./bedrock/ModelsApi.ts"
 
 /** Where the files of a run live. */
 export * as ObjectStore from "./store/ObjectStore.ts"
@@ -60,6 +79,9 @@ export * as ProgressLine from "./ProgressLine.ts"
 
 /** Where runs stand, folded from their events. */
 export * as ProgressSummary from "./ProgressSummary.ts"
+
+/** Prompts from files. */
+export * as Prompts from "./Prompts.ts"
 
 /** The quotas of batch inference, by their codes and names. */
 export * as Quotas from "./schedule/Quotas.ts"
@@ -87,7 +109,11 @@ export * as Wait from "./wait/Wait.ts"
 
 export * from "./awaitAll.ts"
 export * from "./collect.ts"
+export * from "./estimate.ts"
+export * from "./models.ts"
 export * from "./prepare.ts"
+export * from "./probe.ts"
+export * from "./receipt.ts"
 export * from "./retry.ts"
 export * from "./runToEnd.ts"
 export * from "./submit.ts"

@@ -124,6 +124,9 @@ export interface ModelsOptions {
 
 const defaultConcurrency = 4
 
+/** What does not hold for a profile of the account. */
+const ofPlace: ReadonlySet<Catalogue.AdviceKind> = new Set(["profile-needed", "profile-elsewhere", "not-in-region"])
+
 /**
  * Lists the models that the account sees in its Region, joined with the catalogue: whether batch inference takes them,
  * by which names, in which shape. Two paged lists and one call, however many models there are; `access` asks one more
@@ -215,6 +218,9 @@ export const model = Effect.fn("model")(function*(
     })
   }
   const access = yield* accessOf(service, id, gaps)
-  const advice = Catalogue.advice({ model: own === undefined ? name : id, region: listed.region })
-  return { ...join(id, listed), access, region: listed.region, advice, gaps }
+  const { region } = listed
+  const advice = own === undefined
+    ? Catalogue.advice({ model: name, region })
+    : Catalogue.advice({ model: id, region }).filter(({ kind }) => !ofPlace.has(kind))
+  return { ...join(id, listed), access, region, advice, gaps }
 })

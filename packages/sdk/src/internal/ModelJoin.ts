@@ -89,13 +89,18 @@ const rankOf = ({ id, type }: InferenceProfile): number => type === "APPLICATION
 
 const namesOf = (
   model: Catalogue.BatchModel | null,
+  seen: FoundationModel | null,
   profiles: ReadonlyArray<InferenceProfile> | null,
   region: string
 ): ReadonlyArray<string> => {
-  if (profiles === null || (model !== null && profiles.length === 0)) {
-    return model === null ? [] : Catalogue.namesIn(model, region)
-  }
-  const bare = model?.regions.includes(region) === true ? [model.id] : []
+  if (model !== null && (profiles === null || profiles.length === 0)) return Catalogue.namesIn(model, region)
+  // What is not in the catalogue is likely to be named as it is on demand.
+  const bare = model === null
+    ? seen?.isOnDemand === true ? [seen.id] : []
+    : model.regions.includes(region)
+    ? [model.id]
+    : []
+  if (profiles === null) return bare
   const usable = profiles.filter(({ isActive }) => isActive).sort((a, b) => rankOf(a) - rankOf(b))
   // Application profiles are named by their ARN, and so are ids with more dots than Bedrock takes.
   return [...bare, ...usable.map(({ arn, id, type }) => type === "APPLICATION" || !isModelId(id) ? arn : id)]
@@ -123,7 +128,7 @@ export const join = (id: string, { models, profiles, region }: Listed): ModelInf
     name: seen?.name ?? model?.name ?? null,
     provider: seen?.provider ?? model?.provider ?? null,
     ...whyNot(id, model, region),
-    names: namesOf(model, own, region),
+    names: namesOf(model, seen, own, region),
     needsProfile: model === null ? null : !model.regions.includes(region),
     family: model?.family ?? null,
     processor: Result.isSuccess(processor) ? processor.success.id : null,

@@ -42,11 +42,13 @@ export {
   NovaMultimodalEmbeddings,
   Processor,
   Prompt,
+  Reasoning,
+  StructuredOutput,
   TitanMultimodalEmbeddings,
   TitanTextEmbeddings
 } from "@bedrock-batch/processors"
-/** What models cost, prompts by id, and how many tokens a text has, about. */
-export { Prices, PromptLibrary, Tokens } from "@bedrock-batch/processors"
+/** Which models batch inference takes, what they cost, prompts by id, and how many tokens a text has, about. */
+export { Catalogue, Prices, PromptLibrary, Tokens } from "@bedrock-batch/processors"
 /** The error of every rejection. */
 export * as BatchError from "../BatchError.ts"
 /** Where rows come from. */
