@@ -13,6 +13,7 @@ import {
   JobReport,
   Ledger,
   mapSubmission,
+  NovaMultimodalEmbeddings,
   type ObjectStore,
   type OnDemand,
   Outcome,
@@ -27,6 +28,7 @@ import {
   run,
   Source,
   submit,
+  TitanTextEmbeddings,
   Wait
 } from "../src/index.ts"
 import { BedrockBatch, Prompt as P2, Source as S2 } from "../src/promise/index.ts"
@@ -172,6 +174,26 @@ declare const vector: RowsOf<typeof vectors>
 same<typeof vector.embedding, Float32Array | null>()
 // @ts-expect-error embedding runs have no response
 vector.response
+const bits = run({
+  name: "b",
+  source: Source.rows([{ input_text: "a" }]),
+  model: titan,
+  processor: TitanTextEmbeddings.titanTextEmbeddings({ embeddingTypes: ["binary"] })
+})
+declare const packed: RowsOf<typeof bits>
+if (packed.batch_status === "succeeded") same<typeof packed.embedding_binary, Uint8Array>()
+// @ts-expect-error runs of bits have no numbers
+packed.embedding
+const clips = run({
+  name: "c",
+  source: Source.rows([{ clip: new Uint8Array() }]),
+  model: "amazon.nova-2-multimodal-embeddings-v1:0",
+  embed: Prompt.video("clip"),
+  processor: NovaMultimodalEmbeddings.novaMultimodalEmbeddings({ videoMode: "separate" })
+})
+declare const clip: RowsOf<typeof clips>
+if (clip.batch_status === "succeeded") same<typeof clip.video_embedding, Float32Array>()
+if (clip.batch_status === "succeeded") same<typeof clip.audio_embedding, Float32Array | null>()
 declare const own: Processor.Processor<
   { readonly mood: "good" | "bad"; readonly score: number }
 >
@@ -334,3 +356,60 @@ export const promised = async (signal: AbortSignal) => {
   return batch.collect(prepared, jobs, { format: "csv" })
 }
 type RowsOfRun<R> = R extends Run.Run<infer Row> ? Row : never
+
+// --- structured output: the fields are columns, null where the row has no answer
+const Mood = Schema.Struct({
+  mood: Schema.Literals(["good", "bad"]),
+  score: Schema.Finite,
+  note: Schema.optionalKey(Schema.String),
+  items: Schema.Array(Schema.Struct({ name: Schema.String, at: Schema.Date }))
+})
+const moods = run({ name: "m", source: untyped, model, prompt: p1, output: Mood, retry: { attempts: 2 } })
+declare const moody: RowsOf<typeof moods>
+if (moody.batch_status === "succeeded") {
+  same<typeof moody.mood, "good" | "bad">()
+  same<typeof moody.note, string | null>()
+  same<typeof moody.items[number]["at"], Date>()
+}
+if (moody.batch_status === "invalid") same<typeof moody.response, string | null>()
+same<typeof moody.score, number | null>()
+same<typeof moody.batch_input_tokens, number | null>() // the index signature of an untyped source does not swallow it
+// @ts-expect-error there is no reasoning where it is not asked for
+ok(run({ name: "m", source: typed, model, prompt: p1 }).pipe(Effect.map(({ rows }) => rows.pipe(Stream.map((row) => row.reasoning)))))
+const thoughtful = Effect.gen(function*() {
+  const prepared = yield* prepare({ name: "m", source: typed, model, prompt: p1, output: Mood, outputWay: "tool", reasoning: true })
+  const jobs = yield* awaitAll(prepared.jobs.map(submit))
+  return yield* collect(prepared, jobs)
+})
+declare const thought: RowsOf<typeof thoughtful>
+same<typeof thought.reasoning, string | null>()
+same<typeof thought.mood, "good" | "bad" | null>()
+same<typeof thought.topic, string>()
+const renamedMood = run({ name: "m", source: typed, model, prompt: p1, output: Mood, rename: { mood: "feeling", response: "raw" } })
+declare const feeling: RowsOf<typeof renamedMood>
+same<typeof feeling.feeling, "good" | "bad" | null>()
+same<typeof feeling.raw, string | null>()
+// @ts-expect-error the output has no such field
+ok(prepare({ name: "m", source: typed, model, prompt: p1, output: Mood, rename: { moood: "feeling" } }))
+const withMood = Source.rows([{ topic: "a", mood: "b" }])
+// @ts-expect-error the source already has `mood`, a field of the output
+ok(prepare({ name: "m", source: withMood, model, prompt: p1, output: Mood }))
+ok(prepare({ name: "m", source: withMood, model, prompt: p1, output: Mood, rename: { mood: "feeling" } }))
+// @ts-expect-error a result has a column of that name anyway
+ok(prepare({ name: "m", source: typed, model, prompt: p1, output: Schema.Struct({ response: Schema.String }) }))
+// @ts-expect-error so it has with reasoning
+ok(prepare({ name: "m", source: typed, model, prompt: p1, output: Schema.Struct({ reasoning: Schema.String }), reasoning: true }))
+ok(prepare({ name: "m", source: typed, model, prompt: p1, output: Schema.Struct({ reasoning: Schema.String }) }))
+// @ts-expect-error an embedding is no text
+ok(prepare({ name: "m", source: typed, model: titan, embed: "topic", output: Mood }))
+// @ts-expect-error no such way
+ok(prepare({ name: "m", source: typed, model, prompt: p1, output: Mood, outputWay: "json" }))
+// @ts-expect-error `own` reads no text
+ok(prepare({ name: "m", source: typed, model: "my.model", processor: own, prompt: p1, output: Mood }))
+export const promisedMoods = async (batch: BedrockBatch) => {
+  const { rows } = await batch.run({ name: "m", source: typed, model, prompt: p1, output: Mood, reasoning: true })
+  for await (const row of rows) {
+    if (row.batch_status === "succeeded") same<typeof row.mood, "good" | "bad">()
+    same<typeof row.reasoning, string | null>()
+  }
+}
