@@ -119,7 +119,7 @@ describe("a file that is no prompt", () => {
 
   it.effect("has a name that is no id, is empty or too large, or is no text", () =>
     Effect.gen(function*() {
-      const messages = yield* Effect.forEach<readonly [string, string | Uint8Array], string>([
+      const files: ReadonlyArray<readonly [string, string | Uint8Array]> = [
         ["my prompt.txt", "{a}"],
         ["a.b.txt", "{a}"],
         [`${"x".repeat(65)}.md`, "{a}"],
@@ -127,7 +127,9 @@ describe("a file that is no prompt", () => {
         ["blank.txt", " \n"],
         ["large.txt", "x".repeat(256 * 1024 + 1)],
         ["latin.txt", Uint8Array.of(0x66, 0xfc, 0x72)]
-      ], ([name, content]) => Effect.orDie(Effect.map(only(name, content), ({ message }) => message)))
+      ]
+      const messages = yield* Effect.forEach(files, ([name, content]) =>
+        Effect.map(only(name, content), ({ message }) => message))
       const name = "must be an id"
       const expected = [name, name, name, "file is empty", "prompt is empty", "262145 bytes", "UTF-8"]
       for (const [i, part] of expected.entries()) assert.include(messages[i], part)

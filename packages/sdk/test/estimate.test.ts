@@ -171,6 +171,81 @@ describe("an estimate", () => {
     }))
 })
 
+describe("an estimate of requests that are more than a template", () => {
+  const png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+  const base = { name: "more", model, limits, prices } as const
+
+  it.effect("counts the texts beside media, and prices media only by what the user says of it", () =>
+    Effect.gen(function*() {
+      const { reading, start } = yield* stage
+      const rows = Array.from({ length: 12 }, (_, i) => ({ question: "What is it?", photo: i % 3 === 0 ? null : png }))
+      const asking = {
+        ...base,
+        source: Source.rows(rows),
+        prompt: Prompt.chat([{ role: "user", content: "{question}", media: [Prompt.image("photo")] }])
+      } as const
+      const estimated = yield* reading(estimate(asking))
+      assert.deepInclude(estimated, { media: 8, inputTokens: 12 * (Tokens.estimate("What is it?") + 4) })
+      const { input, most, onDemand } = estimated.price
+      assert.deepStrictEqual([input, most, onDemand.most], [null, null, null])
+      assert.isTrue(estimated.notes.some((note) => note.includes("give mediaTokens")))
+      const told = yield* reading(estimate({ ...asking, mediaTokens: 1_500 }))
+      assert.strictEqual(told.inputTokens, estimated.inputTokens + 8 * 1_500)
+      assert.closeTo(told.price.input ?? NaN, told.inputTokens / 1e6, 1e-12)
+      const { manifest } = yield* start(prepare(asking))
+      assert.deepStrictEqual([told.bytes, told.runId], [manifest.bytes, manifest.runId])
+    }))
+
+  it.effect("adds up the limits that rows have of their own", () =>
+    Effect.gen(function*() {
+      const { reading } = yield* stage
+      const rows = Array.from({ length: 12 }, (_, i) => ({ topic: "cats", limit: i % 2 === 0 ? 10 : null }))
+      const { outputTokens } = yield* reading(estimate({
+        ...base,
+        source: Source.rows(rows),
+        prompt,
+        parameters: { maxTokens: 70 },
+        parametersFrom: { maxTokens: "limit" }
+      }))
+      assert.strictEqual(outputTokens.most, 6 * 10 + 6 * 70)
+    }))
+
+  it.effect("reads bodies of the user's own, and says when they do not bound the answer", () =>
+    Effect.gen(function*() {
+      const { reading } = yield* stage
+      const large = Buffer.alloc(3_000, png).toString("base64")
+      const bodies = (limit: object) =>
+        Array.from({ length: 6 }, () => ({
+          body: JSON.stringify({
+            messages: [{ role: "user", content: [{ text: "Why?" }, { image: { source: { bytes: large } } }] }],
+            inferenceConfig: limit
+          })
+        }))
+      const of = (limit: object) =>
+        reading(estimate({ ...base, source: Source.rows(bodies(limit)), body: "body", mediaTokens: 100 }))
+      const bounded = yield* of({ maxTokens: 9 })
+      assert.deepStrictEqual([bounded.media, bounded.outputTokens.most], [6, 54])
+      assert.isAtLeast(bounded.inputTokens, 6 * 102)
+      assert.isBelow(bounded.inputTokens, 6 * 110)
+      const unbounded = yield* of({})
+      assert.deepStrictEqual([unbounded.outputTokens.most, unbounded.price.most], [null, null])
+      assert.isTrue(unbounded.notes.some((note) => note.includes("give maxTokens")))
+    }))
+
+  it.effect("counts the shape that answers are to have with every request", () =>
+    Effect.gen(function*() {
+      const { reading, start } = yield* stage
+      const Joke = Schema.Struct({ joke: Schema.String, score: Schema.Finite })
+      const plain = yield* reading(estimate(options))
+      const shaped = { ...options, output: Joke }
+      const estimated = yield* reading(estimate(shaped))
+      const each = (estimated.inputTokens - plain.inputTokens) / 23
+      assert.isTrue(each > 20 && each < 400, String(each))
+      assert.strictEqual(each, Math.round(each))
+      assert.strictEqual(estimated.bytes, (yield* start(prepare(shaped))).manifest.bytes)
+    }))
+})
+
 describe("an estimate from a sample", () => {
   const even = Array.from({ length: 1_000 }, (_, i) => ({ topic: `topic ${String(i).padStart(4, "0")}` }))
   const wider = { minRecords: 10, maxRecords: 200, maxFileRecords: 200 }

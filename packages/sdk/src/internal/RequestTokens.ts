@@ -3,7 +3,8 @@
  *
  * @internal
  */
-import type { Json, ModelRequest, OutputFormat, Processor } from "@bedrock-batch/processors/Processor"
+import { innermost } from "@bedrock-batch/processors/Families"
+import type { Json, ModelRequest, Processor } from "@bedrock-batch/processors/Processor"
 import type { Media } from "@bedrock-batch/processors/Prompt"
 import * as Tokens from "@bedrock-batch/processors/Tokens"
 
@@ -43,6 +44,8 @@ export const mostTokensOf = (body: Json): number | null => {
   return null
 }
 
+type Chat = Extract<ModelRequest, { readonly type: "chat" }>
+
 /** A tokenizer that gives no number. @internal */
 export class NoCount extends Error {}
 
@@ -58,7 +61,8 @@ export class RequestTokens {
   readonly #tokenizer: ((text: string) => number) | undefined
   /** The limit that the family sends where none is given; undefined while it is not known. */
   #usual: number | null | undefined = undefined
-  #format: { readonly output: OutputFormat; readonly tokens: number } | null = null
+  /** Tokens of the shape of the answer, which the processor adds to every request; undefined while not known. */
+  #shape: number | undefined = undefined
 
   constructor(processor: Processor<object>, tokenizer: ((text: string) => number) | undefined) {
     this.#processor = processor
@@ -73,7 +77,7 @@ export class RequestTokens {
           this.input += this.#tokens(content) + (this.#tokenizer === undefined ? tokensPerTurn : 0)
           this.#addMedia(media)
         }
-        if (request.output !== undefined) this.input += this.#tokensOf(request.output)
+        this.input += this.#shapeIn(request)
         this.#addMost(request.parameters.maxTokens ?? this.#usualFor(request))
         return
       }
@@ -95,12 +99,15 @@ export class RequestTokens {
     throw new NoCount()
   }
 
-  /** The schema of the answer goes with every request. */
-  #tokensOf(output: OutputFormat): number {
-    if (this.#format?.output !== output) {
-      this.#format = { output, tokens: this.#tokens(JSON.stringify(output.schema)) }
+  /** By how much a request is longer than the family itself makes it. */
+  #shapeIn(request: Chat): number {
+    if (this.#shape === undefined) {
+      const text: Chat = { ...request, turns: request.turns.map(({ content, role }) => ({ role, content })) }
+      const tokensBy = (processor: Processor<object>) => this.#tokens(JSON.stringify(processor.encode(text)))
+      const inner = innermost(this.#processor)
+      this.#shape = inner === this.#processor ? 0 : Math.max(0, tokensBy(this.#processor) - tokensBy(inner))
     }
-    return this.#format.tokens
+    return this.#shape
   }
 
   #usualFor(request: ModelRequest): number | null {
