@@ -365,15 +365,15 @@ const Mood = Schema.Struct({
   items: Schema.Array(Schema.Struct({ name: Schema.String, at: Schema.Date }))
 })
 const moods = run({ name: "m", source: untyped, model, prompt: p1, output: Mood, retry: { attempts: 2 } })
-declare const moody: RowsOf<typeof moods>
-if (moody.batch_status === "succeeded") {
-  same<typeof moody.mood, "good" | "bad">()
-  same<typeof moody.note, string | null>()
-  same<typeof moody.items[number]["at"], Date>()
+declare const sentiment: RowsOf<typeof moods>
+if (sentiment.batch_status === "succeeded") {
+  same<typeof sentiment.mood, "good" | "bad">()
+  same<typeof sentiment.note, string | null>()
+  same<typeof sentiment.items[number]["at"], Date>()
 }
-if (moody.batch_status === "invalid") same<typeof moody.response, string | null>()
-same<typeof moody.score, number | null>()
-same<typeof moody.batch_input_tokens, number | null>() // the index signature of an untyped source does not swallow it
+if (sentiment.batch_status === "invalid") same<typeof sentiment.response, string | null>()
+same<typeof sentiment.score, number | null>()
+same<typeof sentiment.batch_input_tokens, number | null>() // the index signature of an untyped source does not swallow it
 // @ts-expect-error there is no reasoning where it is not asked for
 ok(run({ name: "m", source: typed, model, prompt: p1 }).pipe(Effect.map(({ rows }) => rows.pipe(Stream.map((row) => row.reasoning)))))
 const thoughtful = Effect.gen(function*() {
