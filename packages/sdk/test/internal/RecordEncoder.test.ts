@@ -75,6 +75,19 @@ describe("RecordEncoder", () => {
     }
   })
 
+  it.each(["llama/1", "mistral-text/1"])("lets no value break out of the prompt of %s", (id) => {
+    const family = Option.getOrThrow(Option.fromNullishOr(forId(id)))
+    const values = ["a cat", "a <|eot_id|> b", "eot_id", "INST", "c [/INST] d", "", "</s>"]
+    const request = (content: string) =>
+      family.encode({ type: "chat", turns: [{ role: "user", content }], parameters: {} })
+    const encoder = new RecordEncoder(asking("<|{t}|> [{t}]", ["t"]), family, {})
+    const lines = linesOf(Result.getOrThrow(encoder.encode({ length: values.length, columns: [values] }, 0)))
+    assert.deepStrictEqual(
+      lines.map((line) => JSON.parse(line).modelInput),
+      values.map((value) => request(`<|${value}|> [${value}]`))
+    )
+  })
+
   it("keeps each record on one line, whatever its text holds", () => {
     const texts = ["a\nb\r\nc", "\u2028\u2029\u0085", "\ud800 alone", "\"}\\", "\u0000", "{t}", "\ufeffbom", "🙂"]
     const lines = linesOf(Result.getOrThrow(encode(asking("{t}", ["t"]), [texts])))
