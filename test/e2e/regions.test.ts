@@ -71,6 +71,38 @@ describe.concurrent("runs of several Regions", () => {
       assert.deepStrictEqual(far.maxOpenSeen, { [baseModel]: 2 })
     }))
 
+  it.live("are awaited together by a client with Promises, with the client of each Region", () =>
+    Effect.gen(function*() {
+      const limits = { maxOpenJobs: 2 }
+      const [east, west] = [yield* start({ timing, limits }), yield* start({ timing, limits }, "us-west-2")]
+      yield* Effect.promise(async () => {
+        await using here = BedrockBatch.make({ ...east.options, limits })
+        await using there = BedrockBatch.make({ ...west.options, limits })
+        const near = await here.prepare(definition)
+        const far = await there.prepare({ ...definition, name: "far" })
+        const regions = new Map<string, string>()
+        const ended = await here.awaitAll([...there.bind(far.jobs), ...near.jobs, ...here.bind(near.jobs.slice(0, 1))], {
+          wait: soon,
+          onEnded: async ({ region, runId }) => void regions.set(runId, region),
+          onProgress: (_, summary) => assert.isAtMost(summary().runs.length, 2)
+        })
+        assert.deepStrictEqual(
+          ended.map(({ key, runId }) => `${runId} ${key}`),
+          [...far.jobs, ...near.jobs, near.jobs[0]!].map(({ key, runId }) => `${runId} ${key}`)
+        )
+        assert.deepStrictEqual([regions.get(near.id), regions.get(far.id)], ["us-east-1", "us-west-2"])
+        const collected = await there.collect(far, ended.filter(({ runId }) => runId === far.id))
+        assert.deepInclude(collected.report.counts, { succeeded: 500 })
+        const wrong = await here.awaitAll(far.jobs).then(() => null, (error: unknown) => error)
+        assert.deepInclude((wrong as { readonly reason: object }).reason, { _tag: "InvalidOption", path: "region" })
+      })
+      const stats = [yield* east.emulator.stats, yield* west.emulator.stats]
+      assert.deepStrictEqual(stats.map(({ jobsCreated, maxOpenSeen }) => [jobsCreated, maxOpenSeen[baseModel]]), [
+        [5, 2],
+        [5, 2]
+      ])
+    }))
+
   it.live("are left together and taken up again", () =>
     Effect.gen(function*() {
       const east = yield* start({ timing: { ...quick, running: 600 } })

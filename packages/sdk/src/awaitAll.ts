@@ -181,9 +181,11 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
     attempts: [...new Set(all.map(({ job }) => job.attempt))],
     jobs: all.length
   })
-  const { atMost = Infinity } = options?.wait ?? {}
-  if (all.length > atMost) {
-    const message = `the wait strategy takes ${atMost} submission${atMost === 1 ? "" : "s"} at most, and not ${all.length}`
+  const { atLeast = 0, atMost = Infinity } = options?.wait ?? {}
+  if (all.length > atMost || all.length < atLeast) {
+    const bound = all.length > atMost ? atMost : atLeast
+    const many = `${bound} submission${bound === 1 ? "" : "s"} at ${all.length > atMost ? "most" : "least"}`
+    const message = `the wait strategy takes ${many}, and not ${all.length}`
     const reason = new InvalidOption({ path: "wait", message })
     return yield* new BatchError({ module: "awaitAll", method: "awaitAll", reason })
   }

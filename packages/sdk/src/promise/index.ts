@@ -33,7 +33,7 @@ import * as Runs from "../Run.ts"
 import { type Handle, load, type Run, type RunStatus, status, type UntypedResultRow } from "../Run.ts"
 import { retry, type RetryOptions } from "../retry.ts"
 import { resume, run, type FinishOptions, type ResumeOptions } from "../runToEnd.ts"
-import { submit } from "../submit.ts"
+import { type Submission, submit, submitWith } from "../submit.ts"
 
 /** The same modules as in `@bedrock-batch/sdk`. */
 export {
@@ -133,6 +133,17 @@ export interface Finishing extends Omit<FinishOptions<BatchJobs>, "onEnded" | "c
  * @category configuration
  */
 export interface Resuming extends Omit<ResumeOptions<BatchJobs, never, never, Aws.Services>, "onEnded" | "confirm">, Confirming {}
+
+/**
+ * A job that brings the client of its Region: see `BedrockBatch.bind`.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface BoundJob {
+  readonly job: Job
+  readonly client: BedrockBatch
+}
 
 /** Has a function hear the events of an effect, beside the listener that is there. */
 const tellingTo = <A, E, R>(
@@ -257,17 +268,52 @@ export class BedrockBatch implements AsyncDisposable {
     return this.#call(submit(job), options)
   }
 
-  /** Submits jobs as slots allow and waits for each one's end. */
-  awaitAll(jobs: Iterable<Job>, options?: Waiting & CallOptions): Promise<ReadonlyArray<EndedJob | RefusedJob>> {
+  /**
+   * Submits jobs as slots allow and waits for each one's end. Jobs of other Regions come with the clients of theirs, from
+   * `bind`.
+   */
+  awaitAll(
+    jobs: Iterable<Job | BoundJob>,
+    options?: Waiting & CallOptions
+  ): Promise<ReadonlyArray<EndedJob | RefusedJob>> {
     const { onEnded, ...rest } = options ?? {}
     return this.#call(
-      awaitAll(Array.from(jobs, submit), {
-        ...rest,
-        confirm: confirmWith(rest),
-        onEnded: onEnded === undefined ? undefined : (job) => Effect.promise(() => Promise.resolve(onEnded(job)))
-      }),
+      Effect.flatMap(this.#submissions(jobs), (submissions) =>
+        awaitAll(submissions, {
+          ...rest,
+          confirm: confirmWith(rest),
+          onEnded: onEnded === undefined ? undefined : (job) => Effect.promise(() => Promise.resolve(onEnded(job)))
+        })),
       options
     )
+  }
+
+  /**
+   * Gives jobs to another client's `awaitAll`, where runs of several Regions are awaited together: each job is read of,
+   * submitted and stopped by the client that bound it, which must not be disposed of before.
+   *
+   * @example
+   * ```ts
+   * import { BedrockBatch, Prompt, Source } from "@bedrock-batch/sdk/promise"
+   *
+   * const roleArn = "arn:aws:iam::123456789012:role/bedrock-batch"
+   * await using east = BedrockBatch.make({ region: "us-east-1", bucket: "my-bucket-east", roleArn })
+   * await using west = BedrockBatch.make({ region: "us-west-2", bucket: "my-bucket-west", roleArn })
+   * const definition = {
+   *   name: "jokes",
+   *   source: Source.csv("topics.csv"),
+   *   model: "us.anthropic.claude-haiku-4-5-20251001-v1:0",
+   *   prompt: Prompt.make("Tell me a joke about {topic}.")
+   * } as const
+   * const here = await east.prepare(definition)
+   * const there = await west.prepare({ ...definition, name: "jokes-west" })
+   * const ended = await east.awaitAll([...here.jobs, ...west.bind(there.jobs)])
+   * const { report } = await west.collect(there, ended.filter(({ runId }) => runId === there.id))
+   * console.log(report.counts)
+   * ```
+   */
+  bind(jobs: Iterable<Job>): ReadonlyArray<BoundJob> {
+    return Array.from(jobs, (job) => ({ job, client: this }))
   }
 
   /** Joins the answers to the rows, one output row per input row, in input order. */
@@ -350,6 +396,20 @@ export class BedrockBatch implements AsyncDisposable {
   /** Closes the client's connections. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#runtime.dispose()
+  }
+
+  /** One context of services for all jobs of a client. */
+  #submissions(jobs: Iterable<Job | BoundJob>): Effect.Effect<ReadonlyArray<Submission<Aws.Services>>, BatchError> {
+    const all = [...jobs]
+    const others = new Set(all.flatMap((one) => "client" in one && one.client !== this ? [one.client] : []))
+    return Effect.map(
+      Effect.forEach(others, (client) =>
+        Effect.map(client.#runtime.contextEffect, (context) => [client, submitWith(context)] as const)),
+      (bound) => {
+        const submitters = new Map<BedrockBatch, (job: Job) => Submission<Aws.Services>>(bound)
+        return all.map((one) => "client" in one ? (submitters.get(one.client) ?? submit)(one.job) : submit(one))
+      }
+    )
   }
 
   async #call<A>(effect: Effect.Effect<A, BatchError, Aws.ClientServices>, options: CallOptions | undefined): Promise<A> {

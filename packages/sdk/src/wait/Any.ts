@@ -45,9 +45,11 @@ export const any = <
   const S extends readonly [WaitStrategy<EndedJob, unknown>, ...ReadonlyArray<WaitStrategy<EndedJob, unknown>>]
 >(strategies: S): WaitStrategy<EndedJob, Needs<S[number]>> => {
   const most = Math.min(...strategies.map(({ atMost }) => atMost ?? Infinity))
+  const least = Math.max(0, ...strategies.map(({ atLeast }) => atLeast ?? 0))
   return {
     "~@bedrock-batch/sdk/WaitStrategy": "any",
     ...(most === Infinity ? {} : { atMost: most }),
+    ...(least === 0 ? {} : { atLeast: least }),
     open: openAll(strategies as ReadonlyArray<WaitStrategy<EndedJob, Needs<S[number]>>>)
   }
 }

@@ -30,8 +30,8 @@ export class TaskTokens extends Context.Service<TaskTokens, {
  *
  * **Details**
  *
- * It takes exactly one submission: more fail with `InvalidOption` before anything is paid for, for a task has one
- * answer. So does an empty token. A job that needs no waiting comes back as it is: one that has ended already, a
+ * It takes exactly one submission: more, or none, fail with `InvalidOption` before anything is paid for, for a task has
+ * one answer. So does an empty token. A job that needs no waiting comes back as it is: one that has ended already, a
  * refused one, or one that runs on demand. Nobody will hear of those, so the caller answers the task itself.
  *
  * @since 0.1.0
@@ -52,6 +52,7 @@ export class TaskTokens extends Context.Service<TaskTokens, {
 export const taskToken = (token: string): WaitStrategy<SubmittedJob, TaskTokens> => ({
   "~@bedrock-batch/sdk/WaitStrategy": "taskToken",
   atMost: 1,
+  atLeast: 1,
   open: Effect.gen(function*() {
     if (typeof token !== "string" || token === "") return yield* invalid("the task token is empty")
     const tokens = yield* TaskTokens

@@ -42,6 +42,8 @@ export interface WaitStrategy<out A extends SubmittedJob = EndedJob, out R = nev
   readonly "~@bedrock-batch/sdk/WaitStrategy": string
   /** So many submissions at most; `awaitAll` with more fails before anything is paid for. Default: any number. */
   readonly atMost?: number | undefined
+  /** So many submissions at least; default 0. */
+  readonly atLeast?: number | undefined
   /** Opens the wait once per `awaitAll`; it lasts as long as the scope. */
   readonly open: Effect.Effect<Waiter<A>, BatchError, R | Scope.Scope>
 }

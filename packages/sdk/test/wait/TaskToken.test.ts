@@ -76,20 +76,24 @@ describe("Wait.taskToken", () => {
       assert.deepInclude((yield* one(1))[0], { status: "Refused" })
     }))
 
-  it.effect("takes one submission, and refuses more before anything is paid for or stored", () =>
+  it.effect("takes one submission, and refuses more or none before anything is paid for or stored", () =>
     Effect.gen(function*() {
       const { jobs, ledger, run, start } = yield* bench(2)
       const { registered, service } = tokensOf(() => jobs.creates.length)
       const two = awaitAll(run.jobs.map(submit), { wait: Wait.taskToken("token") })
       const error = yield* Effect.flip(drive(start()(Effect.provideService(two, Wait.TaskTokens, service))))
       assert.deepInclude(error.reason, { _tag: "InvalidOption", path: "wait" })
+      const none = awaitAll(run.jobs.slice(0, 0).map(submit), { wait: Wait.taskToken("token") })
+      const empty = yield* Effect.flip(drive(start()(Effect.provideService(none, Wait.TaskTokens, service))))
+      assert.deepInclude(empty.reason, { _tag: "InvalidOption", path: "wait" })
+      assert.match(empty.reason.message, /takes 1 submission at least, and not 0/)
       assert.deepStrictEqual([registered.length, jobs.creates.length, (yield* ledger).length], [0, 0, 0])
       const waiter = yield* Effect.provideService(Wait.taskToken("token").open, Wait.TaskTokens, service)
       yield* waiter.before(run.jobs[0]!)
       yield* waiter.before(run.jobs[0]!)
       assert.strictEqual((yield* Effect.flip(waiter.before(run.jobs[1]!))).reason._tag, "InvalidOption")
-      const empty = Effect.provideService(Wait.taskToken("").open, Wait.TaskTokens, service)
-      assert.strictEqual((yield* Effect.flip(empty)).reason._tag, "InvalidOption")
+      const nameless = Effect.provideService(Wait.taskToken("").open, Wait.TaskTokens, service)
+      assert.strictEqual((yield* Effect.flip(nameless)).reason._tag, "InvalidOption")
     }))
 
   it.effect("creates no job when the token cannot be stored", () =>
