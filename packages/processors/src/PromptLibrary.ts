@@ -42,8 +42,6 @@ export type Entry =
   | { readonly system?: string | undefined; readonly template: string }
   | { readonly system?: string | undefined; readonly turns: ReadonlyArray<Prompt.Turn> }
 
-type SystemOf<E> = E extends { readonly system: infer S extends string } ? S : never
-
 /**
  * The templates of an entry, as far as they are literals.
  *
@@ -52,8 +50,19 @@ type SystemOf<E> = E extends { readonly system: infer S extends string } ? S : n
  */
 export type TemplatesOf<E> = E extends Prompt.Any ? never
   : E extends string ? E
-  : E extends { readonly template: infer T extends string } ? T | SystemOf<E>
-  : E extends { readonly turns: ReadonlyArray<infer Turn extends Prompt.Turn> } ? Turn["content"] | SystemOf<E>
+  :
+    | (E extends { readonly template: infer T extends string } ? T : never)
+    | (E extends { readonly turns: ReadonlyArray<infer Turn extends Prompt.Turn> } ? Turn["content"] : never)
+    | (E extends { readonly system: infer S extends string } ? S : never)
+
+/**
+ * The columns of media that the turns of an entry name.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type MediaOf<E> = E extends { readonly turns: ReadonlyArray<infer T> }
+  ? T extends { readonly media: ReadonlyArray<Prompt.Attachment<infer Column>> } ? Column : never
   : never
 
 /**
@@ -63,7 +72,7 @@ export type TemplatesOf<E> = E extends Prompt.Any ? never
  * @category models
  */
 export type PromptOf<E> = E extends Prompt.Prompt<infer Columns> ? Prompt.Prompt<Columns>
-  : Prompt.Prompt<Prompt.Placeholders<TemplatesOf<E>>>
+  : Prompt.Prompt<Prompt.Placeholders<TemplatesOf<E>> | MediaOf<E>>
 
 /**
  * The entries themselves where their literal templates are well formed; else a readable error type at the entry.

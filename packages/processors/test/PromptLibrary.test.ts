@@ -40,8 +40,10 @@ describe("a library of one's own", () => {
       text: "About {topic}",
       system: { system: "In {language}.", template: "{text}" },
       turns: { system: "S", turns: [{ role: "user", content: "{q}" }, { role: "assistant", content: "{r}" }] },
+      picture: { turns: [{ role: "user", content: "{ask}", media: [Prompt.image("photo")] }] },
       own
     })
+    assert.deepStrictEqual([...prompts.picture.placeholders].sort(), ["ask", "photo"])
     assert.deepStrictEqual(render(prompts.text, { topic: "x" }), [{ role: "user", content: "About x" }])
     assert.deepStrictEqual(prompts.system.placeholders, ["language", "text"])
     assert.deepStrictEqual(prompts.turns.turns, [

@@ -17,6 +17,7 @@ const own = PromptLibrary.make({
   system: { system: "In {language}.", template: "{text}" },
   turns: { system: "{s}", turns: [{ role: "user", content: "{q}" }, { role: "assistant", content: "{r}" }] },
   prompt: Prompt.make("{a} {b}"),
+  picture: { turns: [{ role: "user", content: "{ask}", media: [Prompt.image("photo")] }] },
   plain: { template: "none" },
   unknown: text
 })
@@ -24,6 +25,7 @@ same<typeof own.prompts.template, Prompt.Prompt<"subject">>()
 same<typeof own.prompts.system, Prompt.Prompt<"language" | "text">>()
 same<typeof own.prompts.turns, Prompt.Prompt<"s" | "q" | "r">>()
 same<typeof own.prompts.prompt, Prompt.Prompt<"a" | "b">>()
+same<typeof own.prompts.picture, Prompt.Prompt<"ask" | "photo">>()
 same<typeof own.prompts.plain, Prompt.Prompt<never>>()
 same<typeof own.prompts.unknown, Prompt.Prompt<string>>()
 const any: PromptLibrary.Any = own
