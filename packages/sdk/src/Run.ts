@@ -96,7 +96,10 @@ export interface RunStatus extends Schema.Schema.Type<typeof RunStatus> {}
  * @category configuration
  */
 export interface LoadOptions {
-  /** The processor that the run was prepared with, where it is one of the user's own. */
+  /**
+   * The processor that the run was prepared with, where it is one of the user's own or has an `output` schema around it:
+   * `StructuredOutput.structured(Converse.converse, schema, { model })`.
+   */
   readonly processor?: Processor<object> | undefined
 }
 
@@ -109,7 +112,10 @@ const processorOf = (manifest: RunManifest, options: LoadOptions | undefined): E
       reason: new InvalidOption({
         path: "processor",
         message: `run ${manifest.runId} was prepared with the processor ${manifest.processor}: pass it as processor` +
-          (processor === undefined ? "" : `, not ${processor.id}`)
+          (processor === undefined ? "" : `, not ${processor.id}`) +
+          (manifest.processor.includes("+output:")
+            ? " (an output schema is made one with StructuredOutput.structured, for the same model and way)"
+            : "")
       })
     })
   )
