@@ -56,6 +56,51 @@ describe("Answers", () => {
     ])
   })
 
+  it("keeps the text of an answer that is not what was asked for, and of none that is refused", () => {
+    const columns: ReadonlyArray<Column> = [
+      { name: "response", type: "string" },
+      { name: "score", type: "number" },
+      { name: "reasoning", type: "string" }
+    ]
+    const reading = { raw: "{", reasoning: "hmm", message: "no", stopReason: null, usage: { inputTokens: 1, outputTokens: 2 } }
+    const texts: Processor<object> = {
+      ...labels,
+      decode: (output) =>
+        output === "odd"
+          ? { status: "succeeded", answer: { response: "text", score: "high" }, stopReason: null, usage: reading.usage }
+          : output === "bare"
+          ? { ...reading, status: "invalid", raw: null, reasoning: undefined }
+          : { ...reading, status: output === "refused" ? "refused" : "invalid" }
+    }
+    const answers = ["invalid", "refused", "odd", "bare"].map((modelOutput) => {
+      const { at } = read([{ recordId: id, modelOutput }], texts, columns)
+      return [at?.outcome, at?.values]
+    })
+    assert.deepStrictEqual(answers, [
+      ["invalid", ["{", null, "hmm"]],
+      ["refused", null],
+      ["invalid", ["text", null, null]],
+      ["invalid", null]
+    ])
+    // A column of that name that holds no text is left alone.
+    const numbers: ReadonlyArray<Column> = [{ name: "response", type: "number" }]
+    assert.isNull(read([{ recordId: id, modelOutput: "invalid" }], texts, numbers).at?.values)
+  })
+
+  it("says where a value of several parts does not fit its column", () => {
+    const point: Column = { name: "point", type: { type: "struct", fields: [{ name: "at", type: "date" }] } }
+    const columns: ReadonlyArray<Column> = [{ name: "points", type: { type: "list", element: point.type } }]
+    const given = (points: unknown): Processor<object> => ({
+      ...labels,
+      decode: () => ({ status: "succeeded", answer: { points }, stopReason: null, usage: { inputTokens: 1, outputTokens: 2 } })
+    })
+    const message = (points: unknown) => read([{ recordId: id, modelOutput: 1 }], given(points), columns).at?.message
+    assert.isNull(message([{ at: new Date(0) }, null, { at: null }, {}]))
+    assert.match(message([{ at: new Date(0) }, { at: "secret" }]) ?? "", /column "points": at \[1\]\["at"\]: expected a Date$/)
+    assert.match(message([[]]) ?? "", /at \[0\]: expected an object$/)
+    assert.match(message({}) ?? "", /expected an array$/)
+  })
+
   it("reads errors with codes that are numbers, texts, absent or no text at all", () => {
     const cases = [
       [{ errorCode: 400, errorMessage: "bad request", expired: false }, "400", "bad request"],

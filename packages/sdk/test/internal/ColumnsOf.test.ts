@@ -73,10 +73,49 @@ describe("ColumnsOf", () => {
     )
   })
 
+  it("makes structs of structs, and lists of what is of one kind", () => {
+    const Point = Schema.Struct({ x: Schema.Finite, at: Schema.optionalKey(Schema.NullOr(Schema.Date)) })
+    const point = { type: "struct", fields: [{ name: "x", type: "number" }, { name: "at", type: "date" }] } as const
+    assert.deepStrictEqual(
+      typesOf({
+        list: Schema.Array(Schema.Finite),
+        some: Schema.NonEmptyArray(Schema.Int),
+        pair: Schema.Tuple([Schema.String, Schema.String]),
+        point: Point,
+        maybe: Schema.NullOr(Point),
+        points: Schema.optional(Schema.Array(Schema.NullOr(Point))),
+        grid: Schema.Array(Schema.Array(Schema.Boolean)),
+        deep: Schema.Struct({ json: Schema.Unknown, points: Schema.Array(Point) })
+      }),
+      {
+        list: { type: "list", element: "number" },
+        some: { type: "list", element: "integer" },
+        pair: { type: "list", element: "string" },
+        point,
+        maybe: point,
+        points: { type: "list", element: point },
+        grid: { type: "list", element: { type: "list", element: "boolean" } },
+        deep: {
+          type: "struct",
+          fields: [{ name: "json", type: "json" }, { name: "points", type: { type: "list", element: point } }]
+        }
+      }
+    )
+  })
+
   it("makes everything else JSON", () => {
+    interface Tree {
+      readonly kids: ReadonlyArray<Tree>
+    }
+    const Tree: Schema.Codec<Tree> = Schema.Struct({ kids: Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree)) })
     const types = typesOf({
-      list: Schema.Array(Schema.Finite),
-      object: Schema.Struct({ a: Schema.String }),
+      record: Schema.Record(Schema.String, Schema.Int),
+      open: Schema.StructWithRest(Schema.Struct({ a: Schema.Int }), [Schema.Record(Schema.String, Schema.Int)]),
+      empty: Schema.Struct({}),
+      either: Schema.Union([Schema.Struct({ a: Schema.Int }), Schema.Struct({ b: Schema.Int })]),
+      tuple: Schema.Tuple([Schema.String, Schema.Int]),
+      anything: Schema.Array(Schema.Unknown),
+      tree: Schema.Array(Schema.suspend(() => Tree)),
       mixed: Schema.Union([Schema.String, Schema.Int]),
       unknown: Schema.Unknown,
       class: Point,
@@ -85,6 +124,11 @@ describe("ColumnsOf", () => {
       option: Schema.Option(Schema.Int)
     })
     assert.deepStrictEqual([...new Set(Object.values(types))], ["json"])
+  })
+
+  it("reads rows of a source with parts as JSON, as ever", () => {
+    const fields = fieldsOf(Schema.Struct({ list: Schema.Array(Schema.Int), point: Schema.Struct({ x: Schema.Int }) }))
+    assert.deepStrictEqual(fields?.map(({ type }) => type), ["json", "json"])
   })
 
   it("keeps the schema's order and names", () => {

@@ -1,8 +1,10 @@
 import { anthropicMessages } from "@bedrock-batch/processors/AnthropicMessages"
 import { converse } from "@bedrock-batch/processors/Converse"
 import { forId } from "@bedrock-batch/processors/Families"
-import type { Processor } from "@bedrock-batch/processors/Processor"
+import type { ModelRequest, Processor } from "@bedrock-batch/processors/Processor"
 import * as Prompt from "@bedrock-batch/processors/Prompt"
+import { withReasoning } from "@bedrock-batch/processors/Reasoning"
+import { structured } from "@bedrock-batch/processors/StructuredOutput"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Option, Result, Schema } from "effect"
 import { type Asking, RecordEncoder, type Segment } from "../../src/internal/RecordEncoder.ts"
@@ -133,6 +135,23 @@ describe("RecordEncoder", () => {
     assert.deepStrictEqual(encode({ type: "chat", templates: null, render }, [["a"]], 5), Result.fail({ row: 5, cause }))
   })
 
+  it("asks a family that stands in another only once for the form of all its requests", () => {
+    let calls = 0
+    const label = Schema.Struct({ label: Schema.String })
+    const family = structured(converse, label, { model: "us.anthropic.claude-haiku-4-5-20251001-v1:0" })
+    const { encode: before } = family
+    Object.assign(family, {
+      encode: (request: ModelRequest) => {
+        calls++
+        return before(request)
+      }
+    })
+    const topics = Array.from({ length: 50 }, (_, i) => `topic ${i}`)
+    const lines = linesOf(Result.getOrThrow(encode(asking("About {t}.", ["t"]), [topics], 0, family)))
+    assert.isTrue(lines.every((line, i) => line.includes(`"About topic ${i}."`) && line.includes("outputConfig")))
+    assert.isBelow(calls, 3)
+  })
+
   it("makes no segment of no rows", () => {
     assert.deepStrictEqual(encode(asking("{t}", ["t"]), [[]]), Result.succeed([]))
   })
@@ -170,9 +189,15 @@ describe("RecordEncoder", () => {
       return roles.map((role, i) => ({ role, content: all[i] ?? "" }))
     }
   }
+  const Label = Schema.Struct({ label: Schema.String, note: Schema.optionalKey(Schema.String) })
+  const model = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+  const told = structured(converse, Label, { model, way: "instruction" })
+  const forced = withReasoning(structured(anthropicMessages, Label, { model }))
   const families = {
     converse,
     anthropicMessages,
+    "an output schema by instruction": told,
+    "an output schema by a tool, with reasoning": forced,
     titanTextEmbeddings: Option.getOrThrow(Option.fromNullishOr(forId("titan-text-embeddings/1")))
   }
   const cells = Arbitrary.array(
@@ -209,7 +234,7 @@ describe("RecordEncoder", () => {
     "values within text": Prompt.make("\ud83d{a} \"and\" {b}\\", { system: "Be {a}" })
   }
   for (const [name, prompt] of Object.entries(prompts)) {
-    for (const family of [converse, anthropicMessages]) {
+    for (const family of [converse, anthropicMessages, told, forced]) {
       it.prop(`writes templates of ${name} as ${family.id} writes them by itself`, [values], ([rows]) => {
         const columns = [rows.map(({ a }) => a), rows.map(({ b }) => b)]
         const how: Asking = { type: "chat", ...Result.getOrThrow(Prompt.compile(prompt, ["a", "b"])) }
