@@ -15,8 +15,8 @@ Makes a run of each model family, with images, thinking, vectors of each length,
 schema, through prepare, submit, awaitAll and collect against the emulator over HTTP and a local S3 in one process. The
 emulator refuses some prompts, cuts some answers short, hides errors in some and adds fields of the future to others.
 Each row of a result is held against the answer that the emulator gives to the request that this row must become, which
-is written and read by hand: its columns, its status, its stop reason and its tokens. Ends with exit code 1 if any row of
-any family is not as it must be.
+is written and read by hand: its columns, its status, its stop reason and its tokens. Ends with exit code 1 if any row
+of any family is not as it must be.
 
   --rows N       rows of each run, from 100 to 100000                      (200)
   --family TEXT  only the families in whose name or model the text occurs  (all)
@@ -69,7 +69,8 @@ const { cases } = await import("../rig/FamilyCases.ts")
 const { check } = await import("../rig/FamilyRun.ts")
 const { Effect } = await import("effect")
 
-const chosen = cases.filter(({ family, model }) => `${family} ${model}`.toLowerCase().includes(values.family.toLowerCase()))
+const wanted = values.family.toLowerCase()
+const chosen = cases.filter(({ family, model }) => `${family} ${model}`.toLowerCase().includes(wanted))
 if (chosen.length === 0) usage(`no family has ${JSON.stringify(values.family)} in its name or model`)
 
 const checked = await Effect.runPromise(Effect.forEach(chosen, (one) =>

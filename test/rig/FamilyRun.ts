@@ -1,6 +1,6 @@
 /**
- * A run of one family through the emulator over HTTP and a local S3, with every row of its result held against the answer
- * that the emulator gives to that very row. Some prompts are refused, cut short or answered with fields of the future.
+ * A run of one family through the emulator over HTTP and a local S3, with every row of its result held against the
+ * answer that the emulator gives to that very row. Some prompts are refused, cut short or answered with fields of the future.
  */
 import { Responder } from "@bedrock-batch/emulator"
 import { type BatchJobs, type Prompt, run, type RunOptions, Source } from "@bedrock-batch/sdk"
@@ -9,7 +9,9 @@ import { type FamilyCase, type Row, rowOf } from "./FamilyCases.ts"
 import type { Read } from "./FamilyReading.ts"
 import { soon, start } from "./Stack.ts"
 
-type Wait = BatchJobs.BatchJobs
+type AnyPrompt = Prompt.Any | undefined
+/** The compiler cannot follow options that differ from case to case. */
+type Options = RunOptions<Row, never, AnyPrompt, object, {}, any, any, BatchJobs.BatchJobs, never, never, {}, boolean>
 
 /** What came of a run. */
 export interface Checked {
@@ -109,8 +111,7 @@ export const check = Effect.fn("check")(function*(one: FamilyCase, rows: number)
     const stack = yield* start({ responder: answers })
     const began = yield* Clock.currentTimeMillis
     const source = Source.rows(Array.from({ length: rows }, (_, id) => rowOf(id)))
-    // The compiler cannot follow options that differ from case to case.
-    const options: RunOptions<Row, never, Prompt.Any | undefined, object, {}, any, any, Wait, never, never, {}, boolean> = {
+    const options: Options = {
       name: "families",
       source,
       model: one.model,

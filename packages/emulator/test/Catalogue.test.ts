@@ -16,7 +16,7 @@ const families: { readonly [F in Catalogue.Family]: Model.Family } = {
   "nova-multimodal-embeddings": "nova-embeddings"
 }
 
-it("has the family of every model of the catalogue, takes its batch jobs, and refuses what the catalogue warns of", () => {
+it("has the family of every model of the catalogue, takes its jobs, and refuses what it warns of", () => {
   const differing: Array<string> = []
   for (const model of Catalogue.models) {
     const { family, id, inputs, maxOutputTokens, output, sampling, structuredOutput } = model

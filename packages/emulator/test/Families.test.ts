@@ -231,7 +231,10 @@ describe("the answer of a family, to the letter", () => {
     const seen = ask(image, { inputImage: png, embeddingConfig: { outputEmbeddingLength: 256 } })
     assert.deepStrictEqual(Object.keys(seen), ["embedding", "inputTextTokenCount", "message"])
     assert.deepInclude(seen, { inputTextTokenCount: 0, message: null })
-    assert.notDeepEqual(ask(image, { inputText: question, inputImage: png }).embedding, ask(image, { inputText: question }).embedding)
+    assert.notDeepEqual(
+      ask(image, { inputText: question, inputImage: png }).embedding,
+      ask(image, { inputText: question }).embedding
+    )
   })
 
   it("Nova's embeddings: two for a video whose sound is embedded apart, and what was cut off a text", () => {
@@ -311,6 +314,9 @@ describe("the answer of a family, to the letter", () => {
     assert.strictEqual(claude.content[0].text, "Answer 5a802b86")
     const inferenceConfig = { stopSequences: [" to:"] }
     assert.strictEqual(talk(haiku, { ...converse(question), inferenceConfig }).stopReason, "stop_sequence")
-    assert.strictEqual(ask("qwen.qwen3-32b-v1:0", { ...chat, stop: " to:" }).choices[0].message.content, "Answer 5a802b86")
+    assert.strictEqual(
+      ask("qwen.qwen3-32b-v1:0", { ...chat, stop: " to:" }).choices[0].message.content,
+      "Answer 5a802b86"
+    )
   })
 })

@@ -59,13 +59,22 @@ it("a Claude model refuses what is missing or strange in its words", () => {
   assert.strictEqual(own({ max_tokens: 0 }), "max_tokens: Input should be greater than or equal to 1")
   assert.strictEqual(own({ stream: false }), "stream: Extra inputs are not permitted")
   assert.match(String(own({ messages: [{ role: "system", content: "x" }] })), /Unexpected role "system"/)
-  assert.match(String(own({ messages: [{ role: "user", content: "" }] })), /messages\.0: all messages must have non-empty/)
-  assert.match(String(own({ messages: [{ role: "user", content: [{ text: "x" }] }] })), /content\.0\.type: Field required/)
+  assert.match(
+    String(own({ messages: [{ role: "user", content: "" }] })),
+    /messages\.0: all messages must have non-empty/
+  )
+  assert.match(
+    String(own({ messages: [{ role: "user", content: [{ text: "x" }] }] })),
+    /content\.0\.type: Field required/
+  )
   assert.match(
     String(own({ messages: [{ role: "user", content: [{ type: "image_url", image_url: {} }] }] })),
     /^messages\.0\.content\.0: Input tag 'image_url' found using 'type' does not match/
   )
-  assert.match(String(own({ messages: [{ role: "assistant", content: "x" }] })), /first message must use the "user" role/)
+  assert.match(
+    String(own({ messages: [{ role: "assistant", content: "x" }] })),
+    /first message must use the "user" role/
+  )
   assert.match(String(own({ stop_sequences: [" "] })), /non-whitespace/)
   assert.match(String(own({ temperature: 1.5 })), /range/)
 })
@@ -119,7 +128,8 @@ it("a model that cannot be held to a JSON Schema refuses one, and Claude refuses
   assert.match(String(talk(haiku, held(good))), /must be a string/)
   assert.match(String(talk(haiku, held("{"))), /must be a JSON Schema/)
   const open = { type: "object", properties: { inner: { type: "object" } }, additionalProperties: false }
-  const refused = "output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false"
+  const refused = "output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to " +
+    "false"
   assert.strictEqual(talk(haiku, held(JSON.stringify(open))), refused)
   assert.isUndefined(talk(oss, held(JSON.stringify(open))))
   const format = (schema: unknown) =>
@@ -167,8 +177,8 @@ describe("media", () => {
     assert.isUndefined(claude("image/png", png))
     assert.strictEqual(
       claude("image/png", jpeg),
-      "messages.0.content.0.image.source.base64.data: The image was specified using the image/png media type, but the " +
-        "image appears to be a image/jpeg image"
+      "messages.0.content.0.image.source.base64.data: The image was specified using the image/png media type, but " +
+        "the image appears to be a image/jpeg image"
     )
     assert.match(String(claude("image/png", "??")), /invalid base64 data/)
     assert.match(
@@ -177,7 +187,10 @@ describe("media", () => {
     )
     assert.match(String(claude("image/png", png, "url")), /Input tag 'url'/)
     const document = (media_type: string) =>
-      refusal(haiku, blocks({ type: "document", source: { type: "base64", media_type, data: pdf } }, { type: "text", text: "x" }))
+      refusal(
+        haiku,
+        blocks({ type: "document", source: { type: "base64", media_type, data: pdf } }, { type: "text", text: "x" })
+      )
     assert.isUndefined(document("application/pdf"))
     assert.match(String(document("application/docx")), /Input should be 'application\/pdf'$/)
   })
@@ -192,12 +205,17 @@ describe("media", () => {
     const audio = native([{ audio: { format: "mp3", source: { bytes: mp3 } } }, { text: "x" }])
     assert.isUndefined(talk("mistral.voxtral-small-24b-2507", audio))
     assert.match(String(talk(haiku, audio)), /audio content block/)
-    const url = (url: string) => ({ messages: [{ role: "user", content: [{ type: "image_url", image_url: { url } }] }] })
+    const url = (url: string) => ({
+      messages: [{ role: "user", content: [{ type: "image_url", image_url: { url } }] }]
+    })
     assert.isUndefined(refusal(gemma, url(`data:image/png;base64,${png}`)))
     assert.isDefined(refusal(oss, url(`data:image/png;base64,${png}`)))
     assert.isDefined(refusal(gemma, url("https://example.com/a.png")))
     assert.isDefined(refusal(gemma, url(`data:image/png;base64,${jpeg}`)))
-    assert.match(String(refusal("meta.llama3-1-8b-instruct-v1:0", { prompt: "x", images: [png] })), /extraneous key \[images\]/)
+    assert.match(
+      String(refusal("meta.llama3-1-8b-instruct-v1:0", { prompt: "x", images: [png] })),
+      /extraneous key \[images\]/
+    )
     assert.isDefined(refusal("us.meta.llama4-scout-17b-instruct-v1:0", { prompt: "x", images: ["?"] }))
   })
 
@@ -216,17 +234,25 @@ describe("media", () => {
   })
 
   it("of Converse: documents have a name and a text beside them, and only the user sends media", () => {
-    const document = (name: unknown, more: Body = {}) => ({ document: { format: "pdf", name, source: { bytes: pdf }, ...more } })
+    const document = (name: unknown, more: Body = {}) => ({
+      document: { format: "pdf", name, source: { bytes: pdf }, ...more }
+    })
     assert.isUndefined(talk(haiku, native([document("A contract (1)"), { text: "x" }])))
     assert.match(String(talk(haiku, native([document("a.pdf"), { text: "x" }]))), /alphanumeric/)
     assert.match(String(talk(haiku, native([document(undefined), { text: "x" }]))), /name/)
     assert.match(String(talk(haiku, native([document("A contract")]))), /text block must be included/)
-    assert.match(String(talk(haiku, native([document("A contract", { format: "ppt" }), { text: "x" }]))), /enum value set/)
+    assert.match(
+      String(talk(haiku, native([document("A contract", { format: "ppt" }), { text: "x" }]))),
+      /enum value set/
+    )
     const six = Array.from({ length: 6 }, (_, i) => document(`Contract ${i}`))
     assert.match(String(talk(haiku, native([...six, { text: "x" }]))), /up to 5 documents/)
     const answer = { role: "assistant", content: [{ image: { format: "png", source: { bytes: png } } }] }
     assert.match(String(talk(haiku, { messages: [...native().messages, answer] })), /messages of the user alone/)
-    assert.match(String(talk(haiku, native([{ text: "x", image: { format: "png", source: { bytes: png } } }]))), /exactly one/)
+    assert.match(
+      String(talk(haiku, native([{ text: "x", image: { format: "png", source: { bytes: png } } }]))),
+      /exactly one/
+    )
     assert.match(String(talk(haiku, native([{ text: "" }]))), /blank/)
   })
 })
@@ -245,7 +271,8 @@ it("Converse in a batch knows no tools, guardrails or cache points, and passes o
 })
 
 it("answers have a ceiling, which is not that of the model's card", () => {
-  for (const [model, most] of [[micro, 10_000], [nova2, 65_535], ["us.meta.llama3-3-70b-instruct-v1:0", 2048]] as const) {
+  const ceilings = [[micro, 10_000], [nova2, 65_535], ["us.meta.llama3-3-70b-instruct-v1:0", 2048]] as const
+  for (const [model, most] of ceilings) {
     assert.isUndefined(talk(model, { ...converse("x"), inferenceConfig: { maxTokens: most } }))
     assert.strictEqual(
       talk(model, { ...converse("x"), inferenceConfig: { maxTokens: most + 1 } }),
@@ -257,10 +284,19 @@ it("answers have a ceiling, which is not that of the model's card", () => {
 
 it("Nova refuses the names that other families have for things", () => {
   assert.match(String(refusal(nova, { ...native(), max_tokens: 5 })), /extraneous key \[max_tokens\]/)
-  assert.match(String(refusal(nova, native([{ type: "text", text: "x" }]))), /#\/messages\/0\/content\/0: extraneous key \[type\]/)
+  assert.match(
+    String(refusal(nova, native([{ type: "text", text: "x" }]))),
+    /#\/messages\/0\/content\/0: extraneous key \[type\]/
+  )
   assert.match(String(refusal(nova, native([{ image_url: { url: "x" } }]))), /extraneous key \[image_url\]/)
-  assert.match(String(refusal(nova, { ...native(), inferenceConfig: { max_tokens: 5 } })), /extraneous key \[max_tokens\]/)
-  assert.match(String(refusal(nova, { ...native(), system: "x" })), /#\/system: expected type: JSONArray, found: String/)
+  assert.match(
+    String(refusal(nova, { ...native(), inferenceConfig: { max_tokens: 5 } })),
+    /extraneous key \[max_tokens\]/
+  )
+  assert.match(
+    String(refusal(nova, { ...native(), system: "x" })),
+    /#\/system: expected type: JSONArray, found: String/
+  )
   assert.match(String(refusal(nova, { ...native(), inferenceConfig: { topK: 500 } })), /not less or equal to 128/)
   assert.isUndefined(refusal(nova, { ...native(), inferenceConfig: { topK: 50 } }))
 })

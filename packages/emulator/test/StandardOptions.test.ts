@@ -2,7 +2,11 @@ import { assert, it } from "@effect/vitest"
 import * as Responder from "../src/Responder.ts"
 import { anthropic, converse, haiku } from "./Fixture.ts"
 
-const asked = (modelId: string, modelInput: Record<string, unknown>, modelInvocationType: "InvokeModel" | "Converse" = "InvokeModel") =>
+const asked = (
+  modelId: string,
+  modelInput: Record<string, unknown>,
+  modelInvocationType: "InvokeModel" | "Converse" = "InvokeModel"
+) =>
   ({ modelId, modelInvocationType, recordId: "r", modelInput })
 const bad = (prompt: string) => prompt.includes("bad")
 const chat = (content: string) => ({ messages: [{ role: "user", content }] })
