@@ -10,6 +10,7 @@ import { asking } from "./Asking.ts"
 import * as Chance from "./Chance.ts"
 import { type JobFaults, picker } from "./Faults.ts"
 import { withNulls } from "./internal/families/Converse.ts"
+import { lookup } from "./internal/References.ts"
 import { isObject, member, memberText, parse } from "./Json.ts"
 import { splitter } from "./Lines.ts"
 import { isRecordError, type RecordRequest, type Responder } from "./Responder.ts"
@@ -208,6 +209,7 @@ export const write: (
   const isThrottled = pick("throttledRecords")
   const isBroken = pick("brokenRecords")
   const ask = asking(options.responder)
+  const lookFor = lookup(storage, job.inputUri)
   const counts = { success: 0, error: 0, inputTokens: 0, outputTokens: 0, cacheReads: 0, cacheWrites: 0 }
   const failure = (errorCode: number, errorMessage: string, expired = false) => ({ errorCode, errorMessage, expired })
   const notRun = failure(400, "The record was not processed before the job's timeout.", true)
@@ -243,6 +245,12 @@ export const write: (
         counts.error++
         early.push(fault)
       } else {
+        const absent = yield* lookFor(line, modelInput)
+        if (absent !== null) {
+          counts.error++
+          early.push(failure(400, absent))
+          continue
+        }
         early.push("run")
         requests.push({
           modelId: job.modelId,

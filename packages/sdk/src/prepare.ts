@@ -109,9 +109,9 @@ export type EmbedColumns<E> = E extends string ? E
   : never
 
 /**
- * Columns that hold parameters of their row, in place of those in `parameters`; a null or empty cell is a row that takes
- * the run's own. Numbers may be numbers, bigints or decimal texts. `stopSequences` are an array of texts, a JSON array of
- * texts, or one text.
+ * Columns that hold parameters of their row, in place of those in `parameters`; a null or empty cell is a row that
+ * takes the run's own. Numbers may be numbers, bigints or decimal texts. `stopSequences` are an array of texts, a JSON
+ * array of texts, or one text.
  *
  * @since 0.2.0
  * @category models
@@ -196,14 +196,14 @@ export interface PrepareOptions<
   /** What the model is told. Without it, and without `body`, the model is an embedding model. */
   readonly prompt?: (P & Prompt.CheckColumns<P, Row>) | undefined
   /**
-   * What to embed when there is no prompt: a column of texts, media such as `Prompt.image("photo")`, or both; default the
-   * column `input_text`.
+   * What to embed when there is no prompt: a column of texts, media such as `Prompt.image("photo")`, or both; default
+   * the column `input_text`.
    */
   readonly embed?: E | undefined
   /**
-   * Column of finished requests, in place of a prompt: an object or the JSON text of one in each row, which is sent as it
-   * is, the digits of a text's numbers too. Their answers come back whole in the column `output`, or as `processor` reads
-   * them.
+   * Column of finished requests, in place of a prompt: an object or the JSON text of one in each row, which is sent as
+   * it is, the digits of a text's numbers too. Their answers come back whole in the column `output`, or as `processor`
+   * reads them.
    */
   readonly body?: (B & CheckColumn<Row, B>) | undefined
   /** How the model is asked and read; default: found by the model id. */

@@ -23,8 +23,8 @@ export interface Embedded {
 }
 
 const isAttachment = (value: unknown): value is Prompt.Attachment =>
-  typeof value === "object" && value !== null && "kind" in value && "column" in value && typeof value.column === "string" &&
-  "s3" in value && "directory" in value
+  typeof value === "object" && value !== null && "column" in value && typeof value.column === "string" &&
+  "kind" in value && "s3" in value && "directory" in value
 
 /** Null for what cannot be embedded. */
 const embedded = (embed: Embed | undefined): Embedded | null => {
@@ -63,7 +63,10 @@ export const askingProblem = (options: RunDefinition<unknown>): InvalidOption | 
     }
   }
   if (embedded(embed) === null) {
-    return invalid("embed", "embed must be the name of a column, media such as Prompt.image(\"photo\"), or { text, media }")
+    return invalid(
+      "embed",
+      "embed must be the name of a column, media such as Prompt.image(\"photo\"), or { text, media }"
+    )
   }
   if (parametersFrom === undefined) return null
   const from: unknown = parametersFrom
@@ -91,7 +94,7 @@ export const askingProblem = (options: RunDefinition<unknown>): InvalidOption | 
 export const askingOf = Effect.fnUntraced(function*(options: RunDefinition<unknown>, columns: ReadonlyArray<Column>) {
   const available = columns.map((column) => column.name)
   const indexOf = (column: string) => available.indexOf(column)
-  const missing = (columns: ReadonlyArray<{ readonly column: string; readonly nearest: string | null }>, what: string) =>
+  const missing = (columns: Prompt.ColumnsNotFound["missing"], what: string) =>
     new BatchError({
       module: "prepare",
       method: "prepare",
@@ -99,7 +102,9 @@ export const askingOf = Effect.fnUntraced(function*(options: RunDefinition<unkno
         missing: columns.map(({ column }) => column),
         clashing: [],
         available,
-        nearest: Object.fromEntries(columns.flatMap(({ column, nearest }) => nearest === null ? [] : [[column, nearest]])),
+        nearest: Object.fromEntries(
+          columns.flatMap(({ column, nearest }) => nearest === null ? [] : [[column, nearest]])
+        ),
         message: `${what} ` +
           columns.map(({ column, nearest }) =>
             JSON.stringify(column) + (nearest === null ? "" : ` (did you mean ${JSON.stringify(nearest)}?)`)

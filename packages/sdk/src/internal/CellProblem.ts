@@ -24,8 +24,9 @@ export const cellError = (
   problem: InvalidSource["problem"],
   message: string,
   cause?: unknown
-): BatchError =>
-  new BatchError({
+): BatchError => {
+  const file = source.uri === null ? "" : `${source.uri}, `
+  return new BatchError({
     module: "prepare",
     method: "prepare",
     reason: new InvalidSource({
@@ -33,7 +34,8 @@ export const cellError = (
       uri: source.uri,
       row: row + 1,
       column,
-      message: `${source.uri === null ? "" : `${source.uri}, `}row ${row + 1}, column ${JSON.stringify(column)}: ${message}`,
+      message: `${file}row ${row + 1}, column ${JSON.stringify(column)}: ${message}`,
       ...(cause === undefined ? {} : { cause })
     })
   })
+}

@@ -14,7 +14,8 @@ const fail = (reason: Damaged) => new BatchError({ module: "submit", method: "su
 
 /**
  * Compares the job's files with what `prepare` wrote: the whole key list of the input folder, since Bedrock runs all
- * that lies there, sizes and content; names and sizes of the media that the records name; and the rows, without which an answer that is paid for could not be joined.
+ * that lies there, sizes and content; names and sizes of the media that the records name; and the rows, without which an
+ * answer that is paid for could not be joined.
  *
  * @internal
  */
@@ -51,11 +52,11 @@ export const checkFiles = Effect.fnUntraced(function*(job: Job) {
   }
   if (media !== undefined && MediaCopies.entryOf(job.input, copies).sha256 !== media.sha256) {
     const what = copies.length === media.count ? "they are others" : `there are ${copies.length}`
+    const wanted = `${media.count} objects that its records name`
     return yield* fail(
       new Damaged({
         key: job.input,
-        message: `the input folder of job ${job.key} should hold ${media.count} objects that its records name, and ${what}; ` +
-          `nothing was submitted`
+        message: `the input folder of job ${job.key} should hold ${wanted}, and ${what}; nothing was submitted`
       })
     )
   }

@@ -1,5 +1,6 @@
 /**
- * From batches of rows to segments: media is read some rows at a time, and requests are checked before they are written.
+ * From batches of rows to segments: media is read some rows at a time, and requests are checked before they are
+ * written.
  *
  * @internal
  */
@@ -50,9 +51,11 @@ export const unencodable = (source: OpenSource, row: number, cause: unknown): Ba
       })
     )
 
-/** The kind of media that a request has: what a check may refuse of it. */
-const shapeOf = (media: ReadonlyArray<Media | null>): string =>
-  media.map((one) => (one === null ? "-" : `${one.kind}/${one.format}/${one.source.type}`)).join(" ")
+/** What a check may refuse of a request beside its parameters: the kinds of its media, and a text beside them. */
+const shapeOf = (request: ModelRequest, media: ReadonlyArray<Media | null>): string => {
+  const kinds = media.map((one) => (one === null ? "-" : `${one.kind}/${one.format}/${one.source.type}`)).join(" ")
+  return request.type === "embed" && request.text !== "" ? `text ${kinds}` : kinds
+}
 
 /** So many pairs of parameters and media are known to be right at the same time. */
 const mostKnown = 10_000
@@ -89,7 +92,7 @@ class Checks {
 
   #isKnown(request: ModelRequest, media: ReadonlyArray<Media | null>): boolean {
     const parameters = request.type === "raw" ? null : request.parameters
-    const shape = shapeOf(media)
+    const shape = shapeOf(request, media)
     const shapes = this.#known.get(parameters)
     if (shapes?.has(shape) === true) return true
     if (++this.#size > mostKnown) {

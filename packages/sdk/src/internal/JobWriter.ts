@@ -93,13 +93,23 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       Layout.rows(common.runId, common.prepareId, key),
       (batches) => RowsFile.encode(common.columns, batches)
     )
-    const job: OpenJob = { index, key, firstRow: -1, lastRow: -1, rows, files: [], file: null, records: 0, copies: new Set() }
+    const job: OpenJob = {
+      index,
+      key,
+      firstRow: -1,
+      lastRow: -1,
+      rows,
+      files: [],
+      file: null,
+      records: 0,
+      copies: new Set()
+    }
     return job
   })
 
   const openFolder = MediaCopies.openFolder(store, common.runId, common.prepareId, common.attempt)
 
-  /** Copies what the records of a segment name into the job's folder, each object once, and has them name that folder. */
+  /** Copies what the records of a segment name into the job's folder, each object once, and has them name it there. */
   const place = Effect.fnUntraced(function*(job: OpenJob, { bytes, references = [] }: Segment) {
     if (references.length === 0) return
     const folder = Layout.inputs(common.runId, common.prepareId, job.key)
@@ -121,8 +131,8 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
     const { objects } = yield* store.list(`${folder}${MediaCopies.prefix}`)
     const copies = objects.filter(({ key }) => job.copies.has(key.slice(folder.length)))
     if (copies.length < job.copies.size) {
-      const message = `${folder} lacks media that was copied into it; prepare again`
-      return yield* new BatchError({ module: "prepare", method: "write", reason: new Damaged({ key: folder, message }) })
+      const reason = new Damaged({ key: folder, message: `${folder} lacks media that was copied into it; prepare again` })
+      return yield* new BatchError({ module: "prepare", method: "write", reason })
     }
     return { media: MediaCopies.entryOf(folder, copies) }
   })

@@ -52,7 +52,11 @@ export const placeIn = (bytes: Uint8Array, open: string, folder: string): void =
   if (open.length !== folder.length) throw new Error(`${folder} is not as long as ${open}`)
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const [wanted, written] = [Buffer.from(open), Buffer.from(folder)]
-  for (let at = buffer.indexOf(wanted); at >= 0; at = buffer.indexOf(wanted, at + written.length)) buffer.set(written, at)
+  let at = buffer.indexOf(wanted)
+  while (at >= 0) {
+    buffer.set(written, at)
+    at = buffer.indexOf(wanted, at + written.length)
+  }
 }
 
 /**
@@ -60,7 +64,11 @@ export const placeIn = (bytes: Uint8Array, open: string, folder: string): void =
  *
  * @internal
  */
-export const moved = (line: Buffer, from: string, to: string): { readonly line: Buffer; readonly names: Set<string> } => {
+export const moved = (
+  line: Buffer,
+  from: string,
+  to: string
+): { readonly line: Buffer; readonly names: ReadonlySet<string> } => {
   const names = new Set<string>()
   if (!line.includes(from + prefix)) return { line, names }
   const parts = line.toString().split(from)

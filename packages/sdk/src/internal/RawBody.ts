@@ -23,8 +23,8 @@ const alone = /\p{Surrogate}/gu
 const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16)}`
 
 /**
- * The JSON text of the object in a cell, on one line: a text as it is, without the line breaks between its tokens. Throws
- * `CellProblem` for what is no object.
+ * The JSON text of the object in a cell, on one line: a text as it is, without the line breaks between its tokens.
+ * Throws `CellProblem` for what is no object.
  *
  * @internal
  */

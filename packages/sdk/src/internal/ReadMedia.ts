@@ -45,10 +45,16 @@ interface Bytes {
 /** @internal */
 export interface MediaReader {
   /**
-   * The media of the rows of a batch from row `from` on, at least of one row and of as many as a window holds; the first
-   * row of the batch is row `firstRow` of the run.
+   * The media of the rows of a batch from row `from` on, at least of one row and of as many as a window holds; the
+   * first row of the batch is row `firstRow` of the run.
    */
   readonly read: (batch: Batch, from: number, firstRow: number) => Effect.Effect<ReadonlyArray<RowMedia>, BatchError>
+}
+
+/** What the rows are of, for messages, and how they are asked. @internal */
+export interface Of {
+  readonly processor: Pick<Processor<object>, "invocationType">
+  readonly source: Pick<OpenSource, "uri">
 }
 
 /** Where a cell is. */
@@ -91,7 +97,7 @@ export const uncopied = (
  */
 export const make = (
   store: Store,
-  { processor, source }: { readonly processor: Pick<Processor<object>, "invocationType">; readonly source: Pick<OpenSource, "uri"> },
+  { processor, source }: Of,
   attachments: ReadonlyArray<CompiledAttachment>,
   folder: string
 ): MediaReader => {
@@ -115,7 +121,7 @@ export const make = (
         method: "prepare",
         reason: new InvalidOption({
           path: "directory",
-          message: `the directory of media ${JSON.stringify(directory)} cannot be read (${code}): give one that is there`,
+          message: `the directory ${JSON.stringify(directory)} cannot be read (${code}): give one that is there`,
           cause
         })
       }))
@@ -151,13 +157,15 @@ export const make = (
     return found
   })
 
-  const tooLarge = (cell: Cell, size: number | null) =>
-    wrong(
+  const tooLarge = (cell: Cell, size: number | null) => {
+    const has = size === null ? "too many" : `${size}`
+    return wrong(
       cell,
-      `the ${cell.attachment.kind} has ${size === null ? `more than ${mostInline}` : size} bytes, and no request takes ` +
-        `more than ${mostInline}: make it smaller, or leave it in S3 and give s3: "reference" where the model takes that`,
+      `the ${cell.attachment.kind} has ${has} bytes, and no request takes more than ${mostInline}: make it smaller, or ` +
+        `leave it in S3 and give s3: "reference" where the model takes that`,
       "record-too-large"
     )
+  }
 
   const readObject = Effect.fnUntraced(function*(cell: Cell, uri: string) {
     const pieces: Array<Uint8Array> = []
@@ -180,8 +188,8 @@ export const make = (
     if (warned || !converse || most === null || size <= most) return Effect.void
     warned = true
     return Effect.logWarning(
-      `row ${row + 1}, column ${JSON.stringify(attachment.column)}: the ${attachment.kind} has ${size} bytes, and Converse ` +
-        `documents at most ${most} for one; models that keep to that refuse the record`
+      `row ${row + 1}, column ${JSON.stringify(attachment.column)}: the ${attachment.kind} has ${size} bytes, and ` +
+        `Converse documents at most ${most} for one; models that keep to that refuse the record`
     )
   }
 

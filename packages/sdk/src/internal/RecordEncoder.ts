@@ -30,7 +30,11 @@ export interface Segment {
  * @internal
  */
 export type Asking =
-  | ({ readonly type: "chat" } & Pick<CompiledPrompt, "render" | "templates"> & Partial<Pick<CompiledPrompt, "attachments">>)
+  | (
+    & { readonly type: "chat" }
+    & Pick<CompiledPrompt, "render" | "templates">
+    & Partial<Pick<CompiledPrompt, "attachments">>
+  )
   | { readonly type: "embed"; readonly column: number | null; readonly media?: CompiledAttachment | undefined }
   | { readonly type: "body"; readonly column: number; readonly name: string }
 

@@ -98,6 +98,35 @@ const conformance = (name: string, make: () => Promise<Fixture>, known: Known = 
     }, 60_000)
     afterAll(() => fixture?.close())
 
+    it.live("copies an object to a free key, by its key or its URI, and leaves one that is there", () =>
+      Effect.gen(function*() {
+        const bytes = pattern(200_000, 7)
+        yield* store.write("copies/from one's (own) file!.bin", Stream.make(bytes))
+        assert.deepStrictEqual(yield* store.copy("copies/from one's (own) file!.bin", "copies/to/a.bin"), { created: true })
+        const uri = store.uri("copies/from one's (own) file!.bin")
+        assert.deepStrictEqual(yield* store.copy(uri, "copies/to/b.bin"), { created: true })
+        yield* store.create("copies/other", bytesOf("other"))
+        assert.deepStrictEqual(yield* store.copy("copies/other", "copies/to/a.bin"), { created: false })
+        for (const key of ["copies/to/a.bin", "copies/to/b.bin"]) {
+          assert.strictEqual(sha256((yield* store.get(key))!), sha256(bytes))
+          assert.strictEqual((yield* store.head(key))?.size, bytes.length)
+        }
+        const { objects } = yield* store.list("copies/to/")
+        for (const { etag, key, size } of objects) {
+          const info = yield* store.head(key)
+          assert.deepStrictEqual([etag, size], [info?.etag, info?.size])
+        }
+      }))
+
+    it.live("copies nothing where there is no object, and to no illegal key", () =>
+      Effect.gen(function*() {
+        const reason = yield* reasonOf(store.copy("copies/nothing", "copies/of-nothing"))
+        assert.deepInclude(reason, { _tag: "Refused", code: "NoSuchKey" })
+        assert.isNull(yield* store.head("copies/of-nothing"))
+        yield* store.create("copies/one", bytesOf("1"))
+        assert.strictEqual((yield* reasonOf(store.copy("copies/one", "../outside")))._tag, "InvalidOption")
+      }))
+
     it.live("stores a small object once and gives it back", () =>
       Effect.gen(function*() {
         assert.deepStrictEqual(yield* store.create("small/run.json", bytesOf("{}")), { created: true })
