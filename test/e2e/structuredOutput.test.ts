@@ -140,7 +140,11 @@ describe("answers of a shape", () => {
     it.live(`are columns, nested ones too, and the text of an invalid one is kept: ${format}`, () =>
       Effect.gen(function*() {
         const stack = yield* start({ responder: reviewer(Infinity) })
-        const collected = yield* run({ ...options, source: sourceOf(table), format }).pipe(Effect.provide(stack.layer()))
+        // So little memory that answers wait in files.
+        const collecting = { format, memoryBudget: 5000, parallelism: 2 }
+        const collected = yield* run({ ...options, source: sourceOf(table), ...collecting }).pipe(
+          Effect.provide(stack.layer())
+        )
         assert.deepInclude(collected.report.counts, { succeeded: rows - broken.size, invalid: broken.size })
         yield* expectRows(stack, collected, broken)
         let at = 0
@@ -230,7 +234,8 @@ describe("what a model thought", () => {
       const prepared = yield* prepare({ name: "thinking", source: sourceOf(table), model: haiku, prompt, reasoning: true })
         .pipe(Effect.provide(stack.layer()))
       assert.strictEqual(prepared.manifest.processor, "converse/1+reasoning")
-      const collected = yield* resume(prepared.id, { wait: soon, format: "jsonl" }).pipe(Effect.provide(stack.layer()))
+      const collecting = { format: "jsonl", parallelism: 2 } as const
+      const collected = yield* resume(prepared.id, { wait: soon, ...collecting }).pipe(Effect.provide(stack.layer()))
       const results = yield* readResults(stack, collected)
       const at = results.columns.indexOf("reasoning")
       assert.deepStrictEqual(results.rows.map((row) => row[at]), results.rows.map((_, i) => `thought of ${i}`))
