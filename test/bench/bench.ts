@@ -6,10 +6,9 @@
  *
  * `docs/guides/performance.md` tells what the figures mean.
  */
-import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import { join, resolve } from "node:path"
-import { parseArgs } from "node:util"
+import { resolve } from "node:path"
+import { buildIfMissing, command } from "../rig/Command.ts"
 import { cases } from "./cases.ts"
 import { type Bundled, type Imported, measureBundle, measureImport } from "./footprint.ts"
 import { type Measured, measureCollect, measurePrepare, type Settings } from "./measuring.ts"
@@ -35,30 +34,18 @@ they are read. 1,000,000 rows take about 0.3 GB of disk and some minutes; 10,000
 a quarter of an hour or more. "job of 5 GB" takes about 2 GB, and some minutes.
 `
 
-const usage = (message: string): never => {
-  console.error(`${message}\n\n${help}`)
-  process.exit(2)
-}
-
-const parse = () => {
-  try {
-    return parseArgs({
-      allowPositionals: true,
-      options: {
-        rows: { type: "string", default: "100000" },
-        all: { type: "boolean", default: false },
-        case: { type: "string", multiple: true, default: [] },
-        parallelism: { type: "string", default: "1,2" },
-        runs: { type: "string", default: "3" },
-        json: { type: "string" },
-        profile: { type: "string" },
-        help: { type: "boolean", short: "h", default: false }
-      }
-    })
-  } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error))
+const { positionals, usage, values } = command(help, {
+  allowPositionals: true,
+  options: {
+    rows: { type: "string", default: "100000" },
+    all: { type: "boolean", default: false },
+    case: { type: "string", multiple: true, default: [] },
+    parallelism: { type: "string", default: "1,2" },
+    runs: { type: "string", default: "3" },
+    json: { type: "string" },
+    profile: { type: "string" }
   }
-}
+})
 
 const numbers = (name: string, text: string, least: number): ReadonlyArray<number> =>
   text.split(",").map((part) => {
@@ -68,24 +55,6 @@ const numbers = (name: string, text: string, least: number): ReadonlyArray<numbe
       : usage(`--${name} takes whole numbers of at least ${least}, not ${JSON.stringify(part)}`)
   })
 
-/** What is measured is what `npm run build` has made. */
-const buildIfMissing = (): void => {
-  const root = join(import.meta.dirname, "../..")
-  const built = ["processors", "sdk"].every((name) => fs.existsSync(join(root, "packages", name, "dist/index.js")))
-  if (built) return
-  const { error, status } = spawnSync(
-    join(root, "node_modules/.bin/turbo"),
-    ["run", "build", "--filter=@bedrock-batch/sdk", "--output-logs=errors-only"],
-    { cwd: root, stdio: ["ignore", 2, 2], env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" } }
-  )
-  if (status !== 0) throw new Error("the packages cannot be built", { cause: error })
-}
-
-const { positionals, values } = parse()
-if (values.help) {
-  console.log(help)
-  process.exit(0)
-}
 for (const verb of positionals) if (verb !== "prepare" && verb !== "collect") usage(`there is no verb ${verb}`)
 for (const name of values.case) if (!cases.some((one) => one.name === name)) usage(`there is no case ${name}`)
 const sizes = [...numbers("rows", values.all ? "100000,1000000,10000000" : values.rows, 200)].sort((a, b) => a - b)
@@ -104,7 +73,8 @@ const settings: Settings = {
 // Folders are removed and processes ended on the way out.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => process.exit(130))
 
-buildIfMissing()
+// What is measured is what `npm run build` has made.
+buildIfMissing("sdk")
 const measured: Array<Measured> = []
 const footprints: Array<Imported | Bundled> = []
 

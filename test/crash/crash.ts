@@ -6,12 +6,11 @@
  */
 import { Chance } from "@bedrock-batch/emulator"
 import { Effect } from "effect"
-import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
 import type { Phase } from "../../packages/sdk/src/internal/DurableWrites.ts"
+import { buildIfMissing, command } from "../rig/Command.ts"
 import { check, type Checked, Folder } from "./Check.ts"
 import { type Ended, type Life, nameOf, start, type Target } from "./Lives.ts"
 import { isCut, points, type Scenario, scenarios, type Stop } from "./scenarios.ts"
@@ -35,35 +34,17 @@ result file be byte for byte that of a run that nobody disturbed.
 Exits with 1 if anything is not as it must be, and says of which run, after which kills.
 `
 
-const usage = (message: string): never => {
-  console.error(`${message}\n\n${help}`)
-  process.exit(2)
-}
-
-const parse = () => {
-  try {
-    return parseArgs({
-      options: {
-        kills: { type: "string", default: "200" },
-        seed: { type: "string", default: "crash" },
-        "runs-at-once": { type: "string", default: "4" },
-        json: { type: "boolean", default: false },
-        "s3-endpoint": { type: "string" },
-        "s3-bucket": { type: "string", default: "crash-bucket" },
-        keep: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false }
-      }
-    }).values
-  } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error))
+const { usage, values: options } = command(help, {
+  options: {
+    kills: { type: "string", default: "200" },
+    seed: { type: "string", default: "crash" },
+    "runs-at-once": { type: "string", default: "4" },
+    json: { type: "boolean", default: false },
+    "s3-endpoint": { type: "string" },
+    "s3-bucket": { type: "string", default: "crash-bucket" },
+    keep: { type: "boolean", default: false }
   }
-}
-
-const options = parse()
-if (options.help) {
-  console.log(help)
-  process.exit(0)
-}
+})
 const numberOf = (name: "kills" | "runs-at-once"): number => {
   const number = Number(options[name])
   return Number.isSafeInteger(number) && number > 0 ? number : usage(`--${name} takes a whole number above 0`)
@@ -72,15 +53,7 @@ const wanted = numberOf("kills")
 const atOnce = numberOf("runs-at-once")
 const { seed } = options
 
-const root = join(import.meta.dirname, "../..")
-if (!["sdk", "emulator"].every((name) => fs.existsSync(join(root, "packages", name, "dist/index.js")))) {
-  const { status } = spawnSync(
-    join(root, "node_modules/.bin/turbo"),
-    ["run", "build", "--filter=@bedrock-batch/emulator", "--output-logs=errors-only"],
-    { cwd: root, stdio: ["ignore", 2, 2], env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" } }
-  )
-  if (status !== 0) process.exit(1)
-}
+buildIfMissing("emulator")
 
 /** The phases of a whole run, in order. */
 const phases: ReadonlyArray<Phase> = ["prepare", "submit", "await", "collect", "retry", "cancel"]

@@ -4,10 +4,7 @@
  *
  *     npm run families -- [--rows N] [--family TEXT] [--json]
  */
-import { spawnSync } from "node:child_process"
-import * as fs from "node:fs"
-import { join } from "node:path"
-import { parseArgs } from "node:util"
+import { buildIfMissing, command } from "../rig/Command.ts"
 
 const help = `npm run families -- [options]
 
@@ -25,45 +22,19 @@ of any family is not as it must be.
 The files of one run are in memory, at 5,000 rows up to half a gigabyte.
 `
 
-const usage = (message: string): never => {
-  console.error(`${message}\n\n${help}`)
-  process.exit(2)
-}
-
-const parse = () => {
-  try {
-    return parseArgs({
-      options: {
-        rows: { type: "string", default: "200" },
-        family: { type: "string", default: "" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false }
-      }
-    }).values
-  } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error))
+const { usage, values } = command(help, {
+  options: {
+    rows: { type: "string", default: "200" },
+    family: { type: "string", default: "" },
+    json: { type: "boolean", default: false }
   }
-}
-
-const values = parse()
-if (values.help) {
-  console.log(help)
-  process.exit(0)
-}
+})
 const rows = Number(values.rows)
 if (!/^[1-9]\d*$/.test(values.rows) || rows < 100 || rows > 100_000) {
   usage(`--rows is ${JSON.stringify(values.rows)}, and must be a whole number from 100 to 100000`)
 }
 
-const root = join(import.meta.dirname, "../..")
-if (!["sdk", "emulator"].every((name) => fs.existsSync(join(root, "packages", name, "dist/index.js")))) {
-  const { error, status } = spawnSync(
-    join(root, "node_modules/.bin/turbo"),
-    ["run", "build", "--filter=@bedrock-batch/emulator", "--output-logs=errors-only"],
-    { cwd: root, stdio: ["ignore", 2, 2], env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" } }
-  )
-  if (status !== 0) throw new Error("the packages cannot be built", { cause: error })
-}
+buildIfMissing("emulator")
 
 const { cases } = await import("../rig/FamilyCases.ts")
 const { check } = await import("../rig/FamilyRun.ts")

@@ -3,9 +3,24 @@
  * emulator in this process. The store is one file with an index in memory: what is measured is the scheduler and what it
  * asks for, and neither S3 nor a folder.
  */
-import { Emulator, Local, Storage } from "@bedrock-batch/emulator"
-import { awaitAll, Capacity, type Job, Ledger, ObjectStore, prepare, Prompt, Source, submit } from "@bedrock-batch/sdk"
-import { Clock, Effect, Layer, Stream } from "effect"
+import * as Emulator from "@bedrock-batch/emulator/Emulator"
+import * as Local from "@bedrock-batch/emulator/Local"
+import * as Storage from "@bedrock-batch/emulator/Storage"
+import * as Prompt from "@bedrock-batch/processors/Prompt"
+import { awaitAll } from "@bedrock-batch/sdk/awaitAll"
+import type * as Job from "@bedrock-batch/sdk/Job"
+import * as Ledger from "@bedrock-batch/sdk/Ledger"
+import { prepare } from "@bedrock-batch/sdk/prepare"
+import * as Capacity from "@bedrock-batch/sdk/schedule/Capacity"
+import { layerLive } from "@bedrock-batch/sdk/schedule/LiveCapacity"
+import { layerShared } from "@bedrock-batch/sdk/schedule/SharedCapacity"
+import * as Source from "@bedrock-batch/sdk/source/Source"
+import * as ObjectStore from "@bedrock-batch/sdk/store/ObjectStore"
+import { submit } from "@bedrock-batch/sdk/submit"
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -22,10 +37,12 @@ export interface Settings {
   /** Jobs that may be open at a time. */
   readonly quota: number
   readonly seed: string
+  /** How slots are counted; default `fixed`. With `shared` the emulator itself takes any number of jobs. */
+  readonly capacity?: "fixed" | "live" | "shared"
 }
 
 /** What came of it. */
-export interface Simulated extends Settings {
+export interface Simulated extends Omit<Settings, "capacity"> {
   /** From the call of `awaitAll` to its answer, in virtual time. */
   readonly makespanHours: number
   /** What it would be if each end were known at once: each job goes to the first of `quota` machines that is free. */
@@ -80,7 +97,7 @@ const boundOf = (lengths: ReadonlyArray<number>, machines: number): number => {
 const definition = {
   name: "simulation",
   source: Source.rows([{ topic: "time" }]),
-  model,
+  model: `us.${model}`,
   prompt: Prompt.make("{topic}"),
   maxRecordsPerJob: 1
 } as const
@@ -188,27 +205,32 @@ const watchHeap = () => {
 }
 
 const simulated = Effect.fnUntraced(function*(settings: Settings, watch: ReturnType<typeof watchHeap>) {
-  const { jobs, quota, seed } = settings
+  const { capacity = "fixed", jobs, quota, seed } = settings
+  const limits = { minRecords: 1, maxOpenJobs: quota }
   const lengths = lengthsOf(settings)
   const store = storeOn(yield* inFile)
   const emulator = yield* Emulator.make({
     storage: storageOf(store),
     seed,
-    limits: { minRecords: 1, maxOpenJobs: quota },
+    limits: capacity === "shared" ? { minRecords: 1, maxOpenJobs: Number.MAX_SAFE_INTEGER } : limits,
     timing: {
       ...phases,
       running: ({ name }) => lengths[indexOf(name)]! - phases.submitted - phases.validating - phases.queued
     }
   })
   const files = Layer.succeed(ObjectStore.ObjectStore, store)
-  const services = Layer.mergeAll(
-    files,
-    Layer.merge(Local.layerBatchJobsOf(), Local.layerOnDemandOf()).pipe(
-      Layer.provide(Layer.succeed(Emulator.Emulator, emulator))
-    ),
-    Ledger.layer().pipe(Layer.provide(files)),
-    Capacity.layerFixed({ region: emulator.region, limits: { minRecords: 1, maxOpenJobs: quota } })
-  )
+  const account = Layer.mergeAll(
+    Local.layerBatchJobsOf(),
+    Local.layerOnDemandOf(),
+    Local.layerServiceQuotasOf
+  ).pipe(Layer.provide(Layer.succeed(Emulator.Emulator, emulator)))
+  const ledger = Ledger.layer().pipe(Layer.provide(files))
+  const slots = capacity === "fixed"
+    ? Capacity.layerFixed({ region: emulator.region, limits })
+    : capacity === "live"
+    ? layerLive({ limits }).pipe(Layer.provide(account))
+    : layerShared({ limits }).pipe(Layer.provide(Layer.mergeAll(account, ledger, files)))
+  const services = Layer.mergeAll(files, account, ledger, slots)
   return yield* Effect.gen(function*() {
     const [first, ...others] = (yield* prepare(definition)).jobs
     if (first === undefined || others.length > 0) return yield* Effect.die(new Error("the run has not one job"))

@@ -2,13 +2,14 @@
  * Runs thousands of jobs over days of virtual time, and tells how well their slots were used, what was asked of Bedrock
  * and what it took.
  *
- *     npm run simulate -- [--jobs N] [--quota Q] [--seed S] [--json]
+ *     npm run simulate -- [--jobs N] [--quota Q] [--seed S] [--capacity C] [--json]
  */
 import { spawnSync } from "node:child_process"
-import * as fs from "node:fs"
 import { join } from "node:path"
-import { parseArgs } from "node:util"
-import type { Simulated } from "../rig/Simulation.ts"
+import { buildIfMissing, command } from "../rig/Command.ts"
+import type { Settings, Simulated } from "../rig/Simulation.ts"
+
+const capacities: ReadonlyArray<NonNullable<Settings["capacity"]>> = ["fixed", "live", "shared"]
 
 const help = `npm run simulate -- [options]
 
@@ -18,6 +19,7 @@ with an index in memory, so that neither S3 nor a folder is measured; all jobs s
 
   --jobs N     how many jobs                                               (10000)
   --quota Q    how many of them may be open at a time                      (100)
+  --capacity C fixed, live or shared: how the slots are counted; with shared the emulator takes any number   (fixed)
   --seed S     their lengths follow from it, and so does what the emulator leaves to chance  (1)
   --json       prints one JSON object instead of a table
 
@@ -31,32 +33,15 @@ with an index in memory, so that neither S3 nor a folder is measured; all jobs s
   heldMb          by how much the heap grew: what the sdk, the emulator and the index of the store keep together
 `
 
-const usage = (message: string): never => {
-  console.error(`${message}\n\n${help}`)
-  process.exit(2)
-}
-
-const parse = () => {
-  try {
-    return parseArgs({
-      options: {
-        jobs: { type: "string", default: "10000" },
-        quota: { type: "string", default: "100" },
-        seed: { type: "string", default: "1" },
-        json: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false }
-      }
-    }).values
-  } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error))
+const { usage, values } = command(help, {
+  options: {
+    jobs: { type: "string", default: "10000" },
+    quota: { type: "string", default: "100" },
+    seed: { type: "string", default: "1" },
+    capacity: { type: "string", default: "fixed" },
+    json: { type: "boolean", default: false }
   }
-}
-
-const values = parse()
-if (values.help) {
-  console.log(help)
-  process.exit(0)
-}
+})
 for (const name of ["jobs", "quota"] as const) {
   const most = name === "jobs" ? 1_000_000 : Number.MAX_SAFE_INTEGER
   if (!/^[1-9]\d*$/.test(values[name]) || Number(values[name]) > most) {
@@ -65,20 +50,23 @@ for (const name of ["jobs", "quota"] as const) {
   }
 }
 
-const root = join(import.meta.dirname, "../..")
-if (!["sdk", "emulator"].every((name) => fs.existsSync(join(root, "packages", name, "dist/index.js")))) {
-  const { error, status } = spawnSync(
-    join(root, "node_modules/.bin/turbo"),
-    ["run", "build", "--filter=@bedrock-batch/emulator", "--output-logs=errors-only"],
-    { cwd: root, stdio: ["ignore", 2, 2], env: { ...process.env, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" } }
-  )
-  if (status !== 0) throw new Error("the packages cannot be built", { cause: error })
+if (!capacities.some((name) => name === values.capacity)) {
+  usage(`--capacity is ${JSON.stringify(values.capacity)}, and must be one of ${capacities.join(", ")}`)
 }
+
+buildIfMissing("emulator")
 
 const { status, stdout } = spawnSync(
   process.execPath,
   // Young garbage may be 24 MB in place of twice as much and more: it is part of the peak.
-  ["--max-semi-space-size=8", join(import.meta.dirname, "child.ts"), values.jobs, values.quota, values.seed],
+  [
+    "--max-semi-space-size=8",
+    join(import.meta.dirname, "child.ts"),
+    values.jobs,
+    values.quota,
+    values.seed,
+    values.capacity
+  ],
   { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"], maxBuffer: 1e8 }
 )
 if (status !== 0) process.exit(status ?? 1)

@@ -17,6 +17,7 @@ import * as Source from "../src/source/Source.ts"
 import { submit } from "../src/submit.ts"
 import { bench, model, processOf } from "./rig/Bench.ts"
 import { memoryStore } from "./rig/MemoryStore.ts"
+import { chanceOf } from "./rig/random.ts"
 import { ScriptedJobs, type Turn } from "./rig/ScriptedJobs.ts"
 import { onDemandJob, ScriptedOnDemand } from "./rig/ScriptedOnDemand.ts"
 import { drive } from "./rig/WatchedStore.ts"
@@ -416,21 +417,6 @@ describe("cancel", () => {
 })
 
 // --- cancelling while others submit
-
-/** Chance by a seed: mulberry32. */
-const chanceOf = (seed: number) => {
-  let state = seed
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-  return {
-    below: (limit: number) => Math.floor(next() * limit),
-    happens: (probability: number) => next() < probability
-  }
-}
 
 interface World {
   readonly processes: number

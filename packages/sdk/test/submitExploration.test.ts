@@ -9,27 +9,13 @@ import * as Ledger from "../src/Ledger.ts"
 import { ObjectStore } from "../src/store/ObjectStore.ts"
 import { submit } from "../src/submit.ts"
 import { memoryStore } from "./rig/MemoryStore.ts"
+import { chanceOf } from "./rig/random.ts"
 import { ScriptedJobs, type Turn } from "./rig/ScriptedJobs.ts"
 import { ScriptedOnDemand } from "./rig/ScriptedOnDemand.ts"
 import { watched } from "./rig/WatchedStore.ts"
 
 /** The end of a process, wherever it is: nothing of it runs after. */
 class Death extends Data.Error<{}> {}
-
-/** Chance by a seed: mulberry32. */
-const chanceOf = (seed: number) => {
-  let state = seed
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-  return {
-    below: (limit: number) => Math.floor(next() * limit),
-    happens: (probability: number) => next() < probability
-  }
-}
 
 const job: Job = {
   version: 1,

@@ -11,6 +11,7 @@ import * as Progress from "../../src/Progress.ts"
 import { ObjectStore } from "../../src/store/ObjectStore.ts"
 import { submit } from "../../src/submit.ts"
 import { memoryStore } from "../rig/MemoryStore.ts"
+import { chanceOf } from "../rig/random.ts"
 import { ScriptedJobs } from "../rig/ScriptedJobs.ts"
 import { onDemandJob, ScriptedOnDemand } from "../rig/ScriptedOnDemand.ts"
 import { type Around, watched } from "../rig/WatchedStore.ts"
@@ -795,21 +796,6 @@ describe("endCancelled", () => {
       assert.lengthOf(calls.calls, 10)
     }))
 })
-
-/** Chance by a seed: mulberry32. */
-const chanceOf = (seed: number) => {
-  let state = seed
-  const next = () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
-  return {
-    below: (limit: number) => Math.floor(next() * limit),
-    happens: (probability: number) => next() < probability
-  }
-}
 
 interface World {
   readonly processes: number

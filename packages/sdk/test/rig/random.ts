@@ -10,3 +10,13 @@ export const random = (seed: number) => {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
   }
 }
+
+/** What is left to chance, from a seed. */
+export const chanceOf = (seed: number) => {
+  const next = random(seed)
+  return {
+    /** A whole number from 0, below the limit. */
+    below: (limit: number) => Math.floor(next() * limit),
+    happens: (probability: number) => next() < probability
+  }
+}
