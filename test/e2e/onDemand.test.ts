@@ -10,7 +10,8 @@ const blob = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDw
 const schema = {
   type: "object",
   properties: { joke: { type: "string" }, score: { type: "number" } },
-  required: ["joke", "score"]
+  required: ["joke", "score"],
+  additionalProperties: false
 }
 
 /** Requests of every shape; each is one record of a job, and one call. */
@@ -29,8 +30,7 @@ const requests: ReadonlyArray<OnDemandRequest> = [
         content: [
           { image: { format: "png", source: { bytes: blob } } },
           { document: { format: "txt", name: "notes", source: { bytes: "bm90ZXM=" } } },
-          { novelty: { bytes: blob, more: [null, 1e-7, 12345678901234567890] } },
-          { text: "What is this?" }
+          { text: "What is this?", novelty: { bytes: blob, more: [null, 1e-7, 12345678901234567890] } }
         ]
       }],
       system: [{ text: "Be short." }],
