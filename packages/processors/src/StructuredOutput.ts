@@ -17,8 +17,8 @@ import { wrap } from "./internal/Wrapping.ts"
 import type { ModelRequest, OutputFormat, OutputWay, Processor, Reading, TextAnswer } from "./Processor.ts"
 
 /**
- * A value as a column of a result holds it: what may be absent or undefined, and what is in an `Option`, is the value or
- * null, in nested values too.
+ * A value as a column of a result holds it: what may be absent or undefined, and what is in an `Option`, is the value
+ * or null, in nested values too.
  *
  * @since 0.2.0
  * @category models
@@ -59,8 +59,8 @@ export interface ReservedFields<Names> {
 }
 
 /**
- * `unknown` when no field of `O` has the name of a column that a result with the answer `A` has anyway, a readable error
- * type otherwise.
+ * `unknown` when no field of `O` has the name of a column that a result with the answer `A` has anyway, a readable
+ * error type otherwise.
  *
  * @since 0.2.0
  * @category models
@@ -75,7 +75,7 @@ export type CheckFields<O, A> = [Extract<keyof O, keyof A | "record_id" | `batch
  * @category configuration
  */
 export interface Options {
-  /** Name of the schema or of the tool, as the model sees it: letters, digits, `_` and `-`, at most 64; default `answer`. */
+  /** Name of the schema or of the tool, as the model sees it: up to 64 letters, digits, `_` and `-`; default `answer`. */
   readonly name?: string | undefined
   /** Default: the first of the family's ways for `model` that can say the schema. */
   readonly way?: OutputWay | undefined
@@ -100,7 +100,8 @@ const fieldsOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.PropertySignature
     ? ast.propertySignatures
     : null
 
-const listOf = (names: ReadonlyArray<PropertyKey>): string => names.map((name) => JSON.stringify(String(name))).join(", ")
+const listOf = (names: ReadonlyArray<PropertyKey>): string =>
+  names.map((name) => JSON.stringify(String(name))).join(", ")
 
 /** The first way that can say the schema, and what it says. */
 const choose = (
@@ -173,24 +174,28 @@ const invalid = (message: string, { reasoning, stopReason, usage }: Reading<obje
 })
 
 /**
- * What is wrong with a schema as the output of a processor, or null: it is no struct, its fields have names that columns
- * have, a column or JSON cannot hold its values, or the way that was asked for cannot say it.
+ * What is wrong with a schema as the output of a processor, or null: it is no struct, its fields have names that
+ * columns have, a column or JSON cannot hold its values, or the way that was asked for cannot say it.
  *
  * @since 0.2.0
  * @category getters
  */
-export const problem = (processor: Processor<object>, schema: Schema.Constraint, options: Options = {}): string | null => {
+export const problem = (
+  processor: Processor<object>,
+  schema: Schema.Constraint,
+  options: Options = {}
+): string | null => {
   const planned = plan(processor, schema, options)
   return typeof planned === "string" ? planned : null
 }
 
 /**
- * Puts a schema around a text processor: the model is told of it, and its answer becomes the column `response`, the text
- * as it came, and a column for each field of the schema. It works for the families of this package and for text
+ * Puts a schema around a text processor: the model is told of it, and its answer becomes the column `response`, the
+ * text as it came, and a column for each field of the schema. It works for the families of this package and for text
  * processors of one's own; those without `outputWays` are told by an instruction at the end of the last user turn.
  *
- * The model sees the JSON Schema of the schema's JSON side (`Schema.toCodecJson`), with every property required and none
- * besides them: what is optional may be null. A schema can say more than a strict mode takes (bounds, patterns,
+ * The model sees the JSON Schema of the schema's JSON side (`Schema.toCodecJson`), with every property required and
+ * none besides them: what is optional may be null. A schema can say more than a strict mode takes (bounds, patterns,
  * lengths); what is left out there is told as a description, and checked in the answer all the same. By way of `schema`
  * there are no records of any names, no tuples, no recursion and no `Schema.Unknown`; where no way is given, the next
  * one is taken for them. Values must be such as a column holds: no Maps, and no objects of classes other than `Date`,

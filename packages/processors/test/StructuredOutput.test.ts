@@ -66,7 +66,8 @@ const schemaOf = (schema: Schema.Constraint, way: Processor.OutputWay): Record<s
       return null
     }
   }
-  StructuredOutput.structured(spy, schema as Schema.ConstraintDecoder<{ readonly anything: string }>, { model }).encode(chat())
+  const struct = schema as Schema.ConstraintDecoder<{ readonly anything: string }>
+  StructuredOutput.structured(spy, struct, { model }).encode(chat())
   return { ...seen[0]?.schema }
 }
 
@@ -195,9 +196,11 @@ describe("what cannot be", () => {
     assert.match(problem(Schema.String), /must be a Schema\.Struct/)
     assert.match(problem(Schema.Struct({})), /must be a Schema\.Struct/)
     assert.match(problem(Schema.Record(Schema.String, Schema.Int)), /must be a Schema\.Struct/)
-    assert.match(problem(Schema.Struct({ response: Schema.String, record_id: Schema.Int, a: Schema.Int })), /"response", "record_id"/)
+    const taken = Schema.Struct({ response: Schema.String, record_id: Schema.Int, a: Schema.Int })
+    assert.match(problem(taken), /"response", "record_id"/)
     assert.match(problem(Schema.Struct({ batch_size: Schema.Int })), /"batch_size"/)
-    assert.match(problem(Schema.Struct({ at: Schema.Struct({ all: Schema.ReadonlyMap(Schema.String, Schema.Int) }) })), /at \["at"\]\["all"\]/)
+    const mapped = Schema.Struct({ at: Schema.Struct({ all: Schema.ReadonlyMap(Schema.String, Schema.Int) }) })
+    assert.match(problem(mapped), /at \["at"\]\["all"\]/)
     assert.match(problem(Schema.Struct({ a: Schema.Symbol })), /at \["a"\].*symbols/)
     assert.match(problem(Schema.Struct({ a: Schema.Union([Schema.Date, Schema.Int]) })), /at \["a"\].*date/)
     assert.match(problem(Schema.Struct({ a: Schema.Record(Schema.String, Schema.BigInt) })), /at \["a"\]\[\*\].*bigint/)
@@ -220,7 +223,8 @@ describe("what cannot be", () => {
 
 describe("the id", () => {
   it("differs with the schema, the way and the name, and with nothing else", () => {
-    const id = (schema: Schema.ConstraintDecoder<{ readonly a: string | number }>, options?: StructuredOutput.Options) =>
+    type Fields = { readonly a: string | number }
+    const id = (schema: Schema.ConstraintDecoder<Fields>, options?: StructuredOutput.Options) =>
       StructuredOutput.structured(converse, schema, options).id
     const Text = Schema.Struct({ a: Schema.String })
     const ids = [
@@ -271,7 +275,7 @@ describe("decode", () => {
       [{ ...good, mood: "hidden" }, "at [\"mood\"]: expected \"good\" | \"bad\""],
       [{ ...good, score: 2 }, "at [\"score\"]: expected a value between 0 and 1"],
       [{ ...good, at: "hidden" }, "at [\"at\"]: expected a valid Date"],
-      [{ ...good, items: [item, item, item, { ...item, count: "hidden" }] }, "at [\"items\"][3][\"count\"]: expected a number"],
+      [{ ...good, items: [item, { ...item, count: "hidden" }] }, "at [\"items\"][1][\"count\"]: expected a number"],
       [{ ...good, items: [{ name: "hidden" }] }, "at [\"items\"][0][\"count\"]: the property is missing"]
     ]
     for (const [value, message] of wrong) {
@@ -287,7 +291,8 @@ describe("decode", () => {
   it("names the keys of the schema, and none of a record", () => {
     const Tally = Schema.Struct({ counts: Schema.Record(Schema.String, Schema.Int) })
     const reading = StructuredOutput.structured(converse, Tally).decode(answer("{\"counts\":{\"hidden\":\"x\"}}"))
-    assert.strictEqual("message" in reading && reading.message, "the answer does not decode: at [\"counts\"][*]: expected a number")
+    const message = "the answer does not decode: at [\"counts\"][*]: expected a number"
+    assert.strictEqual("message" in reading && reading.message, message)
   })
 
   it("does not repeat what a transformation or a check of the user's says of the value", () => {
@@ -321,13 +326,14 @@ describe("decode", () => {
   it("lets white space and one fence pass where the model is only told", () => {
     const json = JSON.stringify(good)
     const told = StructuredOutput.structured(own, Review)
-    for (const text of [json, `\uFEFF \n${json}\n`, `\`\`\`json\n${json}\n\`\`\``, `\n\`\`\`JSON \r\n${json}\r\n\`\`\` \n`]) {
+    const fenced = (text: string, language = "json") => `\`\`\`${language}\n${text}\n\`\`\``
+    for (const text of [json, `\uFEFF \n${json}\n`, fenced(json), `\n${fenced(json, "JSON \r")} \r\n`]) {
       assert.strictEqual(told.decode(text).status, "succeeded", text)
     }
-    for (const text of [`Here it is: ${json}`, `\`\`\`json\n${json}\n\`\`\`\nDone.`, `\`\`\`js\n${json}\n\`\`\``, `${json}${json}`]) {
+    for (const text of [`Here it is: ${json}`, `${fenced(json)}\nDone.`, fenced(json, "js"), `${json}${json}`]) {
       assert.strictEqual(told.decode(text).status, "invalid", text)
     }
-    assert.strictEqual(decode(`\`\`\`json\n${json}\n\`\`\``).status, "invalid")
+    assert.strictEqual(decode(fenced(json)).status, "invalid")
   })
 
   it("reads the input of the tool that stands for the answer", () => {
@@ -345,7 +351,9 @@ describe("decode", () => {
     interface Tree {
       readonly kids: ReadonlyArray<Tree>
     }
-    const Tree: Schema.Codec<Tree> = Schema.Struct({ kids: Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree)) })
+    const Tree: Schema.Codec<Tree> = Schema.Struct({
+      kids: Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree))
+    })
     const trees = StructuredOutput.structured(own, Schema.Struct({ tree: Tree }))
     const nested = (depth: number) => `{"tree":${"{\"kids\":[".repeat(depth)}${"]}".repeat(depth)}}`
     assert.strictEqual(trees.decode(nested(20)).status, "succeeded")
@@ -420,7 +428,8 @@ describe("laws", () => {
     return fields
   }
 
-  it.prop("what a schema encodes is what its processor decodes, as columns hold it", [valued], ([{ cell, schema, value }]) => {
+  it.prop("what a schema encodes is what its processor decodes, as columns hold it", [valued], ([given]) => {
+    const { cell, schema, value } = given
     const json = Schema.encodeSync(Schema.toCodecJson(schema))(value)
     assert.deepStrictEqual(decoded(schema, "schema", json), cell(value))
     assert.deepStrictEqual(decoded(schema, "instruction", json), cell(value))
@@ -428,7 +437,9 @@ describe("laws", () => {
 
   it.prop("a model that writes null for what is absent says the same", [valued], ([{ cell, schema, value }]) => {
     const json = Schema.encodeSync(Schema.toCodecJson(schema))(value)
-    const whole = Object.fromEntries(Object.keys(Object(cell(value))).map((name) => [name, Reflect.get(Object(json), name) ?? null]))
+    const whole = Object.fromEntries(
+      Object.keys(Object(cell(value))).map((name) => [name, Reflect.get(Object(json), name) ?? null])
+    )
     assert.deepStrictEqual(decoded(schema, "schema", whole), cell(value))
   })
 
@@ -445,11 +456,19 @@ describe("laws", () => {
 
 describe("reasoning", () => {
   const thought = { reasoningContent: { reasoningText: { text: "Hmm." } } }
-  const output = { output: { message: { role: "assistant", content: [thought, { text: "Hi" }] } }, stopReason: "end_turn", usage }
+  const thoughtful = (text: string) => ({
+    output: { message: { role: "assistant", content: [thought, { text }] } },
+    stopReason: "end_turn",
+    usage
+  })
+  const output = thoughtful("Hi")
 
   it("is a column of its own, null where there is none", () => {
     const thinking = Reasoning.withReasoning(converse)
-    const answers = [thinking.decode(output), thinking.decode(answer("Hi"))].map((reading) => "answer" in reading && reading.answer)
+    const answers = [output, answer("Hi")].map((output) => {
+      const reading = thinking.decode(output)
+      return "answer" in reading && reading.answer
+    })
     assert.deepStrictEqual(answers, [{ response: "Hi", reasoning: "Hmm." }, { response: "Hi", reasoning: null }])
     assert.deepStrictEqual(thinking.encode(chat()), converse.encode(chat()))
     assertReading(thinking, output)
@@ -459,14 +478,16 @@ describe("reasoning", () => {
     const thinking = Reasoning.withReasoning(converse)
     assert.strictEqual(thinking.id, "converse/1+reasoning")
     assert.strictEqual(Families.forId(thinking.id), thinking)
-    assert.strictEqual(Families.forId(Reasoning.withReasoning(anthropicMessages).id), Reasoning.withReasoning(anthropicMessages))
+    const claude = Reasoning.withReasoning(anthropicMessages)
+    assert.strictEqual(Families.forId(claude.id), claude)
     assert.isUndefined(Families.forId("own/1+reasoning"))
     assert.isUndefined(Families.forId(`${titanTextEmbeddings().id}+reasoning`))
   })
 
   it("goes with a schema, and what stands around a family is known", () => {
-    const both = Reasoning.withReasoning(StructuredOutput.structured(converse, Schema.Struct({ a: Schema.Int }), { model }))
-    const reading = both.decode({ ...output, output: { message: { content: [thought, { text: "{\"a\":1}" }] } } })
+    const Count = Schema.Struct({ a: Schema.Int })
+    const both = Reasoning.withReasoning(StructuredOutput.structured(converse, Count, { model }))
+    const reading = both.decode(thoughtful("{\"a\":1}"))
     assert.deepStrictEqual("answer" in reading && reading.answer, { response: "{\"a\":1}", a: 1, reasoning: "Hmm." })
     assert.strictEqual(Families.innermost(both), converse)
     assert.strictEqual(Families.innermost(own), own)

@@ -29,7 +29,8 @@ import type { Source } from "./source/Source.ts"
 import { ObjectStore } from "./store/ObjectStore.ts"
 
 /**
- * The columns of the answer: those of the model's own, those of the output schema `O`, and `reasoning` where `G` is true.
+ * The columns of the answer: those of the model's own, those of the output schema `O`, and `reasoning` where `G` is
+ * true.
  *
  * @since 0.1.0
  * @category models

@@ -124,11 +124,11 @@ export const run = Effect.fn("run")(function*<
  */
 export interface ResumeOptions<WR, HR = never, CR = never, SR = never> extends FinishOptions<WR, HR, CR> {
   /**
-   * What the run was prepared from, where that is not all data: rows from memory, a schema of columns or of the answer, a
-   * prompt function. It is needed to prepare the run to its end; of a prepared run it is compared with what the run is.
+   * What the run was prepared from, where that is not all data: rows from memory, a schema of columns or of the answer,
+   * a prompt function. It is needed to prepare the run to its end; of a prepared run it is compared with what the run is.
    */
   readonly definition?: RunDefinition<SR> | undefined
-  /** The processor that the run was prepared with, where it is one of the user's own. */
+  /** The processor that the run was prepared with, where it is one of the user's own, or has an `output` around it. */
   readonly processor?: Processor<object> | undefined
 }
 
@@ -177,8 +177,8 @@ export const resume = Effect.fn("resume")(
           runId,
           problem: "not-prepared",
           differs: [],
-          message: `run ${runId} is not prepared to its end, and its source, columns, prompt, output or processor is code ` +
-            `or was in memory: pass what it was prepared from as definition`
+          message: `run ${runId} is not prepared to its end, and its source, columns, prompt, output or processor is ` +
+            `code or was in memory: pass what it was prepared from as definition`
         })
       })
     }

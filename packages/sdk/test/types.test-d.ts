@@ -364,7 +364,8 @@ const Mood = Schema.Struct({
   note: Schema.optionalKey(Schema.String),
   items: Schema.Array(Schema.Struct({ name: Schema.String, at: Schema.Date }))
 })
-const moods = run({ name: "m", source: untyped, model, prompt: p1, output: Mood, retry: { attempts: 2 } })
+const Why = Schema.Struct({ reasoning: Schema.String })
+const moods = run({ name: "m", source: typed, model, prompt: p1, output: Mood, retry: { attempts: 2 } })
 declare const sentiment: RowsOf<typeof moods>
 if (sentiment.batch_status === "succeeded") {
   same<typeof sentiment.mood, "good" | "bad">()
@@ -373,11 +374,12 @@ if (sentiment.batch_status === "succeeded") {
 }
 if (sentiment.batch_status === "invalid") same<typeof sentiment.response, string | null>()
 same<typeof sentiment.score, number | null>()
-same<typeof sentiment.batch_input_tokens, number | null>() // the index signature of an untyped source does not swallow it
+same<typeof sentiment.batch_input_tokens, number | null>()
 // @ts-expect-error there is no reasoning where it is not asked for
-ok(run({ name: "m", source: typed, model, prompt: p1 }).pipe(Effect.map(({ rows }) => rows.pipe(Stream.map((row) => row.reasoning)))))
+sentiment.reasoning satisfies string | null
 const thoughtful = Effect.gen(function*() {
-  const prepared = yield* prepare({ name: "m", source: typed, model, prompt: p1, output: Mood, outputWay: "tool", reasoning: true })
+  const options = { name: "m", source: typed, model, prompt: p1, output: Mood, outputWay: "tool", reasoning: true } as const
+  const prepared = yield* prepare(options)
   const jobs = yield* awaitAll(prepared.jobs.map(submit))
   return yield* collect(prepared, jobs)
 })
@@ -385,7 +387,8 @@ declare const thought: RowsOf<typeof thoughtful>
 same<typeof thought.reasoning, string | null>()
 same<typeof thought.mood, "good" | "bad" | null>()
 same<typeof thought.topic, string>()
-const renamedMood = run({ name: "m", source: typed, model, prompt: p1, output: Mood, rename: { mood: "feeling", response: "raw" } })
+const rename2 = { mood: "feeling", response: "raw" } as const
+const renamedMood = run({ name: "m", source: typed, model, prompt: p1, output: Mood, rename: rename2 })
 declare const feeling: RowsOf<typeof renamedMood>
 same<typeof feeling.feeling, "good" | "bad" | null>()
 same<typeof feeling.raw, string | null>()
@@ -398,8 +401,8 @@ ok(prepare({ name: "m", source: withMood, model, prompt: p1, output: Mood, renam
 // @ts-expect-error a result has a column of that name anyway
 ok(prepare({ name: "m", source: typed, model, prompt: p1, output: Schema.Struct({ response: Schema.String }) }))
 // @ts-expect-error so it has with reasoning
-ok(prepare({ name: "m", source: typed, model, prompt: p1, output: Schema.Struct({ reasoning: Schema.String }), reasoning: true }))
-ok(prepare({ name: "m", source: typed, model, prompt: p1, output: Schema.Struct({ reasoning: Schema.String }) }))
+ok(prepare({ name: "m", source: typed, model, prompt: p1, output: Why, reasoning: true }))
+ok(prepare({ name: "m", source: typed, model, prompt: p1, output: Why }))
 // @ts-expect-error an embedding is no text
 ok(prepare({ name: "m", source: typed, model: titan, embed: "topic", output: Mood }))
 // @ts-expect-error no such way

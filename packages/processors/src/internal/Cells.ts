@@ -50,8 +50,8 @@ const checked: ReadonlyMap<string, Convert> = new Map<string, Convert>([
     return value
   }],
   ["bigint", (value) => {
-    if (typeof value === "bigint" && (value < lowest || value > highest)) throw new Misfit("expected an integer of 64 bits")
-    return value
+    if (typeof value !== "bigint" || (value >= lowest && value <= highest)) return value
+    throw new Misfit("expected an integer of 64 bits")
   }]
 ])
 
@@ -105,7 +105,7 @@ const kindOf = (ast: SchemaAST.AST): string | null => {
 }
 
 const isMixed = (members: ReadonlyArray<SchemaAST.AST>): boolean =>
-  members.length > 1 && (kindOf(members[0]!) === null || members.some((member) => kindOf(member) !== kindOf(members[0]!)))
+  members.length > 1 && (members.some((member) => kindOf(member) === null) || new Set(members.map(kindOf)).size > 1)
 
 /** `json`: the values stand in a column of JSON, which holds no dates, bytes or bigints. */
 class Converter {
@@ -160,8 +160,10 @@ class Converter {
     }
     const accepts = Schema.is(Schema.make<Schema.Constraint>(new SchemaAST.Declaration(ast.typeParameters, ast.run)))
     if (samples.filter((sample) => accepts(sample)).length !== 1) {
-      throw unholdable("a column holds texts, numbers, booleans, bigints, dates, bytes, lists and structs of them, and " +
-        "JSON, and no objects of other classes: decode to one of those")
+      throw unholdable(
+        "a column holds texts, numbers, booleans, bigints, dates, bytes, lists and structs of them, and JSON, and no " +
+          "objects of other classes: decode to one of those"
+      )
     }
     if (json) throw unholdable(`a date or bytes in a column of JSON; ${advice}`)
     return { ast, convert: accepts(samples[0]) ? checked.get("date")! : null }

@@ -20,7 +20,9 @@ const put = (object: object, key: string, value: unknown): void => {
 
 const mapValues = (schemas: JsonSchema, change: (schema: JsonSchema, key: string) => Json): JsonSchema => {
   const changed = {}
-  for (const [key, schema] of Object.entries(schemas)) put(changed, key, isSchema(schema) ? change(schema, key) : schema)
+  for (const [key, schema] of Object.entries(schemas)) {
+    put(changed, key, isSchema(schema) ? change(schema, key) : schema)
+  }
   return changed
 }
 
@@ -127,7 +129,8 @@ const referenceOf = (schema: JsonSchema): string | null => {
 const definitionOf = (root: JsonSchema, schema: JsonSchema): JsonSchema | null => {
   const name = referenceOf(schema)
   const definitions = root["$defs"]
-  const found = name === null || !isSchema(definitions) || !Object.hasOwn(definitions, name) ? undefined : definitions[name]
+  if (name === null || !isSchema(definitions) || !Object.hasOwn(definitions, name)) return null
+  const found = definitions[name]
   return isSchema(found) ? found : null
 }
 
@@ -138,7 +141,7 @@ export const resolved = (root: JsonSchema): JsonSchema => {
   return isSchema(definitions) && Object.keys(definitions).length > 0 ? { ...own, $defs: definitions } : own
 }
 
-/** JSON Schema of strict modes: Bedrock's user guide, "Get validated JSON results from models", read in November 2026. */
+/** What strict modes take: Bedrock's user guide, "Get validated JSON results from models", read in November 2026. */
 const strictKeys = new Set([
   "$ref",
   "$defs",
@@ -191,7 +194,8 @@ export const strict = (root: JsonSchema): JsonSchema | string => {
   const within = (path: string, open: ReadonlyArray<JsonSchema>) => (schema: JsonSchema, name?: string): JsonSchema => {
     const at = name === undefined ? path : `${path}[${JSON.stringify(name)}]`
     const definition = definitionOf(root, schema)
-    const problem = strictProblem(schema) ?? (definition !== null && open.includes(definition) ? "a recursive schema" : null)
+    const isRecursive = definition !== null && open.includes(definition)
+    const problem = strictProblem(schema) ?? (isRecursive ? "a recursive schema" : null)
     if (problem !== null) {
       problems.push(`at ${at === "" ? "the top" : at}: ${problem}`)
       return schema

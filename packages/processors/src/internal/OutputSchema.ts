@@ -55,7 +55,8 @@ const withNulls = (root: SchemaAST.AST, names: Set<string>): SchemaAST.AST => {
         const properties = SchemaAST.mapOrSame(ast.propertySignatures, (property) => {
           if (typeof property.name === "string") names.add(property.name)
           const changed = change(property.type)
-          const type = SchemaAST.isOptional(property.type) && !admitsNull(property.type) ? nullAsAbsent(changed) : changed
+          const isLeftOut = SchemaAST.isOptional(property.type) && !admitsNull(property.type)
+          const type = isLeftOut ? nullAsAbsent(changed) : changed
           return type === property.type ? property : new SchemaAST.PropertySignature(property.name, type)
         })
         const others = SchemaAST.mapOrSame(ast.indexSignatures, (signature) => {
@@ -68,7 +69,8 @@ const withNulls = (root: SchemaAST.AST, names: Set<string>): SchemaAST.AST => {
       case "Suspend": {
         const known = suspended.get(ast)
         if (known !== undefined) return known
-        const later = new SchemaAST.Suspend(() => change(ast.thunk()), ast.annotations, undefined, ast.encoding, ast.context)
+        const { annotations, context, encoding } = ast
+        const later = new SchemaAST.Suspend(() => change(ast.thunk()), annotations, undefined, encoding, context)
         suspended.set(ast, later)
         return later
       }
@@ -79,7 +81,7 @@ const withNulls = (root: SchemaAST.AST, names: Set<string>): SchemaAST.AST => {
   return change(root)
 }
 
-/** Whether all values have a form in JSON: those of a class do where it says how. Takes the encoded side of a schema. */
+/** Whether all values have a form in JSON: those of a class do where it says how. `ast` is an encoded side. */
 const isJsonSafe = (ast: SchemaAST.AST, seen: Set<SchemaAST.AST> = new Set()): boolean => {
   if (seen.has(ast)) return true
   seen.add(ast)
@@ -88,7 +90,7 @@ const isJsonSafe = (ast: SchemaAST.AST, seen: Set<SchemaAST.AST> = new Set()): b
     case "Declaration":
       return ast.annotations?.["toCodecJson"] !== undefined || ast.annotations?.["toCodec"] !== undefined
     case "Objects":
-      return ast.propertySignatures.every(({ type }) => safe(type)) && ast.indexSignatures.every(({ type }) => safe(type))
+      return [...ast.propertySignatures, ...ast.indexSignatures].every(({ type }) => safe(type))
     case "Arrays":
       return [...ast.elements, ...ast.rest].every(safe)
     case "Union":
@@ -110,7 +112,9 @@ const isJson = Schema.is(Schema.Json)
 export const outputSchema = (schema: Schema.Constraint): OutputSchema | string => {
   const names = new Set<string>()
   try {
-    if (!isJsonSafe(SchemaAST.toEncoded(schema.ast))) return "it has values of a class, and says not how JSON holds them"
+    if (!isJsonSafe(SchemaAST.toEncoded(schema.ast))) {
+      return "it has values of a class, and says not how JSON holds them"
+    }
     const json = Schema.toCodecJson(schema)
     const encoded = SchemaAST.toEncoded(json.ast)
     if (!SchemaAST.isObjects(encoded)) return "its JSON is no object with named properties"

@@ -1,6 +1,6 @@
 /**
- * Which processors stand around others: they encode as those inside do, with at most a shape of the answer added that is
- * the same for every request.
+ * Which processors stand around others: they encode as those inside do, with at most a shape of the answer added that
+ * is the same for every request.
  *
  * @internal
  */

@@ -118,7 +118,7 @@ const toAnswer = (reading: Reading<object>, columns: ReadonlyArray<Column>): Ans
   return { outcome: status, values, stopReason, code: codes[status], message, ...usage }
 }
 
-/** Of an answer that is not what was asked for the text is kept, and what the model thought; null where there is neither. */
+/** Of an answer that is not what was asked for, its text and what the model thought; null where there is neither. */
 const unread = (
   { raw, reasoning }: { readonly raw: string | null; readonly reasoning?: string | undefined },
   columns: ReadonlyArray<Column>

@@ -76,8 +76,8 @@ const ofUnion = (ast: SchemaAST.Union, ofOthers: (ast: SchemaAST.AST) => ColumnT
 }
 
 /**
- * Values of several parts: structs, and lists of one kind of element. What holds JSON throughout is a column of JSON, and
- * so is what has no end.
+ * Values of several parts: structs, and lists of one kind of element. What holds JSON throughout is a column of JSON,
+ * and so is what has no end.
  */
 const nested = (ast: SchemaAST.AST): ColumnType => {
   switch (ast._tag) {
@@ -136,8 +136,8 @@ const admitsNothing = (ast: SchemaAST.AST): boolean =>
   isNullish(ast) || (SchemaAST.isUnion(ast) && ast.types.some(admitsNothing))
 
 /**
- * The fields of a schema of rows, of which all that has parts is `json`, or null when it is not a `Schema.Struct` with named properties, or transforms or
- * checks the row as a whole.
+ * The fields of a schema of rows, of which all that has parts is `json`; null when it is not a `Schema.Struct` with
+ * named properties, or transforms or checks the row as a whole.
  *
  * @internal
  */
@@ -161,9 +161,9 @@ export const fieldsOf = (schema: Schema.Constraint): ReadonlyArray<Field> | null
 
 /**
  * The columns of the values that a struct schema describes, in its order: the type side, so `Schema.FiniteFromString`
- * is a number. Optional and nullable properties have the type of what they hold otherwise; structs are structs, arrays of
- * one kind of element lists. What is of several kinds, a record, or recursive is a `json` column. Null when the schema is
- * not a struct with named properties.
+ * is a number. Optional and nullable properties have the type of what they hold otherwise; structs are structs, arrays
+ * of one kind of element lists. What is of several kinds, a record, or recursive is a `json` column. Null when the
+ * schema is not a struct with named properties.
  *
  * @internal
  */

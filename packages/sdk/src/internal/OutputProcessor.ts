@@ -22,7 +22,7 @@ const wrongKind = ({ output, outputWay, reasoning }: Options): InvalidOption | n
   outputWay !== undefined && !ways.has(outputWay)
     ? new InvalidOption({ path: "outputWay", message: `outputWay must be "schema", "tool" or "instruction"` })
     : outputWay !== undefined && output === undefined
-    ? new InvalidOption({ path: "outputWay", message: "outputWay says how the model is told of output, and there is none" })
+    ? new InvalidOption({ path: "outputWay", message: "outputWay is how the model is told of output, and there is none" })
     : reasoning !== undefined && typeof reasoning !== "boolean"
     ? new InvalidOption({ path: "reasoning", message: "reasoning must be true or false" })
     : null
@@ -49,7 +49,7 @@ export const outputProcessor = (
   if (!reasoning) return Result.succeed(held)
   return columnsOf(held.columns)?.some(({ name }) => name === "reasoning") ?? false
     ? Result.fail(
-      new InvalidOption({ path: "reasoning", message: "the answer has a column named reasoning already: name it otherwise" })
+      new InvalidOption({ path: "reasoning", message: "the answer has a column named reasoning: name it otherwise" })
     )
     : Result.succeed(withReasoning(held))
 }

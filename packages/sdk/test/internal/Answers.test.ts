@@ -62,12 +62,13 @@ describe("Answers", () => {
       { name: "score", type: "number" },
       { name: "reasoning", type: "string" }
     ]
-    const reading = { raw: "{", reasoning: "hmm", message: "no", stopReason: null, usage: { inputTokens: 1, outputTokens: 2 } }
+    const usage = { inputTokens: 1, outputTokens: 2 }
+    const reading = { raw: "{", reasoning: "hmm", message: "no", stopReason: null, usage }
     const texts: Processor<object> = {
       ...labels,
       decode: (output) =>
         output === "odd"
-          ? { status: "succeeded", answer: { response: "text", score: "high" }, stopReason: null, usage: reading.usage }
+          ? { status: "succeeded", answer: { response: "text", score: "high" }, stopReason: null, usage }
           : output === "bare"
           ? { ...reading, status: "invalid", raw: null, reasoning: undefined }
           : { ...reading, status: output === "refused" ? "refused" : "invalid" }
@@ -92,11 +93,17 @@ describe("Answers", () => {
     const columns: ReadonlyArray<Column> = [{ name: "points", type: { type: "list", element: point.type } }]
     const given = (points: unknown): Processor<object> => ({
       ...labels,
-      decode: () => ({ status: "succeeded", answer: { points }, stopReason: null, usage: { inputTokens: 1, outputTokens: 2 } })
+      decode: () => ({
+        status: "succeeded",
+        answer: { points },
+        stopReason: null,
+        usage: { inputTokens: 1, outputTokens: 2 }
+      })
     })
     const message = (points: unknown) => read([{ recordId: id, modelOutput: 1 }], given(points), columns).at?.message
     assert.isNull(message([{ at: new Date(0) }, null, { at: null }, {}]))
-    assert.match(message([{ at: new Date(0) }, { at: "secret" }]) ?? "", /column "points": at \[1\]\["at"\]: expected a Date$/)
+    const wrong = [{ at: new Date(0) }, { at: "secret" }]
+    assert.match(message(wrong) ?? "", /column "points": at \[1\]\["at"\]: expected a Date$/)
     assert.match(message([[]]) ?? "", /at \[0\]: expected an object$/)
     assert.match(message({}) ?? "", /expected an array$/)
   })

@@ -107,7 +107,9 @@ describe("ColumnsOf", () => {
     interface Tree {
       readonly kids: ReadonlyArray<Tree>
     }
-    const Tree: Schema.Codec<Tree> = Schema.Struct({ kids: Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree)) })
+    const Tree: Schema.Codec<Tree> = Schema.Struct({
+      kids: Schema.Array(Schema.suspend((): Schema.Codec<Tree> => Tree))
+    })
     const types = typesOf({
       record: Schema.Record(Schema.String, Schema.Int),
       open: Schema.StructWithRest(Schema.Struct({ a: Schema.Int }), [Schema.Record(Schema.String, Schema.Int)]),

@@ -122,7 +122,8 @@ const misfitWithin = (type: ParametricType, value: unknown): string | null => {
     case "struct": {
       if (typeof value !== "object" || value === null || Array.isArray(value)) return "expected an object"
       for (const { name, type: field } of type.fields) {
-        const fault = misfitAt(`[${JSON.stringify(name)}]`, field, Object.hasOwn(value, name) ? Reflect.get(value, name) : null)
+        const held: unknown = Object.hasOwn(value, name) ? Reflect.get(value, name) : null
+        const fault = misfitAt(`[${JSON.stringify(name)}]`, field, held)
         if (fault !== null) return fault
       }
       return null
