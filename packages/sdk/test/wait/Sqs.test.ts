@@ -1,9 +1,16 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Logger } from "effect"
+import * as Prompt from "@bedrock-batch/processors/Prompt"
+import { Deferred, Effect, Fiber, Logger } from "effect"
+import { awaitAll } from "../../src/awaitAll.ts"
 import { BatchJobs } from "../../src/bedrock/BatchJobs.ts"
 import type { EndedJob } from "../../src/Job.ts"
+import { prepare } from "../../src/prepare.ts"
+import * as Source from "../../src/source/Source.ts"
+import { submit } from "../../src/submit.ts"
 import * as Wait from "../../src/wait/Wait.ts"
+import { model, type ProcessOptions, processOf } from "../rig/Bench.ts"
 import { envelope } from "../rig/events.ts"
+import { memoryStore } from "../rig/MemoryStore.ts"
 import { ScriptedJobs } from "../rig/ScriptedJobs.ts"
 import { made } from "../rig/SimulatedJobs.ts"
 import { type SqsServer, startSqsServer, type TestQueue } from "../rig/SqsServer.ts"
@@ -120,6 +127,41 @@ describe("Wait.sqs", () => {
       yield* recordedBy(waiter, yield* waiter.wait(job))
       yield* until(isEmpty(queue))
       assert.lengthOf(jobs.lists, 0)
+    }), 20_000)
+
+  it.live("keeps a message until the ledger has the job's end, though the process dies before", () =>
+    Effect.gen(function*() {
+      const [store, jobs, queue] = [memoryStore(), new ScriptedJobs(), queueOf()]
+      const start = (options?: ProcessOptions) => processOf(store, jobs, options)
+      const run = yield* start()(prepare({
+        name: "jokes",
+        source: Source.rows([{ topic: "queues" }]),
+        model,
+        prompt: Prompt.make("A joke about {topic}.")
+      }))
+      const waiting = awaitAll(run.jobs.map(submit), { wait: Wait.sqs(optionsOf(queue, { visibilityTimeout: "2 seconds" })) })
+      const reached = yield* Deferred.make<void>()
+      const before = (operation: string, key: string) =>
+        operation === "create" && key.endsWith(".end")
+          ? Effect.andThen(Deferred.succeed(reached, undefined), Effect.never)
+          : Effect.void
+      const dying = yield* Effect.forkChild(start({ before })(waiting))
+      yield* until(() => jobs.made.length === 1)
+      jobs.endAll()
+      queue.send(eventOf(jobs.made[0]!.state.arn))
+      yield* Deferred.await(reached)
+      yield* Effect.sleep(200)
+      assert.deepStrictEqual(queue.counts(), { ready: 0, inFlight: 1 })
+      yield* Fiber.interrupt(dying)
+      assert.lengthOf(queue.bodies(), 1)
+      const left: Array<number> = []
+      const after = (operation: string, key: string) =>
+        Effect.sync(() => void (operation === "create" && key.endsWith(".end") && left.push(queue.bodies().length)))
+      const ended = yield* start({ after })(waiting)
+      assert.deepStrictEqual(ended.map(({ status }) => status), ["Completed"])
+      assert.deepStrictEqual(left, [1])
+      yield* until(isEmpty(queue))
+      assert.lengthOf(jobs.creates, 1)
     }), 20_000)
 
   it.live("leaves what is no event of a batch job, puts it aside, and says so once", () =>
