@@ -20,6 +20,13 @@ export interface OnDemandRequest {
   readonly invocationType: "InvokeModel" | "Converse"
   /** The `modelInput` of a record, as an input file holds it. */
   readonly body: Json
+  /**
+   * The JSON text of `body` where that says more than it does, as of numbers with more digits than JavaScript's: it is
+   * what is sent.
+   *
+   * @since 0.2.0
+   */
+  readonly text?: string | undefined
 }
 
 /**

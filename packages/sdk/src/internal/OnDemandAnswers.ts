@@ -24,6 +24,8 @@ export interface OnDemandRecord {
   readonly row: number
   readonly recordId: string
   readonly modelInput: Json
+  /** The JSON text of the input. */
+  readonly text: string
 }
 
 /** An answer that is not stored yet. @internal */
@@ -57,6 +59,10 @@ const parse = (line: Buffer): { readonly [key: string]: Json } | null => {
   }
 }
 
+/** The text of the input in a line that `prepare` wrote. */
+const inputOf = (line: Buffer): string => line.toString("utf8", inputStart, line.length - 1)
+const inputStart = `{"recordId":"${Layout.recordId(0)}","modelInput":`.length
+
 const damaged = (key: string, message: string) =>
   new BatchError({ module: "submit", method: "on-demand", reason: new Damaged({ key, message }) })
 
@@ -72,7 +78,7 @@ export const records = (store: Store, job: Job): Stream.Stream<ReadonlyArray<OnD
         if (typeof recordId !== "string" || modelInput === undefined || row < job.firstRow || row > job.lastRow) {
           return Effect.fail(damaged(key, `record ${position + 1} of job ${job.key}, in ${key}, is not one of the job`))
         }
-        found.push({ position: position++, row, recordId, modelInput })
+        found.push({ position: position++, row, recordId, modelInput, text: inputOf(line) })
       }
       return Effect.succeed(found)
     }

@@ -320,7 +320,8 @@ class Calls {
     this.#open.add(task.record.position)
     const throttles = this.#throttles
     const { invocationType, model } = this.#job
-    const call = this.#onDemand.invoke({ model, invocationType, body: task.record.modelInput })
+    const { modelInput, text } = task.record
+    const call = this.#onDemand.invoke({ model, invocationType, body: modelInput, text })
     // An answer is kept whatever happens to the fiber that waits for it.
     const kept = Effect.uninterruptibleMask(Effect.fnUntraced({ self: this }, function*(this: Calls, restore) {
       const chance = yield* Random.next

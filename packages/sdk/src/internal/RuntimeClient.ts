@@ -116,8 +116,8 @@ export const make = (options: RuntimeClientOptions): RuntimeClient => {
   return {
     region: () => client.config.region(),
     destroy: () => client.destroy(),
-    send: async ({ body, invocationType, model }, abortSignal) => {
-      const call: Call = { bytes: new TextEncoder().encode(JSON.stringify(body)), text: null }
+    send: async ({ body, invocationType, model, text = JSON.stringify(body) }, abortSignal) => {
+      const call: Call = { bytes: new TextEncoder().encode(text), text: null }
       if (invocationType === "Converse") {
         const command = new ConverseCommand({ modelId: model, messages: undefined })
         calls.set(command.input, call)

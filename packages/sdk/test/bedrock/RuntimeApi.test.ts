@@ -88,6 +88,14 @@ describe("the wire", () => {
       }
     }))
 
+  it.live("carries the JSON text of the body where there is one, with all digits of its numbers", () =>
+    Effect.gen(function*() {
+      const { invoke, runtime } = yield* start()
+      const text = "{ \"n\": 12345678901234567890, \"f\":1.0}"
+      yield* invoke({ ...talk(), body: JSON.parse(text), text })
+      assert.strictEqual(runtime.calls.at(-1)!.body, text)
+    }))
+
   it.live("names the operation and the model, in full, and signs for the Region", () =>
     Effect.gen(function*() {
       const { invoke, onDemand, runtime } = yield* start({ region: "eu-west-1" })
