@@ -338,6 +338,49 @@ export const handled = failing.pipe(
   Effect.retry({ while: (e) => e.isRetryable })
 )
 
+// --- media, parameters of single rows, requests of one's own
+const photos = Source.rows([{ caption: "a cat", photo: "cat.png", max: 10 as number | null, request: "{}" }])
+const seeing = Prompt.make("{caption}?", { media: [Prompt.image("photo", { directory: "photos" })] })
+same<Names<typeof seeing>, "caption" | "photo">()
+ok(prepare({ name: "a", source: photos, model, prompt: seeing, parametersFrom: { maxTokens: "max", topP: "max" } }))
+ok(prepare({ name: "a", source: untyped, model, prompt: p1, parametersFrom: { stopSequences: "anything" } }))
+// @ts-expect-error the source has no column `photo`
+ok(prepare({ name: "a", source: typed, model, prompt: seeing }))
+// @ts-expect-error the source has no column `maxx`
+ok(prepare({ name: "a", source: photos, model, prompt: seeing, parametersFrom: { maxTokens: "maxx" } }))
+// @ts-expect-error rows have no parameter `topK`
+ok(prepare({ name: "a", source: photos, model, prompt: seeing, parametersFrom: { topK: "max" } }))
+const pictures = "amazon.titan-embed-image-v1"
+ok(prepare({ name: "a", source: photos, model: pictures, embed: Prompt.image("photo") }))
+ok(prepare({ name: "a", source: untyped, model: pictures, embed: Prompt.image("photo") }))
+const together = run({
+  name: "a",
+  source: photos,
+  model: pictures,
+  embed: { text: "caption", media: Prompt.image("photo") }
+})
+declare const pictured: RowsOf<typeof together>
+same<typeof pictured.embedding, Float32Array | null>()
+// @ts-expect-error the source has no column `picture`
+ok(prepare({ name: "a", source: photos, model: pictures, embed: Prompt.image("picture") }))
+// @ts-expect-error the source has no column `title`
+ok(prepare({ name: "a", source: photos, model: pictures, embed: { text: "title", media: Prompt.image("photo") } }))
+// @ts-expect-error the source has no column `picture`
+ok(prepare({ name: "a", source: photos, model: pictures, embed: { media: Prompt.image("picture") } }))
+const bodies = run({ name: "a", source: photos, model: "my.model", body: "request" })
+declare const whole: RowsOf<typeof bodies>
+same<typeof whole.output, Processor.Json>()
+same<typeof whole.caption, string>()
+// @ts-expect-error requests of one's own are not embedded
+whole.embedding
+// @ts-expect-error the source has no column `requests`
+ok(prepare({ name: "a", source: photos, model: "my.model", body: "requests" }))
+const read = run({ name: "a", source: photos, model: "my.model", body: "request", processor: own })
+declare const asRead: RowsOf<typeof read>
+same<typeof asRead.score, number | null>()
+// @ts-expect-error the source already has `output`
+ok(prepare({ name: "a", source: Source.rows([{ body: "{}", output: 1 }]), model, body: "body" }))
+
 // --- the Promise API
 export const promised = async (signal: AbortSignal) => {
   await using batch = BedrockBatch.make({ bucket: "b", roleArn: "arn" })
@@ -351,6 +394,13 @@ export const promised = async (signal: AbortSignal) => {
   same<typeof done, Awaited<ReturnType<typeof batch.collect<RowsOfRun<typeof prepared>>>>>()
   // @ts-expect-error the prompt names `topik`
   await batch.run({ name: "jokes", source, model, prompt: P2.make("A joke about {topik}") })
+  const given = await batch.run({ name: "own", source: photos, model, body: "request", parametersFrom: {} })
+  for await (const row of given.rows) same<typeof row.output, Processor.Json>()
+  await batch.prepare({ name: "own", source: photos, model: pictures, embed: Prompt.image("photo") })
+  // @ts-expect-error the source has no column `picture`
+  await batch.run({ name: "own", source: photos, model: pictures, embed: Prompt.image("picture") })
+  // @ts-expect-error the source has no column `heat`
+  await batch.run({ name: "own", source: photos, model, prompt: seeing, parametersFrom: { temperature: "heat" } })
   // @ts-expect-error the source already has `response`
   await batch.prepare({ name: "jokes", source: S2.rows([{ topic: "a", response: "b" }]), model, prompt })
   return batch.collect(prepared, jobs, { format: "csv" })
