@@ -202,8 +202,8 @@ export const problem = (
  * `Uint8Array` and `Option`.
  *
  * An answer that does not decode is `invalid`: its message has the path of the first fault, and `raw` the text. Cut off
- * at the token limit it is `truncated` if it decodes all the same. By way of `instruction` white space and one
- * ```` ```json ```` fence around the JSON are let pass.
+ * at the token limit it is `truncated` if it decodes all the same. Around JSON that a model is only told of white space
+ * and one ```` ```json ```` fence are let pass.
  *
  * It never throws: with a schema that cannot be (see `problem`), `check` refuses the run. Its id has a digest of the
  * schema, the way and the name in it.

@@ -336,8 +336,10 @@ describe("decode", () => {
     assert.strictEqual(decode(fenced(json)).status, "invalid")
   })
 
-  it("reads the input of the tool that stands for the answer", () => {
+  it("reads the input of the tool that stands for the answer, and the text of a model that thought instead", () => {
     const forced = StructuredOutput.structured(anthropicMessages, Review, { model })
+    const text = `\`\`\`json\n${JSON.stringify(good)}\n\`\`\``
+    assert.strictEqual(forced.decode({ content: [{ type: "text", text }], stop_reason: "end_turn" }).status, "succeeded")
     const reading = forced.decode({
       content: [{ type: "tool_use", id: "t", name: "answer", input: good }],
       stop_reason: "tool_use",

@@ -121,7 +121,8 @@ export type Answered<A> = A & RecordColumns & {
 }
 
 /**
- * The columns of a row whose record was not answered: the answer's columns are null, the error says why.
+ * The columns of a row whose record was not answered: the answer's columns are null, the error says why. An `invalid` row
+ * keeps the text of its answer, where there is one, in `response`, and what the model thought in `reasoning`.
  *
  * @since 0.1.0
  * @category models

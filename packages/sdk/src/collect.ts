@@ -66,8 +66,8 @@ export interface CollectOptions {
   /**
    * Jobs that are joined at the same time, each in a thread of its own; where there are fewer jobs, the threads read one
    * job's output together. 1 is this thread. Default: the machine's cores, at most 8, and one for each 512 MB of its
-   * memory; 1 for fewer than 10,000 rows. In a program that is bundled into one file, and with a processor of your own,
-   * jobs are joined in this thread.
+   * memory; 1 for fewer than 10,000 rows. In a program that is bundled into one file, and with a processor of your own or
+   * an `output` schema, jobs are joined in this thread.
    */
   readonly parallelism?: number | undefined
 }

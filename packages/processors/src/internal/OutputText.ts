@@ -87,7 +87,8 @@ export type Reader = (text: string) => Result.Result<unknown, string>
 /** `convert` makes the values those of columns. @internal */
 export const readerOf = ({ codec, names }: OutputSchema, way: OutputWay, convert: Convert | null): Reader => {
   const decode = Schema.decodeUnknownResult(codec)
-  const parse = (text: string): unknown => JSON.parse(way === "instruction" ? bare(text) : text)
+  // A family may tell by instruction what it was to tell by a tool: Claude does not think where a tool is forced.
+  const parse = (text: string): unknown => JSON.parse(way === "schema" ? text : bare(text))
   return (text) => {
     let json: unknown
     try {
