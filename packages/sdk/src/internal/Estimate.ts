@@ -5,7 +5,8 @@
  *
  * - by records: what is left, at the pace at which records were processed so far, and at that of the last minutes;
  * - by jobs: what is left of the open jobs and the whole of those that wait, if they last as long as those that have
- *   ended, on as many slots as there are jobs open: between `work / slots` and one job's time more.
+ *   ended, on as many slots as there are jobs open: between `work / slots` and the time of one long job more. A long job
+ *   is one that lasts longer than the mean by twice the standard deviation.
  *
  * Each is widened by how little it rests on: the pace by a factor of 2 at the beginning down to 1.1, the duration of
  * jobs by half after one job, by a quarter after four. The range that is told holds both, and goes out to round
@@ -30,6 +31,8 @@ export interface Evidence {
   /** Jobs that were seen from their beginning to their end, and how long they took together. */
   readonly ended: number
   readonly endedMillis: number
+  /** By how much they differ: the standard deviation. */
+  readonly spreadMillis: number
 }
 
 /** From so many to so many milliseconds. @internal */
@@ -61,17 +64,19 @@ const byRecords = ({ observed, observedMillis, recent, remaining }: Evidence): R
   return { from: Math.min(overall, late) / doubt, to: Math.max(overall, late) * doubt }
 }
 
-const byJobs = ({ ended, endedMillis, open, waiting }: Evidence): Range | null => {
+const byJobs = ({ ended, endedMillis, open, spreadMillis, waiting }: Evidence): Range | null => {
   if (ended <= 0 || open.length === 0) return null
   const mean = endedMillis / ended
+  const long = mean + 2 * spreadMillis
   // What has lasted longer than expected may last for a while yet.
   const left = open.map((age) => Math.max(mean - age, age / 4))
   const work = left.reduce((sum, millis) => sum + millis, 0) + waiting * mean
   const longest = left.reduce((most, millis) => Math.max(most, millis), waiting > 0 ? mean : 0)
+  const last = open.reduce((most, age) => Math.max(most, long - age, age / 4), 0)
   const doubt = 1 + 0.5 / Math.sqrt(ended)
   return {
     from: Math.max(work / open.length, longest) / doubt,
-    to: (waiting > 0 ? work / open.length + longest : longest) * doubt
+    to: (waiting > 0 ? work / open.length + Math.max(long, last) : last) * doubt
   }
 }
 

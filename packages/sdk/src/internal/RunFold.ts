@@ -102,8 +102,8 @@ class Attempt {
   observed = 0
   observedFrom: number | null = null
   readonly pace = new Pace()
-  /** Jobs that were seen from their beginning to their end, and how long they took. */
-  readonly durations = { jobs: 0, millis: 0 }
+  /** Jobs that were seen from their beginning to their end, how long they took, and the squares of that. */
+  readonly durations = { jobs: 0, millis: 0, squares: 0 }
 
   constructor(number: number) {
     this.number = number
@@ -171,7 +171,9 @@ class Attempt {
       const ran = status === "Completed" || status === "PartiallyCompleted"
       if (job.whole && ran) {
         this.durations.jobs++
-        this.durations.millis += Math.max(0, at - job.since)
+        const millis = Math.max(0, at - job.since)
+        this.durations.millis += millis
+        this.durations.squares += millis * millis
       }
     }
     const processed = Math.min(records, Math.max(job?.processed ?? 0, counters?.processed ?? (isCounted ? records : 0)))
@@ -180,6 +182,9 @@ class Attempt {
     this.sums[isCounted || status === "Refused" ? "notRun" : "unknown"] += records - processed
   }
 }
+
+const spreadOf = ({ jobs, millis, squares }: Attempt["durations"]): number =>
+  jobs === 0 ? 0 : Math.sqrt(Math.max(0, squares / jobs - (millis / jobs) ** 2))
 
 /** @internal */
 export class RunFold {
@@ -299,7 +304,8 @@ export class RunFold {
       observedMillis: observedFrom === null ? 0 : at - observedFrom,
       recent: rate,
       ended: durations.jobs,
-      endedMillis: durations.millis
+      endedMillis: durations.millis,
+      spreadMillis: spreadOf(durations)
     })
     return {
       runId: this.#runId,

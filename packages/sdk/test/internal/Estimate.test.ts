@@ -13,7 +13,8 @@ const nothing: Evidence = {
   observedMillis: minute,
   recent: null,
   ended: 0,
-  endedMillis: 0
+  endedMillis: 0,
+  spreadMillis: 0
 }
 
 const upTo = (most: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: most }))
@@ -25,7 +26,8 @@ const evidence = Arbitrary.schema(Schema.Struct({
   observedMillis: upTo(7 * 24 * hour),
   recent: Schema.NullOr(upTo(1_000_000)),
   ended: upTo(1000),
-  endedMillis: upTo(1_000_000_000)
+  endedMillis: upTo(1_000_000_000),
+  spreadMillis: upTo(100_000_000)
 }))
 const more = Arbitrary.schema(upTo(1_000_000))
 const runs = { arbitrary: { runs: 500 } }
@@ -65,6 +67,14 @@ describe("Estimate", () => {
     const open = [hour / 2, hour / 2]
     const range = timeLeft({ ...nothing, open, waiting: 4, ended: 4, endedMillis: 4 * hour })
     assert.deepStrictEqual(range, { from: 2 * hour, to: 5 * hour })
+  })
+
+  it("leaves time for one long job at the end, the longer the more jobs differ", () => {
+    const open = [hour / 2, hour / 2]
+    const range = timeLeft({ ...nothing, open, waiting: 4, ended: 4, endedMillis: 4 * hour, spreadMillis: hour })
+    assert.deepStrictEqual(range, { from: 2 * hour, to: 8 * hour })
+    const last = timeLeft({ ...nothing, open: [hour / 2], ended: 100, endedMillis: 100 * hour, spreadMillis: hour })
+    assert.deepStrictEqual(last, { from: 20 * minute, to: 3 * hour })
   })
 
   it("expects of a job that takes longer than others that it will for a while yet", () => {
