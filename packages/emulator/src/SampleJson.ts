@@ -10,6 +10,17 @@ import { elements, isObject, member } from "./Json.ts"
 const deepest = 12
 const words = ["amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty"]
 
+/** What many patterns of strings take: bigints, codes, names. */
+const common = ["7", "amber", "Amber", "AMBER", "amber-7", "2026-01-02", "07:00"]
+
+const matches = (pattern: unknown, value: string): boolean => {
+  try {
+    return typeof pattern === "string" && new RegExp(pattern, "u").test(value)
+  } catch {
+    return false
+  }
+}
+
 const resolve = (schema: unknown, root: unknown): unknown => {
   const reference = member(schema, "$ref")
   if (typeof reference !== "string" || !reference.startsWith("#")) return schema
@@ -37,6 +48,8 @@ const text = (schema: JsonObject, chance: Chance): string => {
   if (schema["format"] === "email") return "someone@example.com"
   const min = typeof schema["minLength"] === "number" ? schema["minLength"] : 0
   const max = typeof schema["maxLength"] === "number" ? schema["maxLength"] : Number.POSITIVE_INFINITY
+  const fitting = common.find((one) => matches(schema["pattern"], one))
+  if (fitting !== undefined) return fitting
   let value = words[chance.below(words.length)] ?? ""
   while (value.length < min) value += ` ${words[chance.below(words.length)]}`
   return value.slice(0, max)
@@ -88,8 +101,8 @@ const sample = (given: unknown, root: unknown, chance: Chance, depth: number): u
 }
 
 /**
- * Creates a value for a JSON Schema. Every named property of an object is present; patterns of strings are not looked
- * at; a schema that refers to itself ends with null.
+ * Creates a value for a JSON Schema. Every named property of an object is present; of patterns of strings simple ones
+ * are kept; a schema that refers to itself ends with null.
  *
  * @since 0.1.0
  * @category constructors

@@ -169,6 +169,9 @@ it("gives JSON where a schema is asked for", () => {
   assert.isTrue(Schema.is(Verdict)(JSON.parse(answer.output.message.content[0].text)))
   const recursive = { $ref: "#/$defs/n", $defs: { n: { type: "object", properties: { next: { $ref: "#/$defs/n" } } } } }
   assert.isObject(SampleJson.make(recursive, Chance.make("a")))
+  const { schema: digits } = Schema.toJsonSchemaDocument(Schema.BigInt)
+  assert.strictEqual(typeof BigInt(String(SampleJson.make(digits, Chance.make("a")))), "bigint")
+  assert.isString(SampleJson.make({ type: "string", pattern: "(" }, Chance.make("a")))
 })
 
 it("fills the absent members of content blocks with null, and leaves other shapes alone", () => {
