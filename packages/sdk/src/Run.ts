@@ -101,7 +101,20 @@ export interface LoadOptions {
    * `StructuredOutput.structured(Converse.converse, schema, { model })`.
    */
   readonly processor?: Processor<object> | undefined
+  /** The attempt at which the run is given, one that was made; default its last. 1 is the first. */
+  readonly attempt?: number | undefined
 }
+
+/** The attempt that was asked for, which must be there. */
+const attemptOf = Effect.fnUntraced(function*(store: ObjectStore["Service"], runId: string, wanted: number | undefined) {
+  if (wanted === 1) return 1
+  const last = (yield* readAttempts(store, runId)).at(-1)?.attempt ?? 1
+  if (wanted === undefined) return last
+  if (Number.isSafeInteger(wanted) && wanted >= 1 && wanted <= last) return wanted
+  const message = `run ${runId} has no attempt ${wanted}: its last is ${last}`
+  const reason = new InvalidOption({ path: "attempt", message })
+  return yield* new BatchError({ module: "Run", method: "load", reason })
+})
 
 const processorOf = (manifest: RunManifest, options: LoadOptions | undefined): Effect.Effect<Processor<object>, BatchError> => {
   const processor = options?.processor ?? forId(manifest.processor)
@@ -122,7 +135,8 @@ const processorOf = (manifest: RunManifest, options: LoadOptions | undefined): E
 }
 
 /**
- * Opens a prepared run at its last attempt, without reading its job list. Fails with `RunConflict` (`not-found`, `not-prepared`).
+ * Opens a prepared run at its last attempt, or at another, without reading its job list. Fails with `RunConflict`
+ * (`not-found`, `not-prepared`).
  *
  * @since 0.1.0
  * @category constructors
@@ -135,14 +149,14 @@ export const open = Effect.fn("Run.open")(
     return handleOf<UntypedResultRow>(
       manifest,
       yield* processorOf(manifest, options),
-      (yield* readAttempts(store, runId)).at(-1)?.attempt ?? 1
+      yield* attemptOf(store, runId, options?.attempt)
     )
   }
 )
 
 /**
- * Loads a prepared run by its id, at its last attempt; calling `prepare` again with the same options gives it typed. Fails with
- * `RunConflict` (`not-found`, `not-prepared`).
+ * Loads a prepared run by its id, at its last attempt or at another; calling `prepare` again with the same options gives
+ * it typed. Fails with `RunConflict` (`not-found`, `not-prepared`).
  *
  * @since 0.1.0
  * @category constructors
@@ -163,7 +177,9 @@ export const load = Effect.fn("Run.load")(
     yield* Effect.annotateCurrentSpan({ run: runId })
     const store = yield* ObjectStore
     const manifest = yield* readManifest(store, runId)
-    return yield* runOf<UntypedResultRow>(store, manifest, yield* processorOf(manifest, options))
+    const processor = yield* processorOf(manifest, options)
+    const attempt = yield* attemptOf(store, runId, options?.attempt)
+    return yield* runOf<UntypedResultRow>(store, manifest, processor, attempt)
   }
 )
 

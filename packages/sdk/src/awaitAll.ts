@@ -30,7 +30,7 @@ import { cancelledJob, makeViews, mayBeOpen, neverSent, type Views } from "./int
 import { type EndedJob, isTerminal, type Job, type RefusedJob, type SubmittedJob } from "./Job.ts"
 import { Ledger } from "./Ledger.ts"
 import * as Progress from "./Progress.ts"
-import { Capacity } from "./schedule/Capacity.ts"
+import { Capacity, full } from "./schedule/Capacity.ts"
 import * as Slots from "./schedule/Slots.ts"
 import type { ObjectStore } from "./store/ObjectStore.ts"
 import type { Submission } from "./submit.ts"
@@ -111,6 +111,12 @@ export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never
    * that names the runs, and the same call, or `resume`, goes on from there. Default `leave`.
    */
   readonly onInterrupt?: "leave" | "stop" | undefined
+  /**
+   * Where no slot is free for a new job, or the service says "quota" or asks for fewer calls. `wait`: the job waits, for
+   * as long as it takes. `fail`: the call fails at once with `Unavailable` (`quota`, `throttled`), and no job was made by
+   * the call that found no room: for a process that costs while it waits, and that is begun again later. Default `wait`.
+   */
+  readonly whenFull?: "wait" | "fail" | undefined
   /**
    * What the cut-off leaves time for beside stopping: calls on demand for the records that are not processed.
    *
@@ -214,7 +220,8 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
     const isOver = () => over
     const slotWaits = yield* SlotWaits.make
     const throttle = Throttle.make()
-    const call: Call<A> = { views, standing, cut, slots, slotWaits, onDemand, throttle, waiter, isOver }
+    const { whenFull = "wait" } = options ?? {}
+    const call: Call<A> = { views, standing, cut, slots, slotWaits, onDemand, throttle, waiter, isOver, whenFull }
     const runAt = Effect.fnUntraced(function*(place: number, admitted: Effect.Effect<void>) {
       const submission = all[place]!
       const ended = yield* runOne(submission, call, admitted)
@@ -355,6 +362,7 @@ interface Call<A extends SubmittedJob> {
   readonly waiter: Waiter<A>
   /** Whether the call comes to its end, by a failure or an interruption: nothing more is begun. */
   readonly isOver: () => boolean
+  readonly whenFull: "wait" | "fail"
 }
 
 const cutOffOf = (
@@ -399,6 +407,7 @@ const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
       if (isRefused(settled.job) || isEnded(settled.job)) yield* Progress.tellEnded(settled.job, false)
       return settled.job
     }
+    if (call.whenFull === "fail") return yield* settled.error
     open = false
     yield* call.cut.orCut(job, pause(job, "quota", settled.millis * (yield* Random.nextBetween(0.5, 1.5))))
   }
@@ -407,7 +416,7 @@ const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
 type Attempt<A> =
   | { readonly _tag: "Settled"; readonly job: A }
   /** The service has no room: to be tried again after so many milliseconds. */
-  | { readonly _tag: "NoRoom"; readonly millis: number }
+  | { readonly _tag: "NoRoom"; readonly millis: number; readonly error: BatchError }
 
 /** Takes a slot, submits, waits and records the end; the slot is free when the scope closes. */
 const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
@@ -417,7 +426,7 @@ const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   admitted: Effect.Effect<void>
 ): Effect.fn.Return<Attempt<A | EndedJob | RefusedJob>, BatchError, SR | Ledger | Capacity | Scope.Scope> {
   const { job } = submission
-  const { cut, slots, slotWaits, standing, views, waiter } = call
+  const { cut, slots, slotWaits, standing, views, waiter, whenFull } = call
   const ledger = yield* Ledger
   const capacity = yield* Capacity
   const never = yield* patiently(neverSent(views, job))
@@ -425,7 +434,10 @@ const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   if (open || views.cancelled(job) !== null) yield* Effect.andThen(slots.hold, capacity.hold(job))
   else {
     // No slot of one kind is held while the other is waited for: other targets, or other processes, may use it.
-    const taken = slots.room.pipe(Effect.andThen(capacity.take(job)), Effect.andThen(slots.take))
+    const taken = slots.room.pipe(
+      Effect.andThen(capacity.take(whenFull === "fail" ? { ...job, whenFull } : job)),
+      Effect.andThen(slots.take)
+    )
     yield* cut.orCut(job, slotWaits.during(job, taken))
     // Whoever is interrupted first frees a slot, and others of the call are to be interrupted before they use it.
     yield* Effect.yieldNow
@@ -436,7 +448,10 @@ const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   yield* admitted
   yield* waiter.before(job)
   const submitted = yield* persist(submission, call)
-  if (submitted === null) return { _tag: "NoRoom", millis: yield* capacity.exceeded(job) }
+  if (submitted instanceof BatchError) {
+    const millis = isThrottled(submitted) ? 0 : yield* capacity.exceeded(job)
+    return { _tag: "NoRoom", millis, error: submitted }
+  }
   if ("status" in submitted) return { _tag: "Settled", job: submitted }
   standing.accept(job)
   const ended = yield* cut.orStop(submitted, waiter.wait(submitted))
@@ -457,9 +472,9 @@ const attemptOnDemand = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   const never = yield* patiently(neverSent(call.views, submission.job))
   if (never !== null) return { _tag: "Settled", job: never }
   const submitted = yield* persist(submission, call)
-  return submitted !== null && "status" in submitted
-    ? { _tag: "Settled", job: submitted }
-    : { _tag: "NoRoom", millis: onDemandPause }
+  if (!(submitted instanceof BatchError) && "status" in submitted) return { _tag: "Settled", job: submitted }
+  const error = submitted instanceof BatchError ? submitted : full(submitted)
+  return { _tag: "NoRoom", millis: onDemandPause, error }
 })
 
 /** Tells of a job that had ended before this call. */
@@ -484,11 +499,11 @@ const isEnded = (job: SubmittedJob | EndedJob): job is EndedJob => "status" in j
 const isRefused = <A extends SubmittedJob>(job: A | EndedJob | RefusedJob): job is RefusedJob =>
   "status" in job && job.status === "Refused"
 
-/** Runs a submission until it is accepted or refused for good; null when the service has no room for the job. */
+/** Runs a submission until it is accepted or refused for good; gives the error when the service has no room for the job. */
 const persist = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
   submission: Submission<SR>,
-  { cut, throttle, views }: Call<A>
-): Effect.fn.Return<SubmittedJob | EndedJob | RefusedJob | null, BatchError, SR | Ledger> {
+  { cut, throttle, views, whenFull }: Call<A>
+): Effect.fn.Return<SubmittedJob | EndedJob | RefusedJob | BatchError, BatchError, SR | Ledger> {
   const { job } = submission
   let troubles = 0
   let pauses = 0
@@ -503,12 +518,13 @@ const persist = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
     const error = result.failure
     const reason = error.reason
     if (isThrottled(error)) {
+      if (whenFull === "fail") return error
       throttle.struck(time)
       troubles = 0
       continue
     }
     throttle.passed()
-    if (reason._tag === "Unavailable" && reason.code === "quota") return null
+    if (reason._tag === "Unavailable" && reason.code === "quota") return error
     if (error.isRetryable && ++troubles < maxTroubles) {
       const millis = (yield* Random.nextBetween(0, 1)) * Throttle.longestPause(pauses++)
       yield* cut.orCut(job, pause(job, "unavailable", millis))

@@ -17,11 +17,12 @@ interface Given {
   readonly confirmAbove?: unknown
   readonly confirm?: unknown
   readonly onInterrupt?: unknown
+  readonly whenFull?: unknown
 }
 
 /** The first thing that is wrong, or null. @internal */
 export const awaitProblem = (options: Given | undefined): InvalidOption | null => {
-  const { concurrency, confirm, confirmAbove, deadline, onInterrupt, order, rescue, wait } = options ?? {}
+  const { concurrency, confirm, confirmAbove, deadline, onInterrupt, order, rescue, wait, whenFull } = options ?? {}
   const wrong = (path: string, message: string) => new InvalidOption({ path, message })
   if (concurrency !== undefined && !(typeof concurrency === "number" && concurrency >= 1)) {
     return wrong("concurrency", `concurrency is ${JSON.stringify(concurrency)}, and must be a number of at least 1`)
@@ -52,6 +53,9 @@ export const awaitProblem = (options: Given | undefined): InvalidOption | null =
   }
   if (onInterrupt !== undefined && onInterrupt !== "leave" && onInterrupt !== "stop") {
     return wrong("onInterrupt", `onInterrupt is ${JSON.stringify(onInterrupt)}, and must be "leave" or "stop"`)
+  }
+  if (whenFull !== undefined && whenFull !== "wait" && whenFull !== "fail") {
+    return wrong("whenFull", `whenFull is ${JSON.stringify(whenFull)}, and must be "wait" or "fail"`)
   }
   return null
 }

@@ -26,7 +26,9 @@ import { readAttempts, readJobs } from "./Manifest.ts"
 import { isCancelled } from "./Refusals.ts"
 
 /** How a run is taken to its end. @internal */
-export interface Finishing<WR, HR, CR> extends Omit<AwaitOptions<EndedJob, WR, HR, CR>, "rescue" | "reserve">, CollectOptions {
+export interface Finishing<WR, HR, CR> 
+  extends Omit<AwaitOptions<EndedJob, WR, HR, CR>, "rescue" | "reserve" | "whenFull">, CollectOptions
+{
   readonly retry?: (RetryOptions & { readonly attempts: number }) | undefined
   readonly rescue?: "on-demand" | "stop" | "leave" | undefined
 }

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { baseModel } from "@bedrock-batch/processors/ModelId"
-import type { BatchError } from "../BatchError.ts"
+import { BatchError, Unavailable } from "../BatchError.ts"
 import * as Limits from "../Limits.ts"
 import * as Slots from "./Slots.ts"
 
@@ -39,7 +39,22 @@ export interface Taker extends Target {
   readonly runId?: string | undefined
   /** The job's key in its run. */
   readonly key?: string | undefined
+  /** Where no slot is free: `wait`, the default, or `fail` at once with `Unavailable` (`quota`). */
+  readonly whenFull?: "wait" | "fail" | undefined
 }
+
+/** What a taker is told who does not wait. @internal */
+export const full = ({ key, model, region }: Taker): BatchError =>
+  new BatchError({
+    module: "Capacity",
+    method: "take",
+    reason: new Unavailable({
+      code: "quota",
+      retryAfterMillis: null,
+      message: `there is no slot now for ${key === undefined ? "a job" : `job ${key}`} of ${model} in ${region}: ` +
+        "as many jobs are open as may be"
+    })
+  })
 
 /**
  * The service: slots for open jobs, per Region and base model. Takers of one target are served first come first served,
@@ -54,7 +69,7 @@ export class Capacity extends Context.Service<Capacity, {
   /** The quotas of a model. */
   readonly limits: (target: Target) => Effect.Effect<Limits.Limits, BatchError>
   /**
-   * Waits for a slot, which is held until the scope closes. One that closes with success says that the job has ended or
+   * Waits for a slot, or fails (see `Taker.whenFull`); it is held until the scope closes. One that closes with success says that the job has ended or
    * never was, unless `keep` said otherwise; one that closes with a failure or an interruption leaves that open.
    */
   readonly take: (taker: Taker) => Effect.Effect<void, BatchError, Scope.Scope>
@@ -138,7 +153,12 @@ export const layerFixed = (options: FixedOptions): Layer.Layer<Capacity> =>
       return Capacity.of({
         region: options.region,
         limits: () => Effect.succeed(limits),
-        take: (target) => Effect.suspend(() => pool(target).slots.take),
+        take: (taker) =>
+          Effect.suspend(() => {
+            const { slots } = pool(taker)
+            if (taker.whenFull !== "fail") return slots.take
+            return Effect.flatMap(slots.takeNow, (taken) => taken ? Effect.void : Effect.fail(full(taker)))
+          }),
         hold: (target) => Effect.suspend(() => pool(target).slots.hold),
         // Slots are of this process alone, and what it hands over is not counted.
         keep: () => Effect.void,

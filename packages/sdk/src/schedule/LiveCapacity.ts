@@ -17,7 +17,7 @@ import * as AccountQuotas from "../internal/AccountQuotas.ts"
 import { limitsProblem } from "../internal/LimitsCheck.ts"
 import { isThrottled, maxTroubles } from "../internal/Patience.ts"
 import type * as Limits from "../Limits.ts"
-import { Capacity, type Taker } from "./Capacity.ts"
+import { Capacity, full, type Taker } from "./Capacity.ts"
 import { type ServiceQuotas, type Subject, subjectOf } from "./Quotas.ts"
 import * as Slots from "./Slots.ts"
 
@@ -295,6 +295,13 @@ export const layerLive = (
         yield* Effect.forkIn(pump(pool), scope)
       })
 
+      /** Takes a slot that is free by what is known, or by one more look. */
+      const takeNow = Effect.fnUntraced(function*(pool: Pool, taker: Taker) {
+        if (yield* pool.slots.takeNow) return
+        yield* round(pool)
+        if (!(yield* pool.slots.takeNow)) return yield* full(taker)
+      })
+
       const release = Effect.fnUntraced(function*(pool: Pool, { name }: Taker, exit: Exit.Exit<unknown, unknown>) {
         const at = yield* Clock.currentTimeMillis
         let isOver = Exit.isSuccess(exit)
@@ -338,7 +345,7 @@ export const layerLive = (
           const pool = poolOf(taker)
           pool.takers++
           yield* ready(pool).pipe(
-            Effect.andThen(pool.slots.take),
+            Effect.andThen(taker.whenFull === "fail" ? takeNow(pool, taker) : pool.slots.take),
             Effect.ensuring(Effect.sync(() => void pool.takers--))
           )
           yield* bind(pool, taker)

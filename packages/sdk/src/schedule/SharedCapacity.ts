@@ -23,7 +23,7 @@ import * as SlotSweep from "../internal/SlotSweep.ts"
 import { Ledger } from "../Ledger.ts"
 import * as Limits from "../Limits.ts"
 import { ObjectStore } from "../store/ObjectStore.ts"
-import { Capacity, type Taker } from "./Capacity.ts"
+import { Capacity, full, type Taker } from "./Capacity.ts"
 import { ServiceQuotas, type Subject, subjectOf } from "./Quotas.ts"
 
 /**
@@ -89,6 +89,8 @@ interface Waiter {
   readAt: number
   /** Whether the job has had a slot before. */
   readonly isAgain: boolean
+  /** What it is told where one look finds no slot for it; null where it waits. */
+  readonly full: BatchError | null
   readonly turn: Deferred.Deferred<void, BatchError>
 }
 
@@ -494,13 +496,25 @@ export const layerShared = (
       })
 
       const round = Effect.fnUntraced(function*(pool: Pool) {
-        if (pool.free.length === 0 || (yield* Clock.currentTimeMillis) >= pool.freeUntil) {
+        const looks = pool.free.length === 0 || (yield* Clock.currentTimeMillis) >= pool.freeUntil
+        if (looks) {
           yield* untilLook(pool)
           if (pool.waiting.length === 0) return
           yield* look(pool)
         }
         yield* grant(pool)
+        if (looks) turnAway(pool, null)
+        // What was believed to be free is not: they are told after a look.
+        else if (pool.waiting.some(({ full }) => full !== null)) pool.lookAt = yield* Clock.currentTimeMillis
       })
+
+      /** Tells those who do not wait that there is no slot for them, or why it cannot be known. */
+      const turnAway = (pool: Pool, failure: BatchError | null): void => {
+        for (const waiter of pool.waiting.filter(({ full }) => full !== null)) {
+          remove(pool.waiting, waiter)
+          Deferred.doneUnsafe(waiter.turn, Effect.fail(failure ?? waiter.full!))
+        }
+      }
 
       /** Goes on while somebody waits. */
       const lookOn = Effect.fnUntraced(function*(pool: Pool) {
@@ -513,6 +527,7 @@ export const layerShared = (
           }
           pool.free = []
           const { failure } = result
+          turnAway(pool, failure)
           if (!isThrottled(failure) && (!failure.isRetryable || ++troubles >= maxTroubles)) {
             for (const { turn } of pool.waiting.splice(0)) Deferred.doneUnsafe(turn, Effect.fail(failure))
           } else {
@@ -524,9 +539,16 @@ export const layerShared = (
       })
 
       /** Waits for a slot. A job that has had one goes first. */
-      const wait = Effect.fnUntraced(function*(pool: Pool, holding: Holding, claim: number, isAgain: boolean) {
+      const wait = Effect.fnUntraced(function*(
+        pool: Pool,
+        holding: Holding,
+        claim: number,
+        isAgain: boolean,
+        full: BatchError | null = null
+      ) {
         const readAt = yield* Clock.currentTimeMillis
-        const waiter: Waiter = { holding, claim, readAt, isAgain, turn: Deferred.makeUnsafe() }
+        const waiter: Waiter = { holding, claim, readAt, isAgain, full, turn: Deferred.makeUnsafe() }
+        if (full !== null) hurry(pool, readAt)
         pool.waiting.splice(isAgain ? pool.waiting.filter(({ isAgain }) => isAgain).length : Infinity, 0, waiter)
         if (!pool.isLooking) {
           pool.isLooking = true
@@ -565,7 +587,7 @@ export const layerShared = (
         if (waits && !isOpen) {
           const turn = Effect.gen(function*() {
             const claim = yield* Effect.interruptible(patiently(nextClaim(holding)))
-            if (claim > 0) yield* wait(pool, holding, claim, false)
+            if (claim > 0) yield* wait(pool, holding, claim, false, taker.whenFull === "fail" ? full(taker) : null)
           })
           yield* counting(holding, turn).pipe(
             Effect.onExit((exit) => (Exit.isSuccess(exit) ? Effect.void : leave(pool, holding, exit)))

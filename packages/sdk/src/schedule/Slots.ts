@@ -11,6 +11,8 @@ import type * as Scope from "effect/Scope"
 export interface Slots<E = never> {
   /** Waits for a free slot and keeps it until the scope closes. */
   readonly take: Effect.Effect<void, E, Scope.Scope>
+  /** Keeps a slot until the scope closes if one is free; false, at once, where none is. */
+  readonly takeNow: Effect.Effect<boolean, never, Scope.Scope>
   /** Waits until a slot is free, and takes none. */
   readonly room: Effect.Effect<void>
   /** Counts a holder that is there already, beyond the limit if need be, until the scope closes. */
@@ -80,6 +82,14 @@ export const make = <E = never>(limit: number): Slots<E> => {
   return {
     // Only the wait can be interrupted, never the moment between getting a slot and being bound to release it.
     take: Effect.acquireRelease(acquire, () => release),
+    takeNow: Effect.acquireRelease(
+      Effect.sync(() => {
+        if (!isRoom()) return false
+        held++
+        return true
+      }),
+      (taken) => (taken ? release : Effect.void)
+    ),
     room,
     hold: Effect.acquireRelease(Effect.sync(() => void held++), () => release),
     held: () => held,
