@@ -59,6 +59,7 @@ const store = Layer.effect(
       ...inner,
       create: (key, bytes) => durably(key, inner.create(key, bytes)),
       write: (key, bytes, options) => durably(key, inner.write(key, bytes, options)),
+      copy: (from, key) => durably(key, inner.copy(from, key)),
       remove: (key) => durably(key, inner.remove(key)),
       removeAll: (keys) => keys.reduce((remove, key) => durably(key, remove), inner.removeAll(keys))
     })

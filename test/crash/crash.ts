@@ -94,6 +94,7 @@ const program = Effect.gen(function*() {
   const s3 = yield* Servers.s3(options["s3-endpoint"], options["s3-bucket"])
   const env = { PATH: process.env["PATH"], NODE_COMPILE_CACHE: cache, ...s3.env }
   const base = `crash-${process.pid}-${Date.now().toString(36)}`
+  yield* Servers.putPhotos(s3, base, options.keep)
 
   /** Runs the processes of one run and checks what they leave. */
   const running = Effect.fnUntraced(function*<A>(

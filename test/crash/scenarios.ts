@@ -11,6 +11,8 @@ export interface Scenario {
   readonly partBytes: number | undefined
   /** Share of the records whose first answer is an error 429 or 500. */
   readonly failing: number
+  /** Whether its rows name photos in S3, which are copied beside the input of their jobs. */
+  readonly photos: boolean
   /**
    * How it ends: with a retry of what failed; with one of the rows of a job that was refused; cancelled when jobs are
    * open; or with its jobs stopped at a deadline, and retries of what they left.
@@ -21,16 +23,17 @@ export interface Scenario {
 /** The quota of the emulated service: records in a batch job at least. */
 export const minRecords = 10
 
-const usual = { rows: 160, rowsPerJob: 40, format: "csv", partBytes: undefined, failing: 0, ending: "retry" } as const
+const usual = { rows: 160, rowsPerJob: 40, format: "csv", partBytes: undefined, failing: 0, photos: false, ending: "retry" } as const
 
 /**
- * A retry as one more batch job, one on demand, and one of results in several parts; a run too small for a batch job; one
- * with a job that is refused, one that is cancelled, and one with a deadline.
+ * A retry as one more batch job, one on demand, one of results in several parts, and one of records that name photos; a
+ * run too small for a batch job; one with a job that is refused, one that is cancelled, and one with a deadline.
  */
 export const scenarios: ReadonlyArray<Scenario> = [
   { ...usual, name: "batch", rows: 240, rowsPerJob: 60, format: "parquet", failing: 0.15 },
   { ...usual, name: "few", failing: 0.025 },
   { ...usual, name: "parts", rows: 180, rowsPerJob: 60, format: "jsonl", partBytes: 8_000, failing: 0.25 },
+  { ...usual, name: "photos", rows: 120, format: "jsonl", failing: 0.25, photos: true },
   { ...usual, name: "small", rows: 8, format: "arrow" },
   { ...usual, name: "refused", ending: "refused" },
   { ...usual, name: "cancel", ending: "cancel" },
@@ -49,6 +52,8 @@ export const rowsOf = ({ rows }: Scenario): ReadonlyArray<{ readonly id: string;
 /** What the model is asked for a row. */
 export const prompt = "{id}: {topic}"
 
+/** The photos that rows name, of all runs, by their keys beside the folders of runs. */
+export const photos: ReadonlyArray<string> = [0, 1, 2].map((i) => `photos/${i}.png`)
 
 /** Where a process stops for good, to be killed: at the `nth` time that it comes to a point. */
 export interface Stop {

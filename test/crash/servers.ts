@@ -1,12 +1,12 @@
 /** The servers of the crash test: an S3, ours or another one, and an emulated Bedrock for each run. */
-import { S3Client } from "@aws-sdk/client-s3"
+import { DeleteObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3"
 import { Chance, type Emulator, type Faults, type Responder, Server, Storage } from "@bedrock-batch/emulator"
 import type { Aws } from "@bedrock-batch/sdk"
 import { Effect } from "effect"
 import { startS3Server } from "../../packages/sdk/test/rig/S3Server.ts"
 import { echo, promptOf, quick, roleArn } from "../rig/Stack.ts"
 import type { Phase } from "../../packages/sdk/src/internal/DurableWrites.ts"
-import { isCut, later, minRecords, type Scenario } from "./scenarios.ts"
+import { isCut, later, minRecords, photos, type Scenario } from "./scenarios.ts"
 
 /** An S3 that other processes reach, with what they find their credentials by. */
 export interface S3 {
@@ -46,6 +46,26 @@ export const s3 = (endpoint: string | undefined, bucket: string) =>
         await close()
       })
   ).pipe(Effect.map(({ s3 }) => s3))
+
+const png = Buffer.from("89504e470d0a1a0a0000000d49484452", "hex")
+
+/** Puts the photos that rows name under `base`; they are removed with the scope unless they are to be kept. */
+export const putPhotos = ({ bucket, client }: S3, base: string, keep: boolean) =>
+  Effect.acquireRelease(
+    Effect.promise(() =>
+      Promise.all(photos.map((photo, i) =>
+        client.send(
+          new PutObjectCommand({ Bucket: bucket, Key: `${base}/${photo}`, Body: Buffer.concat([png, Buffer.from([i])]) })
+        )
+      ))
+    ),
+    () =>
+      keep ? Effect.void : Effect.promise(() =>
+        Promise.all(photos.map((photo) =>
+          client.send(new DeleteObjectCommand({ Bucket: bucket, Key: `${base}/${photo}` }))
+        ))
+      )
+  )
 
 /** The models of one run. */
 class Models {

@@ -4,6 +4,7 @@ import {
   type AwaitOptions,
   collect,
   mapSubmission,
+  ObjectStore,
   prepare,
   Prompt,
   retry,
@@ -14,7 +15,27 @@ import {
 } from "@bedrock-batch/sdk"
 import { Deferred, Effect, Fiber } from "effect"
 import type { Phase } from "../../packages/sdk/src/internal/DurableWrites.ts"
-import { haiku, prompt, rowsOf, type Scenario } from "./scenarios.ts"
+import { haiku, photos, prompt, rowsOf, type Scenario } from "./scenarios.ts"
+
+/** Prepares a scenario's run. */
+const preparing = Effect.fnUntraced(function*(scenario: Scenario) {
+  const rows = rowsOf(scenario)
+  const options = {
+    name: scenario.name,
+    model: haiku,
+    maxRecordsPerJob: scenario.rowsPerJob,
+    belowMinimum: "on-demand"
+  } as const
+  if (!scenario.photos) return yield* prepare({ ...options, source: Source.rows(rows), prompt: Prompt.make(prompt) })
+  const { base } = yield* ObjectStore.ObjectStore
+  const beside = base.slice(0, base.lastIndexOf("/"))
+  const run: Run.Run<object> = yield* prepare({
+    ...options,
+    source: Source.rows(rows.map((row, i) => ({ ...row, photo: `${beside}/${photos[i % photos.length]}` }))),
+    prompt: Prompt.make(prompt, { media: [Prompt.image("photo", { s3: "reference" })] })
+  })
+  return run
+})
 
 /** Runs a scenario to its end, and tells in which phase it is. */
 export const wholeRun = Effect.fnUntraced(function*(scenario: Scenario, enter: (phase: Phase) => void) {
@@ -42,14 +63,7 @@ export const wholeRun = Effect.fnUntraced(function*(scenario: Scenario, enter: (
   }
 
   yield* now("prepare")
-  const run = yield* prepare({
-    name: scenario.name,
-    source: Source.rows(rowsOf(scenario)),
-    model: haiku,
-    prompt: Prompt.make(prompt),
-    maxRecordsPerJob: scenario.rowsPerJob,
-    belowMinimum: "on-demand"
-  })
+  const run: Run.Run<object> = yield* preparing(scenario)
   yield* now("submit")
   if (scenario.ending === "cancel") {
     const jobs = yield* Effect.forkChild(Effect.ensuring(finish(run), Deferred.succeed(begun, undefined)))

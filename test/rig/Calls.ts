@@ -8,10 +8,12 @@ import * as Servers from "../crash/servers.ts"
 import { wholeRun } from "../crash/wholeRun.ts"
 import * as Line from "./Line.ts"
 
+const usual = { rows: 24, rowsPerJob: 24, partBytes: undefined, photos: false, ending: "retry" } as const
+
 /** The retry as one more batch job, and on demand. */
 export const scenarios: ReadonlyArray<Scenario> = [
-  { name: "again", rows: 24, rowsPerJob: 24, format: "csv", partBytes: undefined, failing: 0.6, ending: "retry" },
-  { name: "few", rows: 24, rowsPerJob: 24, format: "jsonl", partBytes: undefined, failing: 0.2, ending: "retry" }
+  { ...usual, name: "again", format: "csv", failing: 0.6 },
+  { ...usual, name: "few", format: "jsonl", failing: 0.2 }
 ]
 
 /** The name of a call, the same in all runs of a scenario. */
