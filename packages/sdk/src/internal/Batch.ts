@@ -4,11 +4,14 @@
  *
  * @internal
  */
+import type { Position } from "../source/internal/Position.ts"
 
 /** @internal */
 export interface Batch {
   readonly length: number
   readonly columns: ReadonlyArray<ReadonlyArray<unknown>>
+  /** Where a source can be read on to come to these rows: at or before the first of them. */
+  readonly position?: Position
 }
 
 /**

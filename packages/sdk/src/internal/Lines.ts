@@ -27,6 +27,11 @@ export class LineSplitter {
     this.maxLineBytes = maxLineBytes
   }
 
+  /** Bytes of the line that has begun and not ended. */
+  get unfinished(): number {
+    return this.pending
+  }
+
   /** The lines that end in this piece. */
   push(piece: Uint8Array): Array<Buffer> {
     const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength)

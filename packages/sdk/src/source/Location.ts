@@ -123,6 +123,8 @@ export const objectFile = (
     identity: JSON.stringify([uri, info.etag, info.size]),
     description: { uri, etag: info.etag, size: info.size },
     bytes: store.read(location).pipe(Stream.concat(Stream.fromEffectDrain(unchanged))),
+    from: (start) =>
+      store.read(location, { start, end: info.size }).pipe(Stream.concat(Stream.fromEffectDrain(unchanged))),
     range: (start, end) =>
       wholeRange(method, uri, start, end, Stream.runCollect(store.read(location, { start, end }))),
     unchanged
@@ -204,9 +206,13 @@ export const openFile = Effect.fnUntraced(function*(method: string, path: string
   }
   const unchanged = Effect.flatMap(look, (now) =>
     now.size === before.size && now.mtimeMs === before.mtimeMs ? Effect.void : Effect.fail(changed(method, uri)))
-  const bytes: Stream.Stream<Uint8Array, BatchError> = Stream.suspend(() =>
-    Stream.fromAsyncIterable<Uint8Array, BatchError>(createReadStream(path, { highWaterMark: pieceBytes }), readable)
-  ).pipe(Stream.concat(Stream.fromEffectDrain(unchanged)))
+  const from = (start: number): Stream.Stream<Uint8Array, BatchError> =>
+    Stream.suspend(() =>
+      Stream.fromAsyncIterable<Uint8Array, BatchError>(
+        createReadStream(path, { start, highWaterMark: pieceBytes }),
+        readable
+      )
+    ).pipe(Stream.concat(Stream.fromEffectDrain(unchanged)))
   const sha256 = yield* Effect.tryPromise({ try: (signal) => digestOf(path, signal), catch: readable })
   yield* unchanged
   const local: SourceFile = {
@@ -214,7 +220,8 @@ export const openFile = Effect.fnUntraced(function*(method: string, path: string
     size: before.size,
     identity: JSON.stringify([sha256, before.size]),
     description: { uri, sha256, size: before.size },
-    bytes,
+    bytes: from(0),
+    from,
     range: (start, end) =>
       wholeRange(
         method,

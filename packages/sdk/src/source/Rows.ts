@@ -116,7 +116,8 @@ const openArray = Effect.fnUntraced(function*(rows: ReadonlyArray<unknown>, opti
     uri: null,
     identity: `rows:${version}`,
     description: { type: "rows", version, count: rows.length },
-    batches
+    batches,
+    mayDiffer: options.version !== undefined
   }
   return opened
 })
@@ -244,7 +245,8 @@ const openMoving = Effect.fnUntraced(function*(next: Next, options: RowsOptions<
     uri: null,
     identity: version === undefined ? null : `rows:${version}`,
     description: { type: "rows", version: version ?? null },
-    batches
+    batches,
+    mayDiffer: true
   }
   return opened
 })

@@ -10,6 +10,7 @@ import type * as Stream from "effect/Stream"
 import type { BatchError } from "../BatchError.ts"
 import type { Column } from "../Column.ts"
 import type { Batch } from "../internal/Batch.ts"
+import type { Position } from "./internal/Position.ts"
 import type { SourceRecipe } from "./internal/Recipe.ts"
 import type { ObjectStore } from "../store/ObjectStore.ts"
 export { arrow, type ArrowOptions, type TypedArrowOptions } from "./ArrowIpc.ts"
@@ -39,6 +40,13 @@ export interface OpenSource {
   readonly description: Schema.Json
   /** Batches of at most 5,000 rows and about 4 MB. Run once. */
   readonly batches: Stream.Stream<Batch, BatchError>
+  /**
+   * Batches from a place on that a batch has told, in place of `batches`; left out where a source is read from its
+   * beginning alone.
+   */
+  readonly from?: (position: Position) => Stream.Stream<Batch, BatchError>
+  /** Whether equal identities promise no equal rows, since they say what the caller says and not what the rows are. */
+  readonly mayDiffer?: boolean
 }
 
 /**

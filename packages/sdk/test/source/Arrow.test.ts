@@ -30,6 +30,7 @@ const fileOf = (bytes: Uint8Array, { pieceSize = 4096, reads = [] as Reads } = {
     Array.from({ length: Math.ceil(bytes.length / pieceSize) }, (_, i) =>
       bytes.subarray(i * pieceSize, (i + 1) * pieceSize))
   ),
+  from: (start) => Stream.succeed(bytes.subarray(start)),
   range: (start, end) =>
     Effect.sync(() => {
       assert.isTrue(start >= 0 && start <= end && end <= bytes.length, `range ${start} to ${end}`)

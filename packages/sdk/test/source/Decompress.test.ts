@@ -16,6 +16,7 @@ const fileOf = (bytes: Uint8Array, pieceSize: number, name = "a.csv"): SourceFil
     identity: name,
     description: {},
     bytes: Stream.fromIterable(pieces, { chunkSize: 1 }),
+    from: (start) => Stream.succeed(bytes.subarray(start)),
     range: (start, end) => Effect.succeed(Uint8Array.from(bytes.subarray(start, end))),
     unchanged: Effect.void
   }

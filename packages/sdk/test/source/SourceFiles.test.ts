@@ -237,6 +237,7 @@ describe("what is said of several files", () => {
     identity: uri,
     description: { uri },
     bytes: Stream.empty,
+    from: () => Stream.empty,
     range: () => Effect.die("not read"),
     unchanged: Effect.void
   })

@@ -19,6 +19,7 @@ export const memoryFile = (
     identity: uri,
     description: { uri },
     bytes: Stream.succeed(content),
+    from: (start) => Stream.succeed(content.subarray(start)),
     range: (start, end) =>
       Effect.sync(() => {
         options.reads?.push([start, end])

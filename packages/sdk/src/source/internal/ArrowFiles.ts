@@ -321,7 +321,8 @@ const batchesOfFile = (
   method: string,
   { file, schema }: ArrowFile,
   footer: Footer,
-  types: Types
+  types: Types,
+  first: number
 ): Stream.Stream<BatchRows, BatchError> => {
   const run = <A>(read: () => A) => attempt(method, file.uri, read)
   const { fields } = schema
@@ -359,7 +360,7 @@ const batchesOfFile = (
   })
 
   const blocks = dictionaries.wanted.size === 0 ? [] : footer.dictionaries
-  const batches = Stream.fromIterable(footer.batches).pipe(
+  const batches = Stream.fromIterable(footer.batches.slice(first)).pipe(
     Stream.rechunk(1),
     Stream.mapEffect((block) => orChanged(file, loadBatch(block)))
   )
@@ -412,15 +413,16 @@ const batchesOfStream = (
   })
 
 /**
- * The record batches of a file, one at a time.
+ * The record batches of a file from the given one on, one at a time; a stream begins with its first.
  *
  * @internal
  */
 export const recordBatches = (
   method: string,
   opened: ArrowFile,
-  types: Types
+  types: Types,
+  first = 0
 ): Stream.Stream<BatchRows, BatchError> =>
   opened.footer === null
     ? batchesOfStream(method, opened, types)
-    : batchesOfFile(method, opened, opened.footer, types)
+    : batchesOfFile(method, opened, opened.footer, types, first)

@@ -28,6 +28,7 @@ import {
   orChanged,
   takenNames
 } from "./FileColumns.ts"
+import type { Position } from "./Position.ts"
 import { selectColumns } from "./Selected.ts"
 import type { SourceFile } from "./SourceFile.ts"
 import { commonUri, describeFiles, identityOf } from "./SourceFiles.ts"
@@ -118,12 +119,17 @@ interface Reading {
   readonly method: string
   readonly columns: ReadonlyArray<Column>
   readonly checks: ReadonlyArray<ColumnCheck>
+  /** Rows that were read. */
+  row: number
   /** Rows that are still to be read. */
   left: number
 }
 
-/** The rows of one file, from `reading.left` on. */
-const batchesOf = (reading: Reading, { opened, places }: Table): Stream.Stream<Batch, BatchError> => {
+/** Where a file is read from. */
+type Start = Pick<Position, "file" | "offset" | "fileRow">
+
+/** The rows of one file. */
+const batchesOf = (reading: Reading, { opened, places }: Table, start: Start): Stream.Stream<Batch, BatchError> => {
   const { method } = reading
   const { file, schema } = opened
   // Columns come in the order of the file.
@@ -133,7 +139,16 @@ const batchesOf = (reading: Reading, { opened, places }: Table): Stream.Stream<B
     const j = places.indexOf(place)
     return j < 0 ? null : reading.columns[j]!.type
   })
-  let firstRow = 1
+  let firstRow = start.fileRow + 1
+  let offset = start.offset
+  const positionHere = (): Position => ({
+    file: start.file,
+    identity: file.identity,
+    offset,
+    fileRow: firstRow - 1,
+    row: reading.row
+  })
+  const beginning = positionHere()
   const read = (rows: BatchRows, from: number): Effect.Effect<Batch, BatchError> =>
     Effect.suspend(() => {
       const start = firstRow
@@ -147,20 +162,24 @@ const batchesOf = (reading: Reading, { opened, places }: Table): Stream.Stream<B
       const wrong = batchProblem(method, file.uri, reading.columns, reading.checks, batch, start)
       if (wrong !== null) return Effect.fail(wrong)
       firstRow += batch.length
+      reading.row += batch.length
       reading.left -= batch.length
       return Effect.succeed(batch)
     })
   const cuts = (rows: BatchRows): Stream.Stream<Batch, BatchError> => {
     let from = 0
+    // A stream cannot be read from its middle.
+    const position = opened.footer === null ? beginning : positionHere()
+    offset++
     return Stream.fromPull(Effect.succeed(Effect.gen(function*() {
       if (from >= rows.length || reading.left === 0) return yield* Cause.done()
       const batch = yield* orChanged(file, read(rows, from))
       from += batch.length
       if (reading.left === 0) yield* file.unchanged
-      return [batch] as const
+      return [{ ...batch, position }] as const
     })))
   }
-  return recordBatches(method, opened, types).pipe(
+  return recordBatches(method, opened, types, start.offset).pipe(
     Stream.flatMap(cuts),
     Stream.concat(Stream.fromEffectDrain(file.unchanged))
   )
@@ -195,21 +214,27 @@ export const openArrow: (
     let count: number | null = 0
     for (const { opened } of tables) count = count === null || opened.rows === null ? null : count + opened.rows
     const chosen = { select: names, limit: options.limit ?? null }
-    const batches = Stream.suspend(() => {
-      const reading: Reading = { method, columns, checks, left: limit }
-      return Stream.fromIterable(tables).pipe(
-        Stream.rechunk(1),
-        Stream.flatMap((table) => (reading.left === 0 ? Stream.empty : batchesOf(reading, table))),
-        Stream.takeUntil(() => reading.left === 0)
-      )
-    })
+    const from = (position: Omit<Position, "identity">) =>
+      Stream.suspend(() => {
+        const reading: Reading = { method, columns, checks, row: position.row, left: limit - position.row }
+        return Stream.fromIterable([...tables.entries()].slice(position.file)).pipe(
+          Stream.rechunk(1),
+          Stream.flatMap(([file, table]) =>
+            reading.left === 0
+              ? Stream.empty
+              : batchesOf(reading, table, file === position.file ? position : { file, offset: 0, fileRow: 0 })
+          ),
+          Stream.takeUntil(() => reading.left === 0)
+        )
+      })
     const source: OpenSource = {
       columns,
       count: count === null ? null : Math.min(count, limit),
       uri,
       identity: JSON.stringify({ type: "arrow", files: identityOf(files), columns: schemas, ...chosen }),
       description: { type: "arrow", files: describeFiles(files), ...chosen },
-      batches
+      batches: from({ file: 0, offset: 0, fileRow: 0, row: 0 }),
+      from
     }
     return source
   }

@@ -78,6 +78,11 @@ export class CsvParser {
   header: ReadonlyArray<string> | null
   /** How much text the rows that were given last were part of. */
   parsedLength = 0
+  /**
+   * At which byte the text of the rows that were given last began; 0 where the header was in it, so that the file is
+   * read from its beginning to come to them.
+   */
+  parsedFrom = 0
   private readonly dialect: CsvDialect
   private readonly headerless: boolean
   private readonly parseAt: number
@@ -91,6 +96,10 @@ export class CsvParser {
   private threshold: number
   private newline: LineEnd | null = null
   private rows = 0
+  /** Bytes that were taken in. */
+  private bytes = 0
+  /** At which byte the text begins. */
+  private from = 0
 
   constructor(options: CsvParserOptions) {
     const { comment, delimiter, escape, names, quote } = options
@@ -102,6 +111,22 @@ export class CsvParser {
     this.maxRowLength = options.maxRowLength ?? 64 * 1024 * 1024
     this.limit = options.limit ?? Number.POSITIVE_INFINITY
     this.threshold = this.parseAt
+  }
+
+  /** Whether it is known how lines end, so that the parser can go on in the middle of the file. */
+  get isSettled(): boolean {
+    return this.header !== null && this.newline !== null
+  }
+
+  /** Goes on at a byte at which a row begins, with so many rows before it. */
+  goOn(byte: number, rows: number): void {
+    this.tail = Buffer.alloc(0)
+    this.text = ""
+    this.started = true
+    this.threshold = this.parseAt
+    this.rows = rows
+    this.bytes = byte
+    this.from = byte
   }
 
   /** Whether all rows up to the limit have been given. */
@@ -122,6 +147,7 @@ export class CsvParser {
   }
 
   private decode(piece: Buffer, last: boolean): void {
+    this.bytes += piece.length
     const bytes = this.tail.length === 0 ? piece : Buffer.concat([this.tail, piece])
     const end = last ? bytes.length : bytes.length - unfinished(bytes)
     const whole = bytes.subarray(0, end)
@@ -186,10 +212,13 @@ export class CsvParser {
     this.newline ??= lineEndOf(text, this.dialect, last)
     const { newline } = this
     if (newline === null) return []
+    this.parsedFrom = this.header === null ? 0 : this.from
     const parsed = rowsOf(text, this.dialect, newline, last)
     const rows = this.accept(parsed.rows, parsed.misquoted, newline, last)
     this.parsedLength = parsed.end
     this.text = last ? "" : text.slice(parsed.end)
+    // What is left is short, and what it is left of may be long.
+    if (parsed.end > 0) this.from = this.bytes - this.tail.length - Buffer.byteLength(this.text)
     return rows
   }
 

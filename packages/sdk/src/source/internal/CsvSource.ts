@@ -5,10 +5,11 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import type * as Schema from "effect/Schema"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { BatchError } from "../../BatchError.ts"
 import type { Column } from "../../Column.ts"
@@ -19,8 +20,9 @@ import { type CellReader, makeReader } from "./CellReader.ts"
 import { CsvFault, CsvParser } from "./CsvParser.ts"
 import type { Cells, CsvDialect } from "./CsvText.ts"
 import { declaredFields, describeFields } from "./DeclaredColumns.ts"
-import { contentOf, withCompressed } from "./Decompress.ts"
+import { contentFrom, contentOf, withCompressed } from "./Decompress.ts"
 import { invalidOption, invalidSource, missingColumns } from "./Failures.ts"
+import type { Position } from "./Position.ts"
 import { selectedPositions, selectionProblem } from "./Selected.ts"
 import type { SourceFile } from "./SourceFile.ts"
 import { commonUri, describeFiles, identityOf } from "./SourceFiles.ts"
@@ -166,6 +168,8 @@ const dialectOf = (file: SourceFile, options: AnyCsvOptions): CsvDialect => {
 /** Rows that were parsed, and how many of a batch are no more than 4 MB. */
 interface Parsed {
   readonly rows: ReadonlyArray<Cells>
+  /** The byte from which the file is read to come to them. */
+  readonly offset: number
   readonly perBatch: number
 }
 
@@ -178,11 +182,13 @@ interface OpenFile {
   readonly attempt: <A>(read: () => A) => Effect.Effect<A, BatchError>
 }
 
+/** Opens a file to read it on from `start`, or from its beginning. `limit` is how many of its rows are taken. */
 const openFile = Effect.fnUntraced(function*(
   method: string,
   file: SourceFile,
   options: AnyCsvOptions,
-  limit: number
+  limit: number,
+  start: Pick<Position, "offset" | "fileRow"> | null
 ): Effect.fn.Return<OpenFile, BatchError, Scope.Scope> {
   const { uri } = file
   const attempt = <A>(read: () => A): Effect.Effect<A, BatchError> =>
@@ -207,23 +213,39 @@ const openFile = Effect.fnUntraced(function*(
     skipLines: skipLines ?? 0,
     limit
   })
-  const pieces = yield* Stream.toPull(contentOf(method, file))
+  const heading = yield* Scope.fork(yield* Scope.Scope)
+  let pieces = yield* Scope.provide(Stream.toPull(contentOf(method, file)), heading)
   let ended = false
+  let offset = 0
+  const parsed = (rows: ReadonlyArray<Cells>): ReadonlyArray<Cells> => {
+    offset = parser.parsedFrom
+    return rows
+  }
+  const parseAll = (bytes: ReadonlyArray<Uint8Array>): ReadonlyArray<Cells> => {
+    let rows: ReadonlyArray<Cells> = []
+    for (const piece of bytes) rows = rows.length === 0 ? parsed(parser.push(piece)) : [...rows, ...parser.push(piece)]
+    return rows
+  }
   const parse: Effect.Effect<ReadonlyArray<Cells>, BatchError> = Effect.suspend(() =>
     pieces.pipe(
-      Effect.flatMap((bytes) =>
-        attempt(() => bytes.length === 1 ? parser.push(bytes[0]) : bytes.flatMap((piece) => parser.push(piece)))
-      ),
+      Effect.flatMap((bytes) => attempt(() => parseAll(bytes))),
       Pull.catchDone(() => {
         ended = true
-        return attempt(() => parser.end())
+        return attempt(() => parsed(parser.end()))
       })
     )
   )
   let rows: ReadonlyArray<Cells> = []
-  while (parser.header === null && !ended) rows = yield* parse
+  while (!(start === null ? parser.header !== null : parser.isSettled) && !ended) rows = yield* parse
   if (parser.header === null) {
     return yield* invalidSource(method, "empty", "the file is empty: it has no header line", { uri })
+  }
+  if (start !== null) {
+    yield* Scope.close(heading, Exit.void)
+    rows = []
+    ended = false
+    parser.goOn(start.offset, start.fileRow)
+    pieces = yield* Stream.toPull(contentFrom(method, file, start.offset))
   }
   const next = Effect.gen(function*() {
     while (rows.length === 0) {
@@ -238,7 +260,7 @@ const openFile = Effect.fnUntraced(function*(
     const parsed = rows
     rows = []
     const fitting = Math.floor(parsed.length * maxBatchLength / Math.max(1, parser.parsedLength))
-    return { rows: parsed, perBatch: Math.max(1, Math.min(maxBatchRows, fitting)) }
+    return { rows: parsed, offset, perBatch: Math.max(1, Math.min(maxBatchRows, fitting)) }
   })
   return { header: parser.header, next, attempt }
 })
@@ -267,13 +289,16 @@ export const openCsv = Effect.fnUntraced(function*(
   options: AnyCsvOptions
 ): Effect.fn.Return<OpenSource, BatchError, Scope.Scope> {
   const { fields, readers } = yield* checkCsvOptions(method, options)
-  const [firstFile, ...laterFiles] = files
+  const [firstFile] = files
   if (firstFile === undefined) return yield* invalidOption(method, "location", "give at least one location")
   for (const file of files) {
     const clash = dialectProblem({ ...options, delimiter: delimiterOf(file, options) })
     if (clash !== null) return yield* invalidOption(method, ...clash)
   }
-  const first = yield* openFile(method, firstFile, options, options.limit ?? Number.POSITIVE_INFINITY)
+  const { limit } = options
+  const most = limit ?? Number.POSITIVE_INFINITY
+  const scope = yield* Scope.fork(yield* Scope.Scope)
+  const first = yield* Scope.provide(openFile(method, firstFile, options, most, null), scope)
   const missing = fields.map((field) => field.name).filter((name) => !first.header.includes(name))
   if (missing.length > 0) return yield* missingColumns(method, firstFile.uri, missing, first.header)
   const selected = yield* selectedPositions(method, firstFile.uri, first.header, options.select)
@@ -290,34 +315,50 @@ export const openCsv = Effect.fnUntraced(function*(
   })
   const nulls = new Set(options.nullValues)
 
-  const { limit } = options
-  let left = limit ?? Number.POSITIVE_INFINITY
-  const batchesOf = ({ attempt, header, next }: OpenFile): Stream.Stream<Batch, BatchError> => {
+  /** Rows of the source that were read. */
+  let row = 0
+  const batchesOf = ({ attempt, header, next }: OpenFile, file: number, fileRow: number): Stream.Stream<Batch, BatchError> => {
     const positions = columns.map(({ name }) => header.indexOf(name))
-    let rowsBefore = 0
-    const batches = Effect.flatMap(next, ({ perBatch, rows }) =>
+    const { identity } = files[file]!
+    let rowsBefore = fileRow
+    const batches = Effect.flatMap(next, ({ offset, perBatch, rows }) =>
       attempt(() => {
-        const cut = (from: number): Batch =>
-          transpose(rows, from, Math.min(rows.length, from + perBatch), rowsBefore, columns, positions, nulls)
+        const position: Position = offset === 0
+          ? { file, identity, offset, fileRow: 0, row: row - rowsBefore }
+          : { file, identity, offset, fileRow: rowsBefore, row }
+        const cut = (from: number): Batch => ({
+          ...transpose(rows, from, Math.min(rows.length, from + perBatch), rowsBefore, columns, positions, nulls),
+          position
+        })
         const batches: [Batch, ...Array<Batch>] = [cut(0)]
         for (let from = perBatch; from < rows.length; from += perBatch) batches.push(cut(from))
         rowsBefore += rows.length
-        left -= rows.length
+        row += rows.length
         return batches
       }))
     return Stream.fromPull(Effect.succeed(batches))
   }
-  const openLater = Effect.fnUntraced(function*(file: SourceFile) {
-    if (left === 0) return Stream.empty
-    const opened = yield* openFile(method, file, options, left)
+  const openLater = Effect.fnUntraced(function*(index: number, start: Position | null) {
+    const before = start === null ? row : start.row - start.fileRow
+    if (before === most) return Stream.empty
+    const file = files[index]!
+    const opened = yield* openFile(method, file, options, most - before, start)
     const differs = difference(first, opened)
-    if (differs === null) return batchesOf(opened)
+    if (differs === null) return batchesOf(opened, index, start?.fileRow ?? 0)
     const message = `the file ${differs}; all files must have the columns of ${firstFile.uri}`
     return yield* invalidSource(method, "malformed", message, { uri: file.uri })
   })
-  const later = Stream.fromIterable(laterFiles, { chunkSize: 1 }).pipe(
-    Stream.flatMap((file) => Stream.unwrap(openLater(file)))
-  )
+  const filesFrom = (from: number) =>
+    Stream.fromIterable([...files.keys()].slice(from), { chunkSize: 1 }).pipe(
+      Stream.flatMap((index) => Stream.unwrap(openLater(index, null)))
+    )
+  const from = (position: Position): Stream.Stream<Batch, BatchError> =>
+    Stream.unwrap(Effect.gen(function*() {
+      yield* Scope.close(scope, Exit.void)
+      row = position.row
+      const opened = openLater(position.file, position.offset === 0 ? null : position)
+      return Stream.concat(Stream.unwrap(opened), filesFrom(position.file + 1))
+    }))
   const delimiters = files.map((file) => delimiterOf(file, options))
   const { comment, escape, quote } = dialectOf(firstFile, options)
   const schemas = yield* describeFields(fields)
@@ -338,6 +379,7 @@ export const openCsv = Effect.fnUntraced(function*(
     uri: commonUri(files),
     identity: JSON.stringify({ type: "csv", files: identityOf(files), ...settings, columns: schemas }),
     description: { type: "csv", files: describeFiles(files), ...settings },
-    batches: Stream.concat(batchesOf(first), later)
+    batches: Stream.concat(batchesOf(first, 0, 0), filesFrom(1)),
+    from
   }
 })

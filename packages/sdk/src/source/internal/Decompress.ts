@@ -232,6 +232,24 @@ const decompress = (
   }))
 }
 
+/** How the content is compressed that has these first bytes. */
+const compressionOf = Effect.fnUntraced(function*(method: string, file: SourceFile, head: Uint8Array) {
+  const start = Buffer.from(head.buffer, head.byteOffset, head.byteLength).toString("latin1")
+  const malformed = (message: string): BatchError => invalidSource(method, "malformed", message, { uri: file.uri })
+  const named = namedCompression(file.uri)
+  const compression = named === "zstd" && skippable.test(start)
+    ? named
+    : magics.find(([, magic]) => magic.test(start))?.[0] ?? null
+  if (named !== null && named !== compression) {
+    return yield* malformed(`the name says that the content is ${named}, and it is not; give the file its right name`)
+  }
+  const container = containers.find(([, magic]) => magic.test(start))?.[0]
+  if (container !== undefined) {
+    return yield* malformed(`the content is ${container}; unpack it, or compress the text with gzip or zstd`)
+  }
+  return compression
+})
+
 /**
  * The content of a file: unpacked, where its first bytes are those of gzip or zstd, whatever the file's name; else as
  * it is. It fails with `InvalidSource` (`malformed`) for data that are damaged, cut short or followed by something
@@ -257,18 +275,33 @@ export const contentOf = (method: string, file: SourceFile): Stream.Stream<Uint8
     }
     const rest = ended ? Stream.empty : Stream.fromPull(Effect.succeed(pull))
     const content = Stream.concat(Stream.fromArray(pieces), rest)
-    const start = head.toString("latin1")
-    const malformed = (message: string): BatchError => invalidSource(method, "malformed", message, { uri: file.uri })
-    const named = namedCompression(file.uri)
-    const compression = named === "zstd" && skippable.test(start)
-      ? named
-      : magics.find(([, magic]) => magic.test(start))?.[0] ?? null
-    if (named !== null && named !== compression) {
-      return yield* malformed(`the name says that the content is ${named}, and it is not; give the file its right name`)
-    }
-    const container = containers.find(([, magic]) => magic.test(start))?.[0]
-    if (container !== undefined) {
-      return yield* malformed(`the content is ${container}; unpack it, or compress the text with gzip or zstd`)
-    }
+    const compression = yield* compressionOf(method, file, head)
     return compression === null ? content : decompress(method, file, compression, content)
+  }))
+
+/** The bytes after the first so many. */
+const after = (content: Stream.Stream<Uint8Array, BatchError>, bytes: number): Stream.Stream<Uint8Array, BatchError> =>
+  Stream.suspend(() => {
+    let left = bytes
+    return content.pipe(
+      Stream.map((piece) => {
+        const passed = Math.min(left, piece.length)
+        left -= passed
+        return piece.subarray(passed)
+      }),
+      Stream.filter((piece) => piece.length > 0)
+    )
+  })
+
+/**
+ * The content of a file from a byte of the unpacked content on. A compressed file is unpacked from its beginning: its
+ * bytes up to there are read again.
+ *
+ * @internal
+ */
+export const contentFrom = (method: string, file: SourceFile, start: number): Stream.Stream<Uint8Array, BatchError> =>
+  start === 0 ? contentOf(method, file) : Stream.unwrap(Effect.gen(function*() {
+    const head = yield* file.range(0, Math.min(headBytes, file.size))
+    const compression = yield* compressionOf(method, file, head)
+    return compression === null ? file.from(start) : after(contentOf(method, file), start)
   }))

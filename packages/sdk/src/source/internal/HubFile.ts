@@ -248,6 +248,7 @@ const withHead = (hub: Hub, sha: string, { oid, path, size }: HubEntry, head: Ui
     bytes: head === null || head.length === 0
       ? read(target, 0, size)
       : Stream.concat(Stream.succeed(head), read(target, head.length, size)),
+    from: (start) => read(target, start, size),
     range: Effect.fnUntraced(function*(start: number, end: number) {
       if (!(start >= 0 && start <= end && end <= size)) {
         return yield* invalidSource(method, "malformed", `of ${size} bytes, ${start} to ${end} are wanted`, { uri })

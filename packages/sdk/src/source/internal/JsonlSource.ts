@@ -16,10 +16,11 @@ import { LineSplitter } from "../../internal/Lines.ts"
 import type { JsonlOptions } from "../Jsonl.ts"
 import type { OpenSource } from "../Source.ts"
 import { declaredFields, describeFields } from "./DeclaredColumns.ts"
-import { contentOf, withCompressed } from "./Decompress.ts"
+import { contentFrom, withCompressed } from "./Decompress.ts"
 import { invalidOption, invalidSource, missingColumns } from "./Failures.ts"
 import { type JsonColumn, JsonColumnFinder, JsonRowReader } from "./JsonRows.ts"
 import { makeJsonReader } from "./JsonValues.ts"
+import type { Position } from "./Position.ts"
 import { RowFault } from "./RowReader.ts"
 import { selectionProblem } from "./Selected.ts"
 import type { SourceFile } from "./SourceFile.ts"
@@ -77,9 +78,18 @@ export const checkJsonlOptions = Effect.fnUntraced(function*(method: string, opt
   return declared
 })
 
+/** Where the lines of a file are read from. */
+type Start = Pick<Position, "offset" | "fileRow">
+
+const beginning: Start = { offset: 0, fileRow: 0 }
+
 /** Lines of one file that are not blank; a row each. */
 interface Lines {
   readonly file: SourceFile
+  /** Which of the source's files. */
+  readonly index: number
+  /** The byte of its content at which they, or blank lines before them, begin. */
+  readonly offset: number
   readonly lines: ReadonlyArray<Buffer>
   /** How many rows of the file come before. */
   readonly rowsBefore: number
@@ -94,11 +104,17 @@ const withoutMark = (line: Buffer): Buffer =>
   line[0] === 0xef && line[1] === 0xbb && line[2] === 0xbf ? line.subarray(3) : line
 
 /** The lines of a file, some hundred kilobytes at a time. */
-const linesOf = (method: string, file: SourceFile): Stream.Stream<Lines, BatchError> =>
-  Stream.unwrap(Effect.map(Stream.toPull(contentOf(method, file)), (pieces) => {
+const linesOf = (
+  method: string,
+  file: SourceFile,
+  index: number,
+  { fileRow, offset: start }: Start
+): Stream.Stream<Lines, BatchError> =>
+  Stream.unwrap(Effect.map(Stream.toPull(contentFrom(method, file, start)), (pieces) => {
     const splitter = new LineSplitter(maxLineBytes)
-    let rowsBefore = 0
-    let started = false
+    let rowsBefore = fileRow
+    let end = start
+    let started = start > 0
     let ended = false
     const rowsAmong = (found: Array<Buffer>): Array<Buffer> => {
       if (!started && found.length > 0) {
@@ -111,6 +127,7 @@ const linesOf = (method: string, file: SourceFile): Stream.Stream<Lines, BatchEr
     const next = Effect.gen(function*() {
       let lines: Array<Buffer> = []
       let bytes = 0
+      const offset = end - splitter.unfinished
       while ((lines.length === 0 || (bytes < chunkBytes && lines.length < maxBatchRows)) && !ended) {
         const found = yield* pieces.pipe(
           Effect.map((taken) => {
@@ -137,7 +154,8 @@ const linesOf = (method: string, file: SourceFile): Stream.Stream<Lines, BatchEr
         else { for (const row of rows) lines.push(row) }
       }
       if (lines.length === 0) return yield* Cause.done()
-      const read: Lines = { file, lines, rowsBefore }
+      end += bytes
+      const read: Lines = { file, index, offset, lines, rowsBefore }
       rowsBefore += lines.length
       return [read] as const
     })
@@ -242,14 +260,14 @@ const findColumns = Effect.fnUntraced(function*(
 })
 
 /** Lines as batches of at most 5,000 rows and about 4 MB. */
-const batchesOf = (reader: JsonRowReader, { lines, rowsBefore }: Lines): Array<Batch> => {
+const batchesOf = (reader: JsonRowReader, { lines, rowsBefore }: Lines, position: Position): Array<Batch> => {
   const batches: Array<Batch> = []
   for (let from = 0; from < lines.length;) {
     let to = from
     for (let bytes = 0; to < lines.length && to - from < maxBatchRows && bytes < maxBatchBytes; to++) {
       bytes += lines[to]!.length
     }
-    batches.push(reader.read(lines, from, to, rowsBefore))
+    batches.push({ ...reader.read(lines, from, to, rowsBefore), position })
     from = to
   }
   return batches
@@ -267,32 +285,43 @@ export const openJsonl = Effect.fnUntraced(function*(
 ): Effect.fn.Return<OpenSource, BatchError, Scope.Scope> {
   const declared = yield* checkJsonlOptions(method, options)
   const uri = commonUri(files)
-  const pull = yield* Stream.toPull(
-    Stream.fromIterable(files, { chunkSize: 1 }).pipe(Stream.flatMap((file) => linesOf(method, file)))
-  )
-  const lines = new LookedAt(pull.pipe(
-    Effect.map(([lines]): Lines | null => lines),
-    Pull.catchDone(() => Effect.succeed(null))
-  ))
+  const linesFrom = (first: number, start: Start): Effect.Effect<Next, never, Scope.Scope> =>
+    Stream.fromIterable([...files.entries()].slice(first), { chunkSize: 1 }).pipe(
+      Stream.flatMap(([index, file]) => linesOf(method, file, index, index === first ? start : beginning)),
+      Stream.toPull,
+      Effect.map((pull) =>
+        pull.pipe(
+          Effect.map(([lines]): Lines | null => lines),
+          Pull.catchDone(() => Effect.succeed(null))
+        )
+      )
+    )
+  const lines = new LookedAt(yield* linesFrom(0, beginning))
   const columns = declared ?? (yield* findColumns(method, uri, lines.look, options))
   const reader = new JsonRowReader(columns, othersOf(options))
   const { limit, select } = options
-  let left = limit ?? Number.POSITIVE_INFINITY
-  let reading: SourceFile | null = null
-  const next = Effect.gen(function*() {
-    if (left === 0) {
-      // What is not read to its end may have changed all the same.
-      if (reading !== null) yield* reading.unchanged
-      return yield* Cause.done()
-    }
-    const read = yield* lines.next
-    reading = read?.file ?? null
-    if (read === null) return yield* Cause.done()
-    const taken = { ...read, lines: read.lines.slice(0, left) }
-    left -= taken.lines.length
-    const [first, ...others] = yield* attempt(method, read.file, () => batchesOf(reader, taken))
-    return [first!, ...others] as const
-  })
+  const batches = (next: Next, rowsBefore: number): Stream.Stream<Batch, BatchError> => {
+    let row = rowsBefore
+    let left = (limit ?? Number.POSITIVE_INFINITY) - rowsBefore
+    let reading: SourceFile | null = null
+    return Stream.fromPull(Effect.succeed(Effect.gen(function*() {
+      if (left === 0) {
+        // What is not read to its end may have changed all the same.
+        if (reading !== null) yield* reading.unchanged
+        return yield* Cause.done()
+      }
+      const read = yield* next
+      reading = read?.file ?? null
+      if (read === null) return yield* Cause.done()
+      const taken = { ...read, lines: read.lines.slice(0, left) }
+      const { index: file, offset, rowsBefore: fileRow } = read
+      const position: Position = { file, identity: read.file.identity, offset, fileRow, row }
+      row += taken.lines.length
+      left -= taken.lines.length
+      const [first, ...others] = yield* attempt(method, read.file, () => batchesOf(reader, taken, position))
+      return [first!, ...others] as const
+    })))
+  }
   const settings = { select: select ?? null, limit: limit ?? null }
   const fields = declared === null ? null : yield* describeFields(declared.map(({ field }) => field))
   return {
@@ -301,6 +330,8 @@ export const openJsonl = Effect.fnUntraced(function*(
     uri,
     identity: JSON.stringify({ type: "jsonl", files: identityOf(files), ...settings, columns: fields }),
     description: { type: "jsonl", files: describeFiles(files), ...settings },
-    batches: Stream.fromPull(Effect.succeed(next))
+    batches: batches(lines.next, 0),
+    from: (position) =>
+      Stream.unwrap(Effect.map(linesFrom(position.file, position), (next) => batches(next, position.row)))
   }
 })

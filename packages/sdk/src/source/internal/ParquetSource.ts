@@ -42,6 +42,7 @@ import { type ColumnPlan, planColumn } from "./ParquetRows.ts"
 import { structEnd } from "./ParquetThrift.ts"
 import { type Node, typeOf } from "./ParquetTree.ts"
 import { fits } from "./ParquetTypes.ts"
+import type { Position } from "./Position.ts"
 import type { SourceFile } from "./SourceFile.ts"
 import { commonUri, describeFiles, identityOf } from "./SourceFiles.ts"
 
@@ -169,24 +170,33 @@ interface Work {
   readonly rows: number
   /** Whether it is the last of its file that is read. */
   readonly last: boolean
+  readonly position: Position
 }
 
+/** The row groups from `start` on. */
 function* workOf(
   tables: ReadonlyArray<Table>,
   types: ReadonlyArray<ColumnType>,
-  limit: number
+  limit: number,
+  start: Pick<Position, "file" | "offset" | "row">
 ): Generator<Work, void, void> {
-  let left = limit
-  for (const table of tables) {
+  let left = limit - start.row
+  if (left === 0) return
+  for (const [file, table] of tables.entries()) {
+    if (file < start.file) continue
     const plans = table.nodes.map((node, j) => planColumn(node, types[j]!)!)
     const lastGroup = table.groups.findLastIndex((group) => group.rows > 0)
     let firstRow = 1
     for (const [i, group] of table.groups.entries()) {
-      const rows = Math.min(left, group.rows)
-      left -= rows
-      const last = left === 0 || i === lastGroup
-      if (rows > 0) yield { table, plans, group, number: i + 1, firstRow, rows, last }
-      if (left === 0) return
+      if (file > start.file || i >= start.offset) {
+        const rows = Math.min(left, group.rows)
+        const fileRow = firstRow - 1
+        const position = { file, identity: table.file.identity, offset: i, fileRow, row: limit - left }
+        left -= rows
+        const last = left === 0 || i === lastGroup
+        if (rows > 0) yield { table, plans, group, number: i + 1, firstRow, rows, last, position }
+        if (left === 0) return
+      }
       firstRow += group.rows
     }
   }
@@ -368,7 +378,7 @@ const batchesOf = (
       following = next()
     }
     const group: OpenGroup = open
-    const { last, table: { file, nodes } } = group.work
+    const { last, position, table: { file, nodes } } = group.work
     const read = Effect.gen(function*() {
       if ((yield* group.ahead()) && following !== null) yield* following.bytes.ahead()
       const { firstRow } = group
@@ -382,7 +392,7 @@ const batchesOf = (
     })
     const batch = yield* orChanged(file, read)
     if (last && open === null) yield* file.unchanged
-    return [batch] as const
+    return [{ ...batch, position }] as const
   })))
 }
 
@@ -412,14 +422,19 @@ export const openParquet: (
       tables.every(({ nodes }) => planColumn(nodes[column]!, type) !== null))
     const limit = options.limit ?? Infinity
     const rows = tables.reduce((sum, { footer }) => sum + footer.rows, 0)
+    const count = Math.min(rows, limit)
+    const fetching = yield* makeFetching
+    const from = (start: Pick<Position, "file" | "offset" | "row">) =>
+      Stream.suspend(() => batchesOf(method, workOf(tables, types, count, start), checks, library, fetching))
     const chosen = { select: names, limit: options.limit ?? null }
     const opened: OpenSource = {
       columns: nodes.map(({ name }, j): Column => ({ name, type: types[j]! })),
-      count: Math.min(rows, limit),
+      count,
       uri,
       identity: JSON.stringify({ type: "parquet", files: identityOf(files), columns: schemas, ...chosen }),
       description: { type: "parquet", files: describeFiles(files), ...chosen },
-      batches: batchesOf(method, workOf(tables, types, limit), checks, library, yield* makeFetching)
+      batches: from({ file: 0, offset: 0, row: 0 }),
+      from
     }
     return opened
   }

@@ -102,7 +102,8 @@ export const selectedSource = Effect.fnUntraced(function*(method: string, source
     uri: source.uri,
     identity: source.identity === null ? null : JSON.stringify([source.identity, chosen]),
     description: { source: source.description, ...chosen },
-    batches: limitRows(Stream.map(source.batches, (batch) => selectColumns(batch, positions)), limit)
+    batches: limitRows(Stream.map(source.batches, (batch) => selectColumns(batch, positions)), limit),
+    mayDiffer: source.mayDiffer ?? false
   }
   return taken
 })

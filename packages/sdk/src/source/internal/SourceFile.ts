@@ -27,6 +27,8 @@ export interface SourceFile {
   readonly description: { readonly [key: string]: Schema.Json }
   /** The content, in pieces of about 256 KB; fails with `InvalidSource` if the file changes while it is read. */
   readonly bytes: Stream.Stream<Uint8Array, BatchError>
+  /** The content from a byte on, as `bytes` gives it. */
+  readonly from: (start: number) => Stream.Stream<Uint8Array, BatchError>
   /** The bytes from `start` (inclusive) to `end` (exclusive): exactly so many, or a failure. */
   readonly range: (start: number, end: number) => Effect.Effect<Uint8Array<ArrayBuffer>, BatchError>
   /** Fails with `InvalidSource` if the file is no longer what it was when it was opened: for readers of ranges, at their end. */
