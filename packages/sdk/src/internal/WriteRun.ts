@@ -168,8 +168,9 @@ const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definiti
   )
 
   const write = Effect.fnUntraced(function*(segments: ReadonlyArray<Segment>) {
-    const { planned } = state.begun ??= yield* begin(store, definition, prepareId)
+    const { planned, writer } = state.begun ??= yield* begin(store, definition, prepareId)
     for (const segment of segments) rows += yield* planned.take(segment)
+    yield* Progress.emit({ _tag: "Prepared", runId: definition.runId, records: rows, jobs: writer.closed(), done: false })
   })
 
   const take = Effect.fnUntraced(function*(batch: Batch) {
@@ -177,9 +178,7 @@ const writeJobs = Effect.fnUntraced(function*(store: Store, definition: Definiti
     const part = slice(batch, 0, Math.min(batch.length, room))
     const firstRow = rows
     yield* Stream.runForEach(encode(part, firstRow), ({ segments }) => write(segments))
-    const { planner, writer } = state.begun ??= yield* begin(store, definition, prepareId)
-    yield* Progress.emit({ _tag: "Prepared", runId: definition.runId, records: rows, jobs: writer.closed(), done: false })
-    return planner.ended
+    return state.begun?.planner.ended ?? false
   })
 
   yield* source.batches.pipe(
