@@ -3,17 +3,15 @@
  *
  * @since 0.1.0
  */
-import { baseModel } from "@bedrock-batch/processors/ModelId"
 import * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Random from "effect/Random"
-import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { Services } from "./Aws.ts"
 import { BatchError, InvalidOption } from "./BatchError.ts"
 import type { BatchJobs } from "./bedrock/BatchJobs.ts"
+import { type Call, isRefused, runOne } from "./internal/AwaitJob.ts"
 import { awaitProblem } from "./internal/AwaitProblem.ts"
 import { confirmed, planOf, planOfAll } from "./internal/Confirm.ts"
 import * as CutOff from "./internal/CutOff.ts"
@@ -21,21 +19,20 @@ import { deadlineOf } from "./internal/Deadline.ts"
 import * as Interrupted from "./internal/Interrupted.ts"
 import * as JobMetrics from "./internal/JobMetrics.ts"
 import { inLanes } from "./internal/Lanes.ts"
-import { isThrottled, maxTroubles, patiently } from "./internal/Patience.ts"
-import { concernsEveryJob, isCancelled } from "./internal/Refusals.ts"
 import * as SlotWaits from "./internal/SlotWaits.ts"
 import { makeStanding, type Standing } from "./internal/Standing.ts"
+import { sorted } from "./internal/SubmitOrder.ts"
 import * as Throttle from "./internal/Throttle.ts"
-import { cancelledJob, makeViews, mayBeOpen, neverSent, type Views } from "./internal/Views.ts"
-import { type EndedJob, isTerminal, type Job, type RefusedJob, type SubmittedJob } from "./Job.ts"
+import { makeViews, type Views } from "./internal/Views.ts"
+import type { EndedJob, Job, RefusedJob, SubmittedJob } from "./Job.ts"
 import { Ledger } from "./Ledger.ts"
 import * as Progress from "./Progress.ts"
-import { Capacity, full } from "./schedule/Capacity.ts"
+import type { Capacity } from "./schedule/Capacity.ts"
 import * as Slots from "./schedule/Slots.ts"
 import type { ObjectStore } from "./store/ObjectStore.ts"
 import type { Submission } from "./submit.ts"
 import { polling } from "./wait/Polling.ts"
-import type { Waiter, WaitStrategy } from "./wait/Wait.ts"
+import type { WaitStrategy } from "./wait/Wait.ts"
 
 /**
  * What is about to be submitted for the first time: of the attempts of which no job was claimed before.
@@ -64,9 +61,9 @@ export interface AwaitOptions<A extends SubmittedJob, WR, HR = never, CR = never
   /**
    * Which jobs are submitted first. `turns`: those of each run as they are given, and the runs take turns, so that a
    * small run does not wait behind a large one. `given`: as they are given. `largest-first`: those with the most
-   * records, of as many records those with the most bytes, so that no long job is left for the end; of as many bytes the
-   * runs take turns. Default `turns`. It is kept among jobs of one model in one Region; none waits for a job of another.
-   * Results are in the order of the submissions in any case.
+   * records, of as many records those with the most bytes, so that no long job is left for the end; of as many bytes
+   * the runs take turns. Default `turns`. It is kept among jobs of one model in one Region; none waits for a job of
+   * another. Results are in the order of the submissions in any case.
    */
   readonly order?: "turns" | "given" | "largest-first" | undefined
   /**
@@ -130,9 +127,6 @@ const ledgerReads = 16
 
 /** On-demand jobs that run at a time: each makes many calls at once itself. */
 const onDemandJobs = 2
-
-/** Milliseconds until an on-demand job that cannot run now is tried again. */
-const onDemandPause = 60_000
 
 /**
  * Runs submissions as slots allow and waits for each job's end; gives one element a submission, in their order.
@@ -304,67 +298,6 @@ const byServices = (all: ReadonlyArray<Submission<unknown>>): ReadonlyArray<Pick
 const within = <A, E, R>(services: Part["services"], effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   services === null ? effect : Effect.provideContext(effect, services)
 
-/** Ended jobs, jobs that may be open, and all others: these by what shares a quota, since none waits for another's. */
-const sorted = (
-  places: ReadonlyArray<number>,
-  jobOf: (place: number) => Job,
-  views: Views,
-  order: "turns" | "given" | "largest-first" = "turns"
-) => {
-  const ended: Array<number> = []
-  const open: Array<number> = []
-  const fresh = new Map<string, Array<number>>()
-  for (const place of places) {
-    const job = jobOf(place)
-    const entry = views.entryOf(job)
-    if (entry?.ended) ended.push(place)
-    else if (job.lane === "batch" && mayBeOpen(entry)) open.push(place)
-    else {
-      const target = job.lane === "batch" ? `${job.region}/${baseModel(job.model) ?? job.model}` : job.lane
-      const known = fresh.get(target)
-      if (known === undefined) fresh.set(target, [place])
-      else known.push(place)
-    }
-  }
-  const lanes = [...fresh.values()].map((lane) => order === "given" ? lane : inTurns(lane, jobOf))
-  if (order === "largest-first") {
-    const bySize = (a: Job, b: Job) => b.records - a.records || b.bytes - a.bytes
-    for (const lane of lanes) lane.sort((a, b) => bySize(jobOf(a), jobOf(b)))
-  }
-  return { ended, open, fresh: lanes }
-}
-
-/** One of each run, and so on for as long as there are more. */
-const inTurns = (places: ReadonlyArray<number>, jobOf: (place: number) => Job): Array<number> => {
-  const runs = new Map<string, Array<number>>()
-  for (const place of places) {
-    const { runId } = jobOf(place)
-    const known = runs.get(runId)
-    if (known === undefined) runs.set(runId, [place])
-    else known.push(place)
-  }
-  const turns: Array<number> = []
-  for (let turn = 0; turns.length < places.length; turn++) {
-    for (const run of runs.values()) if (turn < run.length) turns.push(run[turn]!)
-  }
-  return turns
-}
-
-/** What the jobs of one call share. */
-interface Call<A extends SubmittedJob> {
-  readonly views: Views
-  readonly standing: Standing
-  readonly cut: CutOff.CutOff
-  readonly slots: Slots.Slots
-  readonly slotWaits: SlotWaits.SlotWaits
-  readonly onDemand: Semaphore.Semaphore
-  readonly throttle: Throttle.Throttle
-  readonly waiter: Waiter<A>
-  /** Whether the call comes to its end, by a failure or an interruption: nothing more is begun. */
-  readonly isOver: () => boolean
-  readonly whenFull: "wait" | "fail"
-}
-
 const cutOffOf = (
   options: Pick<AwaitOptions<SubmittedJob, never>, "deadline" | "rescue" | "reserve"> | undefined,
   from: number,
@@ -379,108 +312,6 @@ const cutOffOf = (
     : CutOff.stopping(views, standing, limit, options.reserve ?? null)
 }
 
-/**
- * Runs one job to its end; while the service has no room for it, it holds no slot. `admitted` is run when it has a
- * slot, or needs none.
- */
-const runOne = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
-  submission: Submission<SR>,
-  call: Call<A>,
-  admitted: Effect.Effect<void>
-) {
-  const { job } = submission
-  const ledger = yield* Ledger
-  const entry = call.views.entryOf(job)
-  if (entry?.ended) {
-    const ended = yield* patiently(ledger.ended(job))
-    if (ended !== null) {
-      yield* reportEnd(ended)
-      return ended
-    }
-  }
-  let open = mayBeOpen(entry)
-  for (;;) {
-    const settled = yield* job.lane === "on-demand"
-      ? Semaphore.withPermit(call.onDemand, Effect.andThen(admitted, attemptOnDemand(submission, call)))
-      : Effect.scoped(attempt(submission, open, call, admitted))
-    if (settled._tag === "Settled") {
-      if (isRefused(settled.job) || isEnded(settled.job)) yield* Progress.tellEnded(settled.job, false)
-      return settled.job
-    }
-    if (call.whenFull === "fail") return yield* settled.error
-    open = false
-    yield* call.cut.orCut(job, pause(job, "quota", settled.millis * (yield* Random.nextBetween(0.5, 1.5))))
-  }
-})
-
-type Attempt<A> =
-  | { readonly _tag: "Settled"; readonly job: A }
-  /** The service has no room: to be tried again after so many milliseconds. */
-  | { readonly _tag: "NoRoom"; readonly millis: number; readonly error: BatchError }
-
-/** Takes a slot, submits, waits and records the end; the slot is free when the scope closes. */
-const attempt = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
-  submission: Submission<SR>,
-  open: boolean,
-  call: Call<A>,
-  admitted: Effect.Effect<void>
-): Effect.fn.Return<Attempt<A | EndedJob | RefusedJob>, BatchError, SR | Ledger | Capacity | Scope.Scope> {
-  const { job } = submission
-  const { cut, slots, slotWaits, standing, views, waiter, whenFull } = call
-  const ledger = yield* Ledger
-  const capacity = yield* Capacity
-  const never = yield* patiently(neverSent(views, job))
-  if (never !== null) return { _tag: "Settled", job: never }
-  if (open || views.cancelled(job) !== null) yield* Effect.andThen(slots.hold, capacity.hold(job))
-  else {
-    // No slot of one kind is held while the other is waited for: other targets, or other processes, may use it.
-    const taken = slots.room.pipe(
-      Effect.andThen(capacity.take(whenFull === "fail" ? { ...job, whenFull } : job)),
-      Effect.andThen(slots.take)
-    )
-    yield* cut.orCut(job, slotWaits.during(job, taken))
-    // Whoever is interrupted first frees a slot, and others of the call are to be interrupted before they use it.
-    yield* Effect.yieldNow
-    if (call.isOver()) return yield* Effect.never
-    const cancelled = yield* patiently(neverSent(views, job))
-    if (cancelled !== null) return { _tag: "Settled", job: cancelled }
-  }
-  yield* admitted
-  yield* waiter.before(job)
-  const submitted = yield* persist(submission, call)
-  if (submitted instanceof BatchError) {
-    const millis = isThrottled(submitted) ? 0 : yield* capacity.exceeded(job)
-    return { _tag: "NoRoom", millis, error: submitted }
-  }
-  if ("status" in submitted) return { _tag: "Settled", job: submitted }
-  standing.accept(job)
-  const ended = yield* cut.orStop(submitted, waiter.wait(submitted))
-  if (isEnded(ended)) {
-    const recorded = yield* patiently(ledger.end(ended))
-    yield* waiter.recorded?.(recorded) ?? Effect.void
-    return { _tag: "Settled", job: recorded }
-  }
-  yield* capacity.keep(job)
-  return { _tag: "Settled", job: ended }
-})
-
-/** Runs a job on demand to its end: its submission makes the calls. It is no job at the service, and needs no slot. */
-const attemptOnDemand = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
-  submission: Submission<SR>,
-  call: Call<A>
-): Effect.fn.Return<Attempt<EndedJob | RefusedJob>, BatchError, SR | Ledger> {
-  const never = yield* patiently(neverSent(call.views, submission.job))
-  if (never !== null) return { _tag: "Settled", job: never }
-  const submitted = yield* persist(submission, call)
-  if (!(submitted instanceof BatchError) && "status" in submitted) return { _tag: "Settled", job: submitted }
-  const error = submitted instanceof BatchError ? submitted : full(submitted)
-  return { _tag: "NoRoom", millis: onDemandPause, error }
-})
-
-/** Tells of a job that had ended before this call. */
-const reportEnd = (job: EndedJob) =>
-  Effect.andThen(Progress.tellChanged(job, job.status, job.counters), Progress.tellEnded(job, true))
-
 /** Tells what is awaited, of each run and attempt. */
 const tellOf = (submissions: ReadonlyArray<{ readonly job: Job }>) => {
   const groups = new Map<string, { readonly runId: string; readonly attempt: number; records: number; jobs: number }>()
@@ -493,60 +324,3 @@ const tellOf = (submissions: ReadonlyArray<{ readonly job: Job }>) => {
   }
   return Effect.forEach(groups.values(), (group) => Progress.emit({ _tag: "Awaiting", ...group }), { discard: true })
 }
-
-const isEnded = (job: SubmittedJob | EndedJob): job is EndedJob => "status" in job && isTerminal(job.status)
-
-const isRefused = <A extends SubmittedJob>(job: A | EndedJob | RefusedJob): job is RefusedJob =>
-  "status" in job && job.status === "Refused"
-
-/** Runs a submission until it is accepted or refused for good; gives the error when the service has no room for the job. */
-const persist = Effect.fnUntraced(function*<SR, A extends SubmittedJob>(
-  submission: Submission<SR>,
-  { cut, throttle, views, whenFull }: Call<A>
-): Effect.fn.Return<SubmittedJob | EndedJob | RefusedJob | BatchError, BatchError, SR | Ledger> {
-  const { job } = submission
-  let troubles = 0
-  let pauses = 0
-  for (;;) {
-    yield* cut.orCut(job, throttle.turn((millis) => pause(job, "throttled", millis)))
-    const time = throttle.time()
-    const result = yield* Effect.result(submission)
-    if (result._tag === "Success") {
-      throttle.passed()
-      return result.success
-    }
-    const error = result.failure
-    const reason = error.reason
-    if (isThrottled(error)) {
-      if (whenFull === "fail") return error
-      throttle.struck(time)
-      troubles = 0
-      continue
-    }
-    throttle.passed()
-    if (reason._tag === "Unavailable" && reason.code === "quota") return error
-    if (error.isRetryable && ++troubles < maxTroubles) {
-      const millis = (yield* Random.nextBetween(0, 1)) * Throttle.longestPause(pauses++)
-      yield* cut.orCut(job, pause(job, "unavailable", millis))
-    } else if (isCancelled(error)) {
-      // What else of the run was not submitted need not be asked for one by one.
-      if (views.cancelled(job) === null) yield* patiently(views.refresh(job.runId))
-      return yield* patiently(cancelledJob(job, views.entryOf(job), reason.message))
-    } else if (isRefusal(error) && reason._tag === "Refused") {
-      const refused: RefusedJob = { ...job, status: "Refused", code: reason.code, message: reason.message }
-      yield* Effect.logWarning(`job ${job.key} of run ${job.runId} was refused: ${reason.code}: ${reason.message}`)
-      return refused
-    } else {
-      return yield* error
-    }
-  }
-})
-
-/** Whether the service refused this job, and not who we are or another call. */
-const isRefusal = ({ method, module, reason }: BatchError): boolean =>
-  module === "BatchJobs" && method === "create" && reason._tag === "Refused" && !concernsEveryJob(reason.code)
-
-const pause = Effect.fnUntraced(function*(job: Job, why: "quota" | "throttled" | "unavailable", millis: number) {
-  yield* Progress.emit({ _tag: "Waiting", runId: job.runId, job: job.key, why, millis: Math.round(millis) })
-  yield* Effect.sleep(millis)
-})

@@ -18,7 +18,10 @@ import { freshId } from "../internal/Digest.ts"
 import { limitsProblem } from "../internal/LimitsCheck.ts"
 import { millisOf } from "../internal/Millis.ts"
 import { isThrottled, maxTroubles, patiently } from "../internal/Patience.ts"
+import * as SlotLook from "../internal/SlotLook.ts"
 import * as SlotObjects from "../internal/SlotObjects.ts"
+import * as SlotPool from "../internal/SlotPool.ts"
+import type { Holding, Place, Pool, Waiter } from "../internal/SlotPool.ts"
 import * as SlotSweep from "../internal/SlotSweep.ts"
 import { Ledger } from "../Ledger.ts"
 import * as Limits from "../Limits.ts"
@@ -61,79 +64,8 @@ export interface SharedOptions {
   readonly manyOld?: number | undefined
 }
 
-/** A slot that this process has. */
-interface Place extends SlotObjects.Place {
-  readonly claim: number
-  /** Whether the claim may have been written. */
-  used: boolean
-}
-
-/** A job of this process. */
-interface Holding {
-  readonly id: string
-  readonly runId: string
-  readonly key: string
-  /** Who waits for its end, or for a slot for it. */
-  users: number
-  /** How many of them wait for a slot. */
-  waits: number
-  place: Place | null
-  kept: boolean
-}
-
-interface Waiter {
-  readonly holding: Holding
-  /** The claim that the slot is for. */
-  claim: number
-  /** When the ledger was read for it. */
-  readAt: number
-  /** Whether the job has had a slot before. */
-  readonly isAgain: boolean
-  /** What it is told where one look finds no slot for it; null where it waits. */
-  readonly full: BatchError | null
-  readonly turn: Deferred.Deferred<void, BatchError>
-}
-
-/** The slots of one quota. */
-interface Pool {
-  readonly subject: Subject
-  readonly folder: string
-  readonly sweep: SlotSweep.Sweep
-  readonly holdings: Map<string, Holding>
-  readonly waiting: Array<Waiter>
-  /** Who took a slot never changes. By the key of the place. */
-  readonly holders: Map<string, SlotObjects.Holder>
-  /** Slots that the last look showed as free and left to this process. */
-  free: Array<SlotObjects.Slot>
-  /** Until when they are believed in. */
-  freeUntil: number
-  /** Not before that time is looked again. */
-  lookAt: number
-  /** How many other processes have slots, as far as it was seen. */
-  others: number
-  /** Until when they are believed to want some. */
-  othersUntil: number
-  /** How many slots each of them would have if they were shared evenly. */
-  part: number
-  /** Whether the last look left no slot free. */
-  isTight: boolean
-  /** Whether `lookAt` leaves a freed slot to others for a while already. */
-  isYielding: boolean
-  /** Told when `lookAt` is earlier. */
-  hurried: Deferred.Deferred<void>
-  isLooking: boolean
-  /** How many slots this process may have since the service said "quota". */
-  cap: { readonly limit: number; readonly since: number } | null
-}
-
-/** Calls to the store at a time. */
-const concurrency = 8
-
 /** For so long, in milliseconds, what the ledger said of a job that waits is believed. */
 const believed = 5_000
-
-/** Processes that had slots are believed to want more for so many times the shortest pause between looks. */
-const rememberedLooks = 60
 
 const invalid = (path: string, message: string) =>
   new BatchError({ module: "SharedCapacity", method: "layerShared", reason: new InvalidOption({ path, message }) })
@@ -143,11 +75,6 @@ const durationOf = (path: string, input: Duration.Input) => {
   return millis >= 1 && millis <= 86_400_000
     ? Effect.succeed(millis)
     : Effect.fail(invalid(path, `${path} must be a duration of 1 ms to 1 day; one is for example "1 minute"`))
-}
-
-const remove = <A>(list: Array<A>, element: A): void => {
-  const at = list.indexOf(element)
-  if (at >= 0) list.splice(at, 1)
 }
 
 /**
@@ -201,7 +128,6 @@ export const layerShared = (
       const pause = yield* durationOf("quotaPause", options.quotaPause ?? "1 minute")
       const scope = yield* Effect.scope
       const store = yield* ObjectStore
-      const ledger = yield* Ledger
       const jobs = yield* BatchJobs
       const service = yield* Effect.serviceOption(ServiceQuotas)
       const quotas = Option.isNone(service) ? null : yield* AccountQuotas.make(given, quotasEvery).pipe(
@@ -213,11 +139,10 @@ export const layerShared = (
           quotas === null ? Effect.succeed(limits.maxOpenJobs) : quotas.openJobs(subject),
           (quota) => Math.max(1, quota - headroom)
         )
-      const manyOld = options.manyOld ?? 64
       const owner = yield* freshId
       const sweepOf = yield* SlotSweep.make({ every: to, claimWithin: to })
-      /** Removing may not be permitted. */
-      let removes = true
+      const { manyOld = 64 } = options
+      const { freed, look, nextClaim } = yield* SlotLook.make({ slotsOf, owner, from, to, manyOld })
 
       const pools = new Map<string, Pool>()
       const poolOf = ({ model, region }: Taker): Pool => {
@@ -225,39 +150,9 @@ export const layerShared = (
         const folder = SlotObjects.folderOf(region, subject.key)
         const found = pools.get(folder)
         if (found !== undefined) return found
-        const pool: Pool = {
-          subject,
-          folder,
-          sweep: sweepOf(),
-          holdings: new Map(),
-          waiting: [],
-          holders: new Map(),
-          free: [],
-          freeUntil: 0,
-          lookAt: 0,
-          others: 0,
-          othersUntil: 0,
-          part: 0,
-          isTight: false,
-          isYielding: false,
-          hurried: Deferred.makeUnsafe(),
-          isLooking: false,
-          cap: null
-        }
+        const pool = SlotPool.make(subject, folder, sweepOf())
         pools.set(folder, pool)
         return pool
-      }
-
-      const idOf = ({ key, runId }: Taker): string => `${runId}/${key}`
-
-      const holdingOf = (pool: Pool, taker: Taker): Holding => {
-        const id = idOf(taker)
-        const found = pool.holdings.get(id)
-        if (found !== undefined) return found
-        const { key = "", runId = "" } = taker
-        const holding: Holding = { id, runId, key, users: 0, waits: 0, place: null, kept: false }
-        pool.holdings.set(id, holding)
-        return holding
       }
 
       /** What a taker must be to get a slot. */
@@ -275,37 +170,6 @@ export const layerShared = (
           : Effect.fail(new BatchError({ module: "Capacity", method: "take", reason: wrong }))
       }
 
-      const keyOf = (pool: Pool, place: SlotObjects.Place) => SlotObjects.keyOf(pool.folder, place)
-
-      /** Lets the next look be no later than at a time. */
-      const hurry = (pool: Pool, at: number) => {
-        if (at >= pool.lookAt) return
-        pool.lookAt = at
-        const { hurried } = pool
-        // Whoever is told may wait again at once.
-        pool.hurried = Deferred.makeUnsafe()
-        Deferred.doneUnsafe(hurried, Effect.void)
-      }
-
-      /** What this process has, or counts as open. */
-      const counted = (pool: Pool): number => {
-        let count = 0
-        for (const { place, users, waits } of pool.holdings.values()) if (place !== null || users > waits) count++
-        return count
-      }
-
-      /** After a slot is free: where all were taken others may come first, lest who has slots keeps them for ever. */
-      const freed = Effect.fnUntraced(function*(pool: Pool) {
-        const now = yield* Clock.currentTimeMillis
-        if (!pool.isTight) return hurry(pool, now)
-        if (pool.isYielding) return
-        pool.isYielding = true
-        const [least, most] = pool.others === 0 ? [0.25, 1.25] : counted(pool) < pool.part ? [0, 0.5] : [0.5, 2]
-        const at = now + (yield* Random.nextBetween(least, most)) * from
-        if (pool.lookAt <= now) pool.lookAt = at
-        else hurry(pool, at)
-      })
-
       const freeOwn = (pool: Pool, holding: Holding) =>
         Effect.suspend(() => {
           const { place } = holding
@@ -314,133 +178,13 @@ export const layerShared = (
           return SlotObjects.free(store, pool.folder, place)
         })
 
-      const held = Effect.fnUntraced(function*(pool: Pool, slots: ReadonlyArray<SlotObjects.Slot>) {
-        const keys = new Set(slots.map((slot) => keyOf(pool, slot)))
-        for (const key of pool.holders.keys()) if (!keys.has(key)) pool.holders.delete(key)
-        const read = yield* Effect.forEach(
-          slots,
-          Effect.fnUntraced(function*(slot) {
-            const key = keyOf(pool, slot)
-            const holder = pool.holders.get(key) ?? (yield* SlotObjects.holderOf(store, pool.folder, slot))
-            if (holder === null) return []
-            pool.holders.set(key, holder)
-            const holding = pool.holdings.get(`${holder.runId}/${holder.job}`)
-            const isWatched = holding !== undefined && holding.users > holding.waits
-            const one: SlotSweep.Held = { place: slot, holder, at: slot.at, isWatched }
-            return [one]
-          }),
-          { concurrency }
-        )
-        return read.flat()
-      })
-
-      const clean = Effect.fnUntraced(function*(old: ReadonlyArray<string>) {
-        if (!removes || old.length < manyOld) return
-        const result = yield* Effect.result(store.removeAll(old.slice(0, 1000)))
-        if (result._tag === "Failure" && !result.failure.isRetryable) {
-          removes = false
-          yield* Effect.logWarning(`old slots are not removed: ${result.failure.reason.message}`)
-        }
-      })
-
-      const done = (pool: Pool, waiter: Waiter): void => {
-        remove(pool.waiting, waiter)
-        Deferred.doneUnsafe(waiter.turn, Effect.void)
-      }
-
-      /** The next claim of a job; 0 where there is nothing to send any more. */
-      const nextClaim = Effect.fnUntraced(function*({ key, runId }: Holding) {
-        const { jobs } = yield* ledger.entries(runId, `${key}.`)
-        const entry = jobs.get(key)
-        return entry?.accepted || entry?.ended ? 0 : (entry?.claims.at(-1)?.number ?? 0) + 1
-      })
-
-      /** Another process may have submitted what waits for a slot. */
-      const passOn = Effect.fnUntraced(function*(pool: Pool) {
-        const first = pool.waiting.filter(({ isAgain }) => !isAgain).slice(0, concurrency)
-        yield* Effect.forEach(first, (waiter) =>
-          Effect.map(nextClaim(waiter.holding), (claim) => {
-            if (claim === 0) done(pool, waiter)
-          }), { concurrency, discard: true })
-      })
-
-      /** Frees what is held for nothing; gives it. */
-      const swept = Effect.fnUntraced(function*(pool: Pool, holders: ReadonlyArray<SlotSweep.Held>) {
-        const over = yield* pool.sweep.of(holders)
-        yield* Effect.forEach(over, (place) => SlotObjects.free(store, pool.folder, place), {
-          concurrency,
-          discard: true
-        })
-        return new Set(over.map((place) => keyOf(pool, place)))
-      })
-
-      /** Looks at all slots; where none is free, those that are held for nothing are freed. */
-      const look = Effect.fnUntraced(function*(pool: Pool) {
-        const limit = yield* slotsOf(pool.subject)
-        const { old, slots } = yield* SlotObjects.look(store, pool.folder)
-        yield* clean(old)
-        const own = new Set<string>()
-        const used = new Set<string>()
-        // Jobs that this process waits for and that nobody has a slot for: they were submitted without.
-        const bare = new Set<string>()
-        for (const { id, place, users, waits } of pool.holdings.values()) {
-          if (place === null && users > waits) bare.add(id)
-          if (place === null || users === 0) continue
-          own.add(keyOf(pool, place))
-          if (place.used) used.add(keyOf(pool, place))
-        }
-        let taken = [...slots.values()].filter(({ isFree }) => !isFree)
-        const free: Array<SlotObjects.Slot> = []
-        for (let slot = 0; slot < limit; slot++) {
-          const known = slots.get(slot) ?? { slot, generation: 0, isFree: true, at: 0 }
-          if (known.isFree) free.push(known)
-        }
-        const room = () => Math.max(0, Math.min(limit - taken.length - bare.size, free.length))
-        if (bare.size > 0 || room() === 0) {
-          const holders = yield* held(pool, taken.filter((slot) => !used.has(keyOf(pool, slot))))
-          for (const { holder } of holders) bare.delete(`${holder.runId}/${holder.job}`)
-          pool.others = new Set(holders.map(({ holder }) => holder.owner).filter((other) => other !== owner)).size
-          if (room() === 0) {
-            const gone = yield* swept(pool, holders)
-            for (const slot of taken) if (gone.has(keyOf(pool, slot)) && slot.slot < limit) free.push(slot)
-            taken = taken.filter((slot) => !gone.has(keyOf(pool, slot)))
-          }
-        }
-        if (room() === 0) yield* passOn(pool)
-        yield* share(pool, { limit, room: room(), own: own.size, taken: taken.length }, free)
-      })
-
-      /** What of the free slots is for this process, and when to look again. Who has less than his part is quicker. */
-      const share = Effect.fnUntraced(function*(
-        pool: Pool,
-        { limit, own, room, taken }: { readonly [name in "limit" | "room" | "own" | "taken"]: number },
-        free: ReadonlyArray<SlotObjects.Slot>
-      ) {
-        const now = yield* Clock.currentTimeMillis
-        if (taken > own) pool.othersUntil = now + rememberedLooks * from
-        const isShared = now < pool.othersUntil
-        if (!isShared) pool.others = 0
-        pool.part = limit / (1 + pool.others)
-        const most = isShared ? Math.max(Math.ceil(room / 2), Math.floor(pool.part - own)) : room
-        pool.free = (yield* Random.shuffle(free)).slice(0, Math.min(room, most))
-        pool.freeUntil = now + from
-        pool.isYielding = false
-        pool.isTight = room - pool.waiting.length <= 0
-        const isLess = own < pool.part
-        pool.lookAt = now + (room > 0 && !isShared
-          ? 0
-          : room > 0 || isLess
-          ? (yield* Random.nextBetween(0.5, isLess ? 1 : 2)) * from
-          : yield* Random.nextBetween(from, to))
-      })
-
       /** How many more slots this process may take since the service said "quota". */
       const allowed = (pool: Pool, now: number): number => {
         if (pool.cap === null) return Infinity
         if (now < pool.cap.since) return 0
         const limit = pool.cap.limit + Math.floor((now - pool.cap.since) / pause)
         if (limit >= limits.maxOpenJobs) pool.cap = null
-        return limit - counted(pool)
+        return limit - SlotPool.counted(pool)
       }
 
       /** Gives a slot to who waits. */
@@ -454,7 +198,7 @@ export const layerShared = (
         // There is nothing to send any more, or another who waits for the job has got the slot.
         const { claim } = waiter
         if (claim === 0 || holding.place !== null) {
-          done(pool, waiter)
+          SlotPool.done(pool, waiter)
           return "unneeded"
         }
         const place: Place = { slot: slot.slot, generation: slot.generation + 1, claim, used: false }
@@ -462,7 +206,7 @@ export const layerShared = (
         if (!(yield* SlotObjects.take(store, pool.folder, place, holder))) return "lost"
         if (holding.place === null && pool.waiting.includes(waiter)) {
           holding.place = place
-          done(pool, waiter)
+          SlotPool.done(pool, waiter)
         } else yield* SlotObjects.free(store, pool.folder, place)
         return "given"
       })
@@ -471,11 +215,13 @@ export const layerShared = (
       const grant = Effect.fnUntraced(function*(pool: Pool) {
         for (;;) {
           const now = yield* Clock.currentTimeMillis
-          const most = Math.min(allowed(pool, now), pool.free.length, pool.waiting.length, concurrency)
+          const most = Math.min(allowed(pool, now), pool.free.length, pool.waiting.length, SlotLook.concurrency)
           if (most <= 0) break
           const waiters = pool.waiting.slice(0, most)
           const slots = pool.free.splice(0, most)
-          const given = yield* Effect.forEach(waiters, (waiter, i) => give(pool, waiter, slots[i]!), { concurrency })
+          const given = yield* Effect.forEach(waiters, (waiter, i) => give(pool, waiter, slots[i]!), {
+            concurrency: SlotLook.concurrency
+          })
           given.forEach((what, i) => {
             if (what === "unneeded") pool.free.push(slots[i]!)
           })
@@ -511,7 +257,7 @@ export const layerShared = (
       /** Tells those who do not wait that there is no slot for them, or why it cannot be known. */
       const turnAway = (pool: Pool, failure: BatchError | null): void => {
         for (const waiter of pool.waiting.filter(({ full }) => full !== null)) {
-          remove(pool.waiting, waiter)
+          SlotPool.leaveLine(pool, waiter)
           Deferred.doneUnsafe(waiter.turn, Effect.fail(failure ?? waiter.full!))
         }
       }
@@ -548,14 +294,14 @@ export const layerShared = (
       ) {
         const readAt = yield* Clock.currentTimeMillis
         const waiter: Waiter = { holding, claim, readAt, isAgain, full, turn: Deferred.makeUnsafe() }
-        if (full !== null) hurry(pool, readAt)
+        if (full !== null) SlotPool.hurry(pool, readAt)
         pool.waiting.splice(isAgain ? pool.waiting.filter(({ isAgain }) => isAgain).length : Infinity, 0, waiter)
         if (!pool.isLooking) {
           pool.isLooking = true
           yield* Effect.forkIn(Effect.interruptible(lookOn(pool)), scope)
         }
         yield* Effect.interruptible(Deferred.await(waiter.turn)).pipe(
-          Effect.ensuring(Effect.sync(() => remove(pool.waiting, waiter)))
+          Effect.ensuring(Effect.sync(() => SlotPool.leaveLine(pool, waiter)))
         )
       })
 
@@ -580,7 +326,7 @@ export const layerShared = (
 
       const enter = Effect.fnUntraced(function*(taker: Taker, waits: boolean) {
         const pool = poolOf(taker)
-        const holding = holdingOf(pool, taker)
+        const holding = SlotPool.holdingOf(pool, taker)
         // Of several who wait for one job each is content with what another has.
         const isOpen = holding.place !== null || holding.users > holding.waits
         holding.users++
@@ -610,13 +356,13 @@ export const layerShared = (
           ),
         keep: (taker) =>
           Effect.sync(() => {
-            const holding = poolOf(taker).holdings.get(idOf(taker))
+            const holding = poolOf(taker).holdings.get(SlotPool.idOf(taker))
             if (holding !== undefined) holding.kept = true
           }),
         mayClaim: Effect.fnUntraced(function*(taker: Taker, claim: number) {
           yield* checked(taker)
           const pool = poolOf(taker)
-          const holding = holdingOf(pool, taker)
+          const holding = SlotPool.holdingOf(pool, taker)
           const { place } = holding
           if (place !== null && place.claim === claim) {
             place.used = true
@@ -626,7 +372,7 @@ export const layerShared = (
           }
           // The claim that it was for is settled, or the next one could not be written.
           yield* freeOwn(pool, holding)
-          hurry(pool, yield* Clock.currentTimeMillis)
+          SlotPool.hurry(pool, yield* Clock.currentTimeMillis)
           yield* counting(holding, wait(pool, holding, claim, true)).pipe(
             Effect.timeoutOption(to),
             Effect.ensuring(Effect.sync(() => {
@@ -640,7 +386,7 @@ export const layerShared = (
           const now = yield* Clock.currentTimeMillis
           if (pool.cap === null || now >= pool.cap.since) {
             const since = now + pause * (yield* Random.nextBetween(0.5, 1.5))
-            pool.cap = { limit: Math.max(1, counted(pool) - 1), since }
+            pool.cap = { limit: Math.max(1, SlotPool.counted(pool) - 1), since }
           }
           return pause
         })
