@@ -116,6 +116,27 @@ describe("the JSON Schema", () => {
     })
   })
 
+  it("says integers with bounds and described references in a strict mode, too", () => {
+    const Point = Schema.Struct({ x: Schema.Finite }).annotate({ identifier: "Point" })
+    const stars = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 5 }))
+    const schema = Schema.Struct({
+      stars,
+      count: Schema.Natural,
+      odd: Schema.Int.check(Schema.isGreaterThan(1)).check(Schema.isGreaterThan(3)),
+      at: Point.annotateKey({ description: "where" })
+    })
+    assert.deepStrictEqual(schemaOf(schema, "schema")["properties"], {
+      stars: { type: "integer", description: "a value between 1 and 5" },
+      count: { type: "integer", description: "a value greater than or equal to 0" },
+      odd: { type: "integer", description: "a value greater than 1; a value greater than 3" },
+      at: { $ref: "#/$defs/Point" }
+    })
+    assert.deepStrictEqual(schemaOf(Schema.Struct({ stars }), "tool")["properties"], {
+      stars: { type: "integer", minimum: 1, maximum: 5, description: "a value between 1 and 5" }
+    })
+    assert.isNull(StructuredOutput.problem(converse, schema, { model, way: "schema" }))
+  })
+
   it("keeps named schemas as definitions, and asks for numbers that JSON has", () => {
     const Point = Schema.Struct({ x: Schema.Number }).annotate({ identifier: "Point" })
     const schema = schemaOf(Schema.Struct({ from: Point, to: Schema.NullOr(Point) }), "schema")

@@ -117,7 +117,7 @@ const complete = (schema: JsonSchema): JsonSchema =>
 
 /** A JSON Schema of Effect's in the words that a model needs; every property is required. @internal */
 export const plain = (schema: JsonSchema): JsonSchema =>
-  complete(listed(unbounded(dated(united(described(merged(mapParts(schema, plain)), []))))))
+  complete(listed(dated(united(described(merged(unbounded(mapParts(schema, plain))), [])))))
 
 const referenceOf = (schema: JsonSchema): string | null => {
   const reference = schema["$ref"]
@@ -172,14 +172,26 @@ const strictFormats = new Set<Json | undefined>([
   "uuid"
 ])
 
+const says = (schema: JsonSchema): boolean =>
+  ["$ref", "type", "enum", "const", "anyOf", "oneOf"].some((key) => key in schema)
+
+/** What stands in `allOf` beside the part that says what a value is only narrows it, or describes it. */
+const widened = (schema: JsonSchema): JsonSchema => {
+  const all = schema["allOf"]
+  if (!isArray(all)) return schema
+  const own = without(schema, ["allOf"])
+  const [said, ...others] = [own, ...all.filter(isSchema)].filter(says)
+  return said === undefined || others.length > 0 ? schema : "$ref" in said ? said : { ...own, ...said }
+}
+
 const strictProblem = (schema: JsonSchema): string | null => {
   if ("not" in schema) return "a value that there is none of"
+  if ("allOf" in schema) return "a value that is several things at once"
   if ("prefixItems" in schema) return "a tuple: make it a struct"
   if (schema["type"] === "object" && (!isSchema(schema["properties"]) || schema["additionalProperties"] !== false)) {
     return "a record of any names: make it an array of structs with a name and a value"
   }
-  const says = ["$ref", "type", "enum", "const", "anyOf", "oneOf"].some((key) => key in schema)
-  return says ? null : "any JSON: say what it is"
+  return says(schema) ? null : "any JSON: say what it is"
 }
 
 /**
@@ -191,7 +203,8 @@ const strictProblem = (schema: JsonSchema): string | null => {
 export const strict = (root: JsonSchema): JsonSchema | string => {
   const problems: Array<string> = []
   const checked = new Set<JsonSchema>()
-  const within = (path: string, open: ReadonlyArray<JsonSchema>) => (schema: JsonSchema, name?: string): JsonSchema => {
+  const within = (path: string, open: ReadonlyArray<JsonSchema>) => (given: JsonSchema, name?: string): JsonSchema => {
+    const schema = widened(given)
     const at = name === undefined ? path : `${path}[${JSON.stringify(name)}]`
     const definition = definitionOf(root, schema)
     const isRecursive = definition !== null && open.includes(definition)
