@@ -13,6 +13,7 @@ import { instructed } from "./internal/OutputInstruction.ts"
 import { outputSchema } from "./internal/OutputSchema.ts"
 import { type Reader, readerOf } from "./internal/OutputText.ts"
 import { textDigest } from "./internal/TextDigest.ts"
+import { inputOf } from "./internal/TextReading.ts"
 import { wrap } from "./internal/Wrapping.ts"
 import type { ModelRequest, OutputFormat, OutputWay, Processor, Reading, TextAnswer } from "./Processor.ts"
 
@@ -164,6 +165,10 @@ const asked = (request: ModelRequest, { output, told }: Plan): ModelRequest =>
     ? { ...request, output }
     : { ...request, turns: instructed(request.turns, output) }
 
+/** Models like to say something beside the tool that they must call. */
+const calledTool = (reading: Reading<object>, { name, way }: OutputFormat): string | null =>
+  way === "tool" ? inputOf(reading, name) : null
+
 const invalid = (message: string, { reasoning, stopReason, usage }: Reading<object>, raw: string): Reading<never> => ({
   status: "invalid",
   message,
@@ -232,12 +237,12 @@ export const structured = <A extends TextAnswer, O extends object>(
   const decode = (modelOutput: Parameters<Processor<A>["decode"]>[0]): Reading<A & OutputColumns<O>> => {
     const reading = processor.decode(modelOutput)
     if (!("answer" in reading)) return reading
-    const text = reading.answer.response
-    if (faulty) return invalid(planned, reading, text)
+    if (faulty) return invalid(planned, reading, reading.answer.response)
+    const text = calledTool(reading, planned.output) ?? reading.answer.response
     const read = planned.read(text)
     if (Result.isSuccess(read)) {
       // The values are those of `O` as its cells: `columns` says which.
-      return { ...reading, answer: { ...reading.answer, ...read.success as OutputColumns<O> } }
+      return { ...reading, answer: { ...reading.answer, response: text, ...read.success as OutputColumns<O> } }
     }
     const cut = reading.status === "truncated"
       ? `the answer was cut off at the token limit (${reading.stopReason ?? "no stop reason"}) before it was whole: `

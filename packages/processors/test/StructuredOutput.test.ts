@@ -370,6 +370,19 @@ describe("decode", () => {
     assert.deepInclude("answer" in reading ? reading.answer : {}, { mood: "good", response: JSON.stringify(good) })
   })
 
+  it("reads the input of that tool beside a text, and the text where the tool is another or called twice", () => {
+    const forced = StructuredOutput.structured(anthropicMessages, Review, { model })
+    const call = (name: string, input: Processor.Json) => ({ type: "tool_use", id: "t", name, input })
+    const read = (...calls: ReadonlyArray<Processor.Json>) =>
+      forced.decode({ content: [{ type: "text", text: "Here it is." }, ...calls], stop_reason: "tool_use" })
+    const reading = read(call("answer", good))
+    assert.strictEqual(reading.status, "succeeded")
+    assert.deepInclude("answer" in reading ? reading.answer : {}, { mood: "good", response: JSON.stringify(good) })
+    assert.deepInclude(read(call("answer", { mood: "good" })), { status: "invalid", raw: "{\"mood\":\"good\"}" })
+    assert.deepInclude(read(call("other", good)), { status: "invalid", raw: "Here it is." })
+    assert.deepInclude(read(call("answer", good), call("answer", good)), { status: "invalid", raw: "Here it is." })
+  })
+
   it("takes a recursive answer, nested as deep as it may be", () => {
     interface Tree {
       readonly kids: ReadonlyArray<Tree>

@@ -49,12 +49,30 @@ const callsText = (calls: ReadonlyArray<ToolCall>): string => {
   return jsonText(json) ?? ""
 }
 
+const called = new WeakMap<Reading<object>, ReadonlyArray<ToolCall>>()
+
+/**
+ * The JSON of the input of a tool that an answer calls once, whatever text it has beside; null where it does not.
+ *
+ * @internal
+ */
+export const inputOf = (reading: Reading<object>, tool: string): string | null => {
+  const [call, another] = called.get(reading)?.filter(({ name }) => name === tool) ?? []
+  return call === undefined || another !== undefined ? null : jsonText(call.input)
+}
+
 /**
  * Makes the reading of an answer.
  *
  * @internal
  */
 export const readText = (said: Said, meanings: ReadonlyMap<string, StopMeaning>): Reading<TextAnswer> => {
+  const reading = readSaid(said, meanings)
+  if (said.calls !== undefined && said.calls.length > 0) called.set(reading, said.calls)
+  return reading
+}
+
+const readSaid = (said: Said, meanings: ReadonlyMap<string, StopMeaning>): Reading<TextAnswer> => {
   const { calls = [], reasoning = "", refusal, stopReason, usage } = said
   const text = said.text === "" ? callsText(calls) : said.text
   const rest = reasoning === "" ? { stopReason, usage } : { stopReason, usage, reasoning }
