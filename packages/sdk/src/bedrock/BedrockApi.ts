@@ -3,14 +3,7 @@
  *
  * @since 0.1.0
  */
-import {
-  CreateModelInvocationJobCommand,
-  type CreateModelInvocationJobCommandInput,
-  GetModelInvocationJobCommand,
-  ListModelInvocationJobsCommand,
-  type ModelInvocationJobSummary,
-  StopModelInvocationJobCommand
-} from "@aws-sdk/client-bedrock"
+import type { CreateModelInvocationJobCommandInput, ModelInvocationJobSummary } from "@aws-sdk/client-bedrock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -52,7 +45,7 @@ export interface Options {
 const callLimit = 60_000
 
 /**
- * Layer of `BatchJobs` over `@aws-sdk/client-bedrock`. The SDK's own retries are off: what a failed call means is
+ * Layer of `BatchJobs` over `@aws-sdk/client-bedrock`, which is loaded when the layer is built. The SDK's own retries are off: what a failed call means is
  * decided by the ledger's rules. Fails when no Region is configured.
  *
  * @since 0.1.0
@@ -62,7 +55,7 @@ export const layer = (options: Options): Layer.Layer<BatchJobs, BatchError> =>
   Layer.effect(
     BatchJobs,
     Effect.gen(function*() {
-      const { client, region } = yield* open("BatchJobs", callLimit, options)
+      const { client, region, sdk } = yield* open("BatchJobs", callLimit, options)
       const call = <A>(method: string, send: (abortSignal: AbortSignal) => Promise<A>) =>
         Effect.tryPromise({ try: send, catch: (cause) => toBatchError(method, failureOf(cause)) }).pipe(
           Effect.timeoutOrElse({
@@ -76,20 +69,20 @@ export const layer = (options: Options): Layer.Layer<BatchJobs, BatchError> =>
         settings: options.settings,
         create: Effect.fn("BatchJobs.create")(function*(request) {
           const output = yield* call("create", (abortSignal) =>
-            client.send(new CreateModelInvocationJobCommand(toInput(request)), { abortSignal }))
+            client.send(new sdk.CreateModelInvocationJobCommand(toInput(request)), { abortSignal }))
           if (typeof output.jobArn === "string" && output.jobArn !== "") return { arn: output.jobArn }
           return yield* toBatchError("create", { code: null, status: 200, message: "the answer has no jobArn" })
         }),
         get: Effect.fn("BatchJobs.get")(function*(arn) {
           return toState(yield* call("get", (abortSignal) =>
-            client.send(new GetModelInvocationJobCommand({ jobIdentifier: arn }), { abortSignal })))
+            client.send(new sdk.GetModelInvocationJobCommand({ jobIdentifier: arn }), { abortSignal })))
         }),
         list: ({ nameContains, status, submittedAfter }) =>
           Stream.paginate(undefined as string | undefined, (nextToken) =>
             Effect.map(
               call("list", (abortSignal) =>
                 client.send(
-                  new ListModelInvocationJobsCommand({
+                  new sdk.ListModelInvocationJobsCommand({
                     maxResults: 1000,
                     sortBy: "CreationTime",
                     sortOrder: "Descending",
@@ -110,7 +103,7 @@ export const layer = (options: Options): Layer.Layer<BatchJobs, BatchError> =>
             )),
         stop: Effect.fn("BatchJobs.stop")(function*(arn) {
           yield* call("stop", (abortSignal) =>
-            client.send(new StopModelInvocationJobCommand({ jobIdentifier: arn }), { abortSignal })).pipe(
+            client.send(new sdk.StopModelInvocationJobCommand({ jobIdentifier: arn }), { abortSignal })).pipe(
               Effect.catchIf((error) => isOver(error), () => Effect.void)
             )
         })

@@ -3,13 +3,7 @@
  *
  * @since 0.2.0
  */
-import {
-  type FoundationModelSummary,
-  GetFoundationModelAvailabilityCommand,
-  type InferenceProfileSummary,
-  ListFoundationModelsCommand,
-  ListInferenceProfilesCommand
-} from "@aws-sdk/client-bedrock"
+import type { FoundationModelSummary, InferenceProfileSummary } from "@aws-sdk/client-bedrock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -65,7 +59,7 @@ const toProfile = (type: ProfileType) => (summary: InferenceProfileSummary): Inf
 })
 
 /**
- * Layer of `FoundationModels` over `@aws-sdk/client-bedrock`. Each call is tried up to five times, with a limit of 30
+ * Layer of `FoundationModels` over `@aws-sdk/client-bedrock`, which is loaded when the layer is built. Each call is tried up to five times, with a limit of 30
  * seconds a try. Fails when no Region is configured.
  *
  * @since 0.2.0
@@ -75,7 +69,7 @@ export const layer = (options: Options): Layer.Layer<FoundationModels, BatchErro
   Layer.effect(
     FoundationModels,
     Effect.gen(function*() {
-      const { client, region } = yield* open("FoundationModels", callLimit, options)
+      const { client, region, sdk } = yield* open("FoundationModels", callLimit, options)
       const call = <A>(method: string, send: (abortSignal: AbortSignal) => Promise<A>) =>
         Effect.tryPromise({
           try: send,
@@ -92,7 +86,7 @@ export const layer = (options: Options): Layer.Layer<FoundationModels, BatchErro
         )
       return FoundationModels.of({
         region,
-        list: call("list", (abortSignal) => client.send(new ListFoundationModelsCommand({}), { abortSignal })).pipe(
+        list: call("list", (abortSignal) => client.send(new sdk.ListFoundationModelsCommand({}), { abortSignal })).pipe(
           Effect.map(({ modelSummaries }) => (modelSummaries ?? []).map(toModel)),
           Effect.withSpan("FoundationModels.list")
         ),
@@ -101,7 +95,7 @@ export const layer = (options: Options): Layer.Layer<FoundationModels, BatchErro
             Effect.map(
               call("profiles", (abortSignal) =>
                 client.send(
-                  new ListInferenceProfilesCommand({
+                  new sdk.ListInferenceProfilesCommand({
                     maxResults: 1000,
                     typeEquals,
                     ...(nextToken === undefined ? {} : { nextToken })
@@ -116,7 +110,7 @@ export const layer = (options: Options): Layer.Layer<FoundationModels, BatchErro
             )),
         availability: Effect.fn("FoundationModels.availability")((modelId: string) =>
           call("availability", (abortSignal) =>
-            client.send(new GetFoundationModelAvailabilityCommand({ modelId }), { abortSignal })).pipe(
+            client.send(new sdk.GetFoundationModelAvailabilityCommand({ modelId }), { abortSignal })).pipe(
               Effect.map((output) => ({
                 agreement: output.agreementAvailability?.status ?? null,
                 authorization: output.authorizationStatus ?? null,

@@ -3,10 +3,10 @@
  *
  * @internal
  */
-import { BedrockClient } from "@aws-sdk/client-bedrock"
 import * as Effect from "effect/Effect"
 import { BatchError, InvalidOption } from "../BatchError.ts"
 import type { Credentials } from "../bedrock/BedrockApi.ts"
+import { credentialsOf } from "./Credentials.ts"
 
 /** @internal */
 export interface Options {
@@ -15,23 +15,20 @@ export interface Options {
   readonly credentials?: Credentials | undefined
 }
 
-/** Credentials as the AWS clients take them. @internal */
-export const credentialsOf = ({ accessKeyId, secretAccessKey, sessionToken }: Credentials) => ({
-  accessKeyId,
-  secretAccessKey,
-  ...(sessionToken === undefined ? {} : { sessionToken })
-})
+/** The SDK takes a tenth of a second and some 30 MB to load: it is, where it is used. */
+const load = Effect.promise(() => import("@aws-sdk/client-bedrock"))
 
 /**
  * Opens a client without retries of its own, which closes with the scope, and finds its Region. `socketTimeout` in
- * milliseconds. Fails with `InvalidOption` when no Region is configured.
+ * milliseconds. Gives the commands beside it. Fails with `InvalidOption` when no Region is configured.
  *
  * @internal
  */
 export const open = Effect.fnUntraced(function*(module: string, socketTimeout: number, options: Options) {
+  const sdk = yield* load
   const client = yield* Effect.acquireRelease(
     Effect.sync(() =>
-      new BedrockClient({
+      new sdk.BedrockClient({
         maxAttempts: 1,
         requestHandler: { connectionTimeout: 5_000, socketTimeout },
         ...(options.region === undefined ? {} : { region: options.region }),
@@ -54,5 +51,5 @@ export const open = Effect.fnUntraced(function*(module: string, socketTimeout: n
         })
       })
   })
-  return { client, region }
+  return { client, region, sdk }
 })

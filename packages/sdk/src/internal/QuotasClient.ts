@@ -12,7 +12,7 @@ import {
   ServiceQuotasClient
 } from "@aws-sdk/client-service-quotas"
 import type { Options } from "../bedrock/ServiceQuotasApi.ts"
-import { credentialsOf } from "./BedrockClient.ts"
+import { credentialsOf } from "./Credentials.ts"
 
 type Page = Pick<ListServiceQuotasCommandOutput, "Quotas" | "NextToken">
 

@@ -8,7 +8,7 @@ import { BedrockRuntimeClient, ConverseCommand, InvokeModelCommand } from "@aws-
 import { NodeHttpHandler } from "@smithy/node-http-handler"
 import type { Credentials } from "../bedrock/BedrockApi.ts"
 import type { OnDemandRequest } from "../bedrock/OnDemand.ts"
-import { credentialsOf } from "./BedrockClient.ts"
+import { credentialsOf } from "./Credentials.ts"
 
 /**
  * Options of `make`.

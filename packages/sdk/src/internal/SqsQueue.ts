@@ -10,7 +10,7 @@ import {
   SQSClient
 } from "@aws-sdk/client-sqs"
 import type { Credentials } from "../bedrock/BedrockApi.ts"
-import { credentialsOf } from "./BedrockClient.ts"
+import { credentialsOf } from "./Credentials.ts"
 
 /** @internal */
 export interface SqsQueueOptions {
