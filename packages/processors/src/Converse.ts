@@ -35,7 +35,7 @@ const rules: Rules = {
   own,
   media: {
     image: { formats: formats.image, s3: true },
-    document: { formats: formats.document, s3: true },
+    document: { formats: formats.document, s3: true, besideText: true },
     audio: { formats: formats.audio, s3: true },
     video: { formats: formats.video, s3: true }
   },
@@ -74,8 +74,9 @@ const check = (request: ModelRequest): string | null => {
  * All system turns go, in order, into the one system text, an empty line between them. Neighbouring turns of one role
  * become one message. The first turn that is not a system turn must be a user turn.
  *
- * Images, documents, sounds and videos are sent as bytes, or by reference where they lie in S3. Names of documents are
- * made legal (letters, digits, single spaces, hyphens, parentheses and brackets) and different from each other.
+ * Images, documents, sounds and videos are sent as bytes, or by reference where they lie in S3. A document needs a text
+ * beside it. Names of documents are made legal (letters, digits, single spaces, hyphens, parentheses and brackets) and
+ * different from each other.
  *
  * `thinking` becomes the field of the model's own: `thinking` for Claude (then `maxTokens` is, where it is not given,
  * 1024 more than the budget), adaptive thinking with an effort for Claude Opus 4.7, 5 and later, `reasoningConfig` for

@@ -8,6 +8,7 @@ import { checkMore, checkRaw } from "./internal/Body.ts"
 import { checkSettings, truncations } from "./internal/EmbeddingRequest.ts"
 import { array, count, given, isObject, member } from "./internal/Json.ts"
 import { fitCharacters } from "./internal/TextLimit.ts"
+import { readStranger } from "./internal/TextReading.ts"
 import { oneOf, variantId, variantOptions } from "./internal/Variant.ts"
 import { numbersOf, readVector } from "./internal/Vectors.ts"
 import {
@@ -246,7 +247,11 @@ const read = <A extends object>(
   modelOutput: VectorJson,
   expected: ReadonlyArray<number>
 ): Reading<A> => {
-  const embeddings = (array(member(modelOutput, "embeddings")) ?? []).filter(isObject)
+  const list = member(modelOutput, "embeddings")
+  if (list === undefined) {
+    return readStranger(modelOutput, "the output has no embedding", { inputTokens: null, outputTokens: null })
+  }
+  const embeddings = (array(list) ?? []).filter(isObject)
   const cutAt = count(member(embeddings[0], "truncatedCharLength"))
   const rest = {
     stopReason: cutAt === null ? null : `truncatedCharLength=${cutAt}`,

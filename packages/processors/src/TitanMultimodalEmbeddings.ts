@@ -85,7 +85,8 @@ const read = (modelOutput: VectorJson, expected: ReadonlyArray<number>): Reading
   }
   const problem = member(modelOutput, "message")
   if (problem !== undefined) {
-    const message = string(problem) ?? "the model reports an error without a text"
+    const text = string(problem) ?? ""
+    const message = text === "" ? "the model reports an error without a text" : text
     return { status: "failed", message, raw: null, ...rest }
   }
   const embedding = readVector(numbersOf(member(modelOutput, "embedding")), expected)

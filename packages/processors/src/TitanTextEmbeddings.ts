@@ -189,7 +189,8 @@ const read = <A extends object>(
   }
   const problem = member(modelOutput, "message")
   if (problem !== undefined) {
-    const message = string(problem) ?? "the model reports an error without a text"
+    const text = string(problem) ?? ""
+    const message = text === "" ? "the model reports an error without a text" : text
     return { status: "failed", message, raw: null, ...rest }
   }
   const answer = kind.read(modelOutput, expected)

@@ -344,6 +344,19 @@ describe("check of a model", () => {
     assert.include(check([user("a"), { ...assistant("b"), media }]), "in user turns only")
     assert.include(check([{ ...user("a"), media }], "us.amazon.nova-micro-v1:0"), "takes text alone")
     assert.include(check([{ ...user("a"), media: [{ ...media[0]!, format: "bmp" }] }]), "not as \"bmp\"")
+    assert.isNull(check([{ ...user(""), media }]))
+  })
+
+  it("refuses a document without a text in its message", () => {
+    const media: ReadonlyArray<Prompt.Media> = [
+      { kind: "document", format: "pdf", name: null, source: { type: "bytes", base64: "AAAA" } }
+    ]
+    const check = (...turns: ReadonlyArray<Prompt.RenderedTurn>) =>
+      converse.check!({ type: "chat", turns, parameters: {} })
+    assert.include(check({ ...user(""), media }), "a document beside a text only")
+    assert.include(check(user("a"), assistant("b"), { ...user(""), media }), "a document beside a text only")
+    assert.isNull(check({ ...user(""), media }, user("a")))
+    assert.isNull(check({ ...user("a"), media }))
   })
 })
 

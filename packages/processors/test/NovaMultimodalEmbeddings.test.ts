@@ -278,6 +278,14 @@ describe("decode", () => {
     assert.include("message" in reading ? reading.message : "", problem)
   })
 
+  it("takes an error in place of embeddings for a failure", () => {
+    assert.deepInclude(plain.decode({ message: "the image is too large" }), {
+      status: "failed",
+      message: "the image is too large"
+    })
+    assert.deepInclude(separate.decode({ embeddings: null, error: { code: 1 } }), { status: "failed" })
+  })
+
   it("gives the vectors themselves", () => {
     const video = Float32Array.from(numbers(256))
     const audio = Float32Array.from(numbers(256))

@@ -133,7 +133,9 @@ describe("decode", () => {
       stopReason: null,
       usage: { inputTokens: 7, outputTokens: null }
     })
-    assert.deepInclude(short.decode({ message: 1 }), { status: "failed" })
+    const untold = { status: "failed", message: "the model reports an error without a text" } as const
+    assert.deepInclude(short.decode({ message: 1 }), untold)
+    assert.deepInclude(short.decode({ embedding: numbers(384), message: "" }), untold)
   })
 
   it.each<[name: string, output: Processor.Json, problem: string]>([

@@ -219,7 +219,9 @@ describe("decode", () => {
       stopReason: null,
       usage
     })
-    assert.deepInclude(short.decode({ ...output, message: { a: 1 } }), { status: "failed" })
+    const untold = { status: "failed", message: "the model reports an error without a text" } as const
+    assert.deepInclude(short.decode({ ...output, message: { a: 1 } }), untold)
+    assert.deepInclude(short.decode({ ...output, message: "" }), untold)
     assert.deepInclude(short.decode({ ...output, message: null }), { status: "succeeded" })
   })
 

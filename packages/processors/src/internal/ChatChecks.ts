@@ -6,9 +6,18 @@
 import type { ModelParameters, OutputWay } from "../Processor.ts"
 import type { MediaKind, RenderedTurn } from "../Prompt.ts"
 import { checkMore, checkNames } from "./Body.ts"
-import type { Asked } from "./Conversation.ts"
+import { type Asked, conversation, textOf, turnsOf } from "./Conversation.ts"
 import { isBlind } from "./ModelFamily.ts"
 import { checkThinking, type Thinker } from "./Thinking.ts"
+
+/** How a text family takes a kind of media. @internal */
+export interface Taken {
+  readonly formats: ReadonlyArray<string>
+  /** Whether it is read from S3. */
+  readonly s3: boolean
+  /** Whether a text must stand beside it, in the same message. */
+  readonly besideText?: boolean
+}
 
 /** What a text family takes. @internal */
 export interface Rules {
@@ -16,8 +25,8 @@ export interface Rules {
   readonly family: string
   /** The fields that the family sets itself, with the parameter that sets them, where there is one. */
   readonly own: ReadonlyMap<string, string | null>
-  /** The kinds of media that it takes, with their formats and whether it reads them from S3. */
-  readonly media: { readonly [K in MediaKind]?: { readonly formats: ReadonlyArray<string>; readonly s3: boolean } }
+  /** The kinds of media that it takes. */
+  readonly media: { readonly [K in MediaKind]?: Taken }
   /** The most stop sequences that it takes. */
   readonly stopSequences: number
   readonly ways: (model: string) => ReadonlyArray<OutputWay>
@@ -74,6 +83,17 @@ const checkMedia = (
   return null
 }
 
+const checkBesideText = ({ family, media: takes }: Rules, turns: ReadonlyArray<RenderedTurn>): string | null => {
+  for (const message of conversation(turns).messages) {
+    if (textOf(message) !== "") continue
+    for (const block of message.blocks) {
+      if (typeof block === "string" || takes[block.kind]?.besideText !== true) continue
+      return `${family} takes ${article(block.kind)} beside a text only: say what is to be done with it`
+    }
+  }
+  return null
+}
+
 const outputName = /^[A-Za-z0-9_-]{1,64}$/
 
 const checkOutput = ({ family, ways }: Rules, request: Asked): string | null => {
@@ -111,6 +131,7 @@ export const checkChat = (rules: Rules, request: Asked, own = rules.own): string
     checkPrefill(request) ??
     checkMore(parameters.more, own) ??
     checkMedia(rules, turns, model) ??
+    checkBesideText(rules, turnsOf(request)) ??
     checkOutput(rules, request)
 }
 
