@@ -1,4 +1,11 @@
 /**
  * Amazon Bedrock batch inference inside AWS Step Functions, as a construct of the AWS CDK.
  */
+export * from "./BedrockBatchPipeline.ts"
+
+/** Metrics of a pipeline. */
 export * from "./Metrics.ts"
+
+export type { FunctionName, PipelineFunctions } from "./construct/LambdaCode.ts"
+export * from "./PipelineStack.ts"
+export * from "./Prompts.ts"
