@@ -9,7 +9,16 @@ import { median, type Measured, node, type Settings, withFolder } from "./measur
 const here = import.meta.dirname
 
 /** Libraries that are loaded when they are first needed. */
-const heavy = ["apache-arrow", "hyparquet", "hyparquet-compressors", "hysnappy", "@huggingface/hub"]
+const heavy = [
+  "@aws-sdk/client-bedrock",
+  "@aws-sdk/client-s3",
+  "@aws-sdk/lib-storage",
+  "apache-arrow",
+  "hyparquet",
+  "hyparquet-compressors",
+  "hysnappy",
+  "@huggingface/hub"
+]
 
 export interface Footprint extends Omit<Measured, "rowsPerSecond" | "peakRssMb"> {
   readonly rowsPerSecond: null
