@@ -19,7 +19,7 @@ describe("Media", () => {
   it("makes the same media of bytes, base64, base64 for URLs in lines, a data: URL and a file of a dataset", () => {
     const bytes = Buffer.concat([png, Buffer.from([0xfb, 0xff, 0xfe, 0x3e])])
     const base64 = bytes.toString("base64")
-    const wanted = { kind: "image", format: "png", name: null, source: { type: "bytes", base64 } }
+    const wanted: Prompt.Media = { kind: "image", format: "png", name: null, source: { type: "bytes", base64 } }
     const lines = bytes.toString("base64url").replace(/(.{8})/g, "$1\r\n")
     const cells = [
       bytes,
