@@ -27,7 +27,11 @@ describe("the rig's event rules", () => {
   it.each<[string, Pattern]>([
     [
       "exact source+status",
-      { source: ["aws.bedrock"], "detail-type": ["Batch Inference Job State Change"], detail: { status: ["Completed", "Failed"] } }
+      {
+        source: ["aws.bedrock"],
+        "detail-type": ["Batch Inference Job State Change"],
+        detail: { status: ["Completed", "Failed"] }
+      }
     ],
     ["prefix", { resources: [{ prefix: "arn:aws:bedrock:" }] }],
     ["suffix", { detail: { nested: { k: [{ suffix: "-1" }] } } }],

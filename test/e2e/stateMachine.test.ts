@@ -63,7 +63,8 @@ const input = { run: "r", list: { bucket: "b", key: "list.json" } }
 
 const run = async (definition: Definition, world: World, given: unknown = input, timeouts = {}) => {
   const history = new History()
-  const ended: Ended = await execute({ definition, input: given, world, history, clock: { longestPause: 5, timeouts } }).ended
+  const clock = { longestPause: 5, timeouts }
+  const ended: Ended = await execute({ definition, input: given, world, history, clock }).ended
   return { ...ended, history }
 }
 
@@ -139,17 +140,18 @@ describe("the rig's state machine", () => {
 
   it("lets no state carry more than 256 KiB, whatever it catches", async () => {
     const large = "x".repeat(stateLimit - 1)
-    const task = { Type: "Task", Resource: invoke, Parameters: { FunctionName: "f" }, Catch: [{ ErrorEquals: ["States.ALL"], Next: "Over" }], End: true }
-    const definition = { StartAt: "Large", States: { Large: task, Over: { Type: "Succeed" } } }
+    const Catch = [{ ErrorEquals: ["States.ALL"], Next: "Over" }]
+    const Large = { Type: "Task", Resource: invoke, Parameters: { FunctionName: "f" }, Catch, End: true }
+    const definition = { StartAt: "Large", States: { Large, Over: { Type: "Succeed" } } }
     const { cause, error, status } = await run(definition, worldOf(async () => large), {})
     assert.deepStrictEqual([status, error], ["FAILED", "States.DataLimitExceeded"])
     assert.include(cause!, `${stateLimit + 1} bytes`)
     const collecting = jobs({ ResultWriter: undefined, ResultPath: "$.results" })
     delete (collecting.States["Jobs"] as any).ResultWriter
     const world: World = worldOf(async (_, { Payload }) => {
-      world.tokens.call("SendTaskSuccess", { taskToken: Payload.token, output: JSON.stringify("y".repeat(120)) })
+      world.tokens.call("SendTaskSuccess", { taskToken: Payload.token, output: JSON.stringify("y".repeat(1200)) })
       return null
-    }, { "b/list.json": JSON.stringify(keys(2500)) })
+    }, { "b/list.json": JSON.stringify(keys(250)) })
     const many = await run(collecting, world)
     assert.deepStrictEqual([many.status, many.error], ["FAILED", "States.DataLimitExceeded"])
   })
@@ -160,13 +162,15 @@ describe("the rig's state machine", () => {
     assert.throws(start(jobs({ ItemBatcher: { MaxItemsPerBatch: 2 } })), /no ItemBatcher/)
     assert.throws(start(jobs({}, { Assign: {} })), /no Assign/)
     assert.throws(start({ ...jobs({}), QueryLanguage: "JSONata" }), /JSONPath alone/)
-    assert.throws(start(jobs({ ItemReader: { Resource: "arn:aws:states:::s3:listObjectsV2", Parameters: {} } })), /InputType JSON/)
+    const listing = { Resource: "arn:aws:states:::s3:listObjectsV2", Parameters: {} }
+    assert.throws(start(jobs({ ItemReader: listing })), /InputType JSON/)
   })
 
   it("answers tokens over the wire with AWS's errors", async () => {
     const tokens = new TaskTokens()
     const { close, endpoint } = await serve(tokens)
-    const client = new SFNClient({ endpoint, region: "us-east-1", credentials: { accessKeyId: "k", secretAccessKey: "s" } })
+    const credentials = { accessKeyId: "k", secretAccessKey: "s" }
+    const client = new SFNClient({ endpoint, region: "us-east-1", credentials })
     const send = (taskToken: string, output = "{}") =>
       client.send(new SendTaskSuccessCommand({ taskToken, output })).then(() => "taken", (error: Error) => error.name)
     try {

@@ -65,24 +65,24 @@ const writeResults = async (
   const id = randomUUID()
   const arn = `${context.Execution.Id.replace(":execution:", ":mapRun:")}/${state["Label"] ?? name}:${id}`
   const folder = `${Prefix}${Prefix === "" || Prefix.endsWith("/") ? "" : "/"}${id}`
-  const files: { [status: string]: Array<{ readonly Key: string; readonly Size: number }> } = { FAILED: [], PENDING: [], SUCCEEDED: [] }
-  for (const status of ["FAILED", "SUCCEEDED"]) {
-    const rows = children.flatMap(({ ended, input }, item) =>
-      ended.status === status
-        ? [{
-          ExecutionArn: `${context.Execution.Id}:${item}`,
-          Input: JSON.stringify(input),
-          Status: status,
-          ...(ended.error === null ? { Output: JSON.stringify(ended.output) } : { Error: ended.error, Cause: ended.cause })
-        }]
-        : []
-    )
-    if (rows.length === 0) continue
+  const fileOf = async (status: Ended["status"]) => {
+    const rows = children.flatMap(({ ended, input }, item) => {
+      const { cause, error, output } = ended
+      const outcome = error === null ? { Output: JSON.stringify(output) } : { Error: error, Cause: cause }
+      const row = { ExecutionArn: `${context.Execution.Id}:${item}`, Input: JSON.stringify(input), Status: status }
+      return ended.status === status ? [{ ...row, ...outcome }] : []
+    })
+    if (rows.length === 0) return []
     const text = JSON.stringify(rows)
-    await world.objects.put(Bucket, `${folder}/${status}_0.json`, text)
-    files[status]!.push({ Key: `${folder}/${status}_0.json`, Size: Buffer.byteLength(text) })
+    const Key = `${folder}/${status}_0.json`
+    await world.objects.put(Bucket, Key, text)
+    return [{ Key, Size: Buffer.byteLength(text) }]
   }
-  const manifest = { DestinationBucket: Bucket, MapRunArn: arn, ResultFiles: files }
+  const manifest = {
+    DestinationBucket: Bucket,
+    MapRunArn: arn,
+    ResultFiles: { FAILED: await fileOf("FAILED"), PENDING: [], SUCCEEDED: await fileOf("SUCCEEDED") }
+  }
   await world.objects.put(Bucket, `${folder}/manifest.json`, JSON.stringify(manifest))
   return { MapRunArn: arn, ResultWriterDetails: { Bucket, Key: `${folder}/manifest.json` } }
 }
@@ -100,7 +100,9 @@ export const run = async (
   const selector = state["ItemSelector"]
   const inputs = selector === undefined
     ? read
-    : await Promise.all(read.map((Value, Index) => fill(selector, input, { ...context, Map: { Item: { Index, Value } } })))
+    : await Promise.all(
+      read.map((Value, Index) => fill(selector, input, { ...context, Map: { Item: { Index, Value } } }))
+    )
   const concurrency = (await valueOf(state, "MaxConcurrency", input, context)) || 10_000
   const count = await valueOf(state, "ToleratedFailureCount", input, context)
   const percentage = await valueOf(state, "ToleratedFailurePercentage", input, context)
@@ -119,7 +121,8 @@ export const run = async (
       const one = inputs[item]
       const id = `${context.Execution.Id}/${state["Label"] ?? name}:${randomUUID()}`
       const Execution = { ...context.Execution, Id: id, Name: id.slice(id.lastIndexOf(":") + 1) }
-      const running = start(state["ItemProcessor"], one, { ...shared, context: { ...context, Execution } }, { map: name, item })
+      const own = { ...shared, context: { ...context, Execution } }
+      const running = start(state["ItemProcessor"], one, own, { map: name, item })
       alive.add(running)
       mostAtOnce = Math.max(mostAtOnce, alive.size)
       const ended = await running.ended
@@ -134,7 +137,10 @@ export const run = async (
   const succeeded = done.filter(({ ended }) => ended.status === "SUCCEEDED").length
   history.mapRuns.push({ map: name, items: inputs.length, succeeded, failed, mostAtOnce })
   if (exceeds(failed)) {
-    throw new StateError("States.ExceedToleratedFailureThreshold", "The specified tolerated failure threshold was exceeded")
+    throw new StateError(
+      "States.ExceedToleratedFailureThreshold",
+      "The specified tolerated failure threshold was exceeded"
+    )
   }
   return state["ResultWriter"] === undefined
     ? done.map(({ ended }) => ended.output)

@@ -1,6 +1,6 @@
 /**
  * EventBridge's patterns: whether an event is one that a rule asks for. After
- * https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html, read 2026-11-22.
+ * https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html.
  */
 import { BlockList } from "node:net"
 

@@ -100,7 +100,7 @@ const stays = (steps: ReadonlyArray<Step>): ReadonlyArray<Stay> => {
   return found
 }
 
-/** Writes a history for people: the machine's own states, a line each, and of a Map's children one line for each state. */
+/** Writes a history for people: a line for each stay in a state; of a Map's children, one for each of their states. */
 export const format = ({ mapRuns, steps }: History): string => {
   const [first] = steps
   const lines: Array<string> = []
@@ -116,7 +116,8 @@ export const format = ({ mapRuns, steps }: History): string => {
     if (map < 0) continue
     const [run] = maps.splice(map, 1)
     const { failed, items, mostAtOnce, succeeded } = run!
-    lines.push(`${" ".repeat(11)}${items} children: ${succeeded} succeeded, ${failed} failed, at most ${mostAtOnce} at once`)
+    const ends = `${succeeded} succeeded, ${failed} failed`
+    lines.push(`${" ".repeat(11)}${items} children: ${ends}, at most ${mostAtOnce} at once`)
     const children = steps.filter(({ at, child }) => child?.map === stay.state && at >= stay.from && at <= stay.until)
     for (const state of new Set(children.map(({ state }) => state))) {
       const of = children.filter((step) => step.state === state)

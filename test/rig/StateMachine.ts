@@ -116,7 +116,9 @@ const checkKnown = (name: string, state: State): void => {
   const strange = Object.keys(state).filter((field) => !fields.includes(field))
   if (known[state.Type] === undefined) throw new Error(`state ${name}: the rig knows no type ${state.Type}`)
   if (strange.length > 0) throw new Error(`state ${name}: the rig knows no ${strange.join(", ")}`)
-  if ((state["QueryLanguage"] ?? "JSONPath") !== "JSONPath") throw new Error(`state ${name}: the rig knows JSONPath alone`)
+  if ((state["QueryLanguage"] ?? "JSONPath") !== "JSONPath") {
+    throw new Error(`state ${name}: the rig knows JSONPath alone`)
+  }
   if (state["HeartbeatSeconds"] !== undefined && !state["Resource"].endsWith(waiting)) {
     throw new Error(`state ${name}: the rig knows heartbeats of tokens alone`)
   }
@@ -124,7 +126,8 @@ const checkKnown = (name: string, state: State): void => {
     throw new Error(`state ${name}: the rig knows TimeoutSecondsPath together with Parameters alone`)
   }
   const { ItemReader: reader, ResultWriter: writer } = state
-  if (reader !== undefined && !(reader.Resource.endsWith(":s3:getObject") && reader.ReaderConfig?.InputType === "JSON")) {
+  const reads = reader?.Resource.endsWith(":s3:getObject") && reader.ReaderConfig?.InputType === "JSON"
+  if (reader !== undefined && !reads) {
     throw new Error(`state ${name}: the rig reads items with s3:getObject and InputType JSON alone`)
   }
   if (writer !== undefined && !(writer.Resource.endsWith(":s3:putObject") && writer.WriterConfig === undefined)) {
@@ -192,8 +195,10 @@ class Part {
     }
     // The interpreter takes "$" for the name of a field.
     const { ResultPath: resultPath, ...others } = state
-    const plain: State = { ...others, Type: state.Type, ...(resultPath === undefined || resultPath === "$" ? {} : { ResultPath: resultPath }) }
-    switch (state.Type) {
+    const { Type } = state
+    const isWhole = resultPath === undefined || resultPath === "$"
+    const plain: State = { ...others, Type, ...(isWhole ? {} : { ResultPath: resultPath }) }
+    switch (Type) {
       case "Task":
         return this.#task(name, plain)
       case "Parallel":
@@ -219,12 +224,13 @@ class Part {
       const { [timeoutField]: path, ...fields } = typeof given === "object" && given !== null ? given : {}
       const parameters = TimeoutSecondsPath === undefined ? given : fields
       const seconds: number | undefined = TimeoutSecondsPath === undefined ? TimeoutSeconds : path
-      const millis = clock.timeouts?.[name] ?? (seconds === undefined ? longestTimer : Math.min(seconds * 1000, longestTimer))
+      const millis = clock.timeouts?.[name] ?? Math.min((seconds ?? Number.POSITIVE_INFINITY) * 1000, longestTimer)
+      const heartbeat = HeartbeatSeconds === undefined ? null : HeartbeatSeconds * 1000
       withinLimit(parameters, `the input of task ${name}`)
       const result = await Promise.race([
         this.#aborted.promise,
         waits
-          ? this.#waitForToken(Resource, parameters, millis, HeartbeatSeconds === undefined ? null : HeartbeatSeconds * 1000)
+          ? this.#waitForToken(Resource, parameters, millis, heartbeat)
           : within(millis, world.task(Resource, parameters))
       ])
       return withinLimit(result, `the output of task ${name}`)
@@ -313,13 +319,15 @@ export const start = (
       const at = event.timestamp
       switch (event.type) {
         case "StateEntered": {
-          const { input, name, type } = event.state
-          shared.history.add({ at, child, state: name, type, event: "entered", bytes: check(input, `the input of ${name}`), value: input })
+          const { input: value, name, type } = event.state
+          const bytes = check(value, `the input of ${name}`)
+          shared.history.add({ at, child, state: name, type, event: "entered", bytes, value })
           break
         }
         case "StateExited": {
-          const { name, output, type } = event.state
-          shared.history.add({ at, child, state: name, type, event: "exited", bytes: check(output, `the output of ${name}`), value: output })
+          const { name, output: value, type } = event.state
+          const bytes = check(value, `the output of ${name}`)
+          shared.history.add({ at, child, state: name, type, event: "exited", bytes, value })
           break
         }
         case "StateFailed":
