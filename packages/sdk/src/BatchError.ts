@@ -96,6 +96,22 @@ export class RunConflict extends Schema.TaggedError<RunConflict>(id("RunConflict
 }
 
 /**
+ * The time that a round of `prepareStep` was given is over, and no job is complete: the same call with the same time will
+ * hardly come further. What was complete before is kept. `records` are those in the jobs of earlier rounds.
+ *
+ * @since 0.2.0
+ * @category errors
+ */
+export class OutOfTime extends Schema.TaggedError<OutOfTime>(id("OutOfTime"))("OutOfTime", {
+  ...what,
+  runId: Schema.NullOr(Schema.String),
+  records: Schema.Natural
+}) {
+  /** Whether the same call may succeed later. */
+  readonly isRetryable = false
+}
+
+/**
  * AWS or the store said no for good; `code` is the service's own name for it, for example `ValidationException`.
  *
  * @since 0.1.0
@@ -157,6 +173,7 @@ export const Reason = Schema.Union([
   InvalidSource,
   InvalidPrompt,
   RunConflict,
+  OutOfTime,
   Refused,
   Unavailable,
   Undecided,

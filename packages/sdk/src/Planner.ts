@@ -83,6 +83,18 @@ export interface Impossible {
  */
 export type BelowMinimum = "on-demand" | "fail"
 
+/**
+ * Jobs of a plan that are closed, and their records: where the plan is to go on. From there on it says what it would have
+ * said in one go.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Planned {
+  readonly jobs: number
+  readonly records: number
+}
+
 /** A first-in-first-out queue of record sizes, with their sum. */
 class Sizes {
   #items: Array<number> = []
@@ -142,22 +154,29 @@ export class Planner {
   #ended = false
   #few = false
 
-  private constructor(bounds: Bounds, total: number | null, belowMinimum: BelowMinimum) {
+  private constructor(bounds: Bounds, total: number | null, belowMinimum: BelowMinimum, before: Planned) {
     this.#bounds = bounds
     this.#total = total
     this.#belowMinimum = belowMinimum
     this.#soft = Math.max(bounds.minRecords, 1, Math.min(bounds.maxRecordsPerJob, bounds.maxRecords))
-    this.#target = total === null ? this.#soft : Math.ceil(total / jobsFor(total, this.#soft, bounds.minRecords))
+    this.#job = before.jobs
+    this.#seen = before.records
+    this.#target = total === null
+      ? this.#soft
+      : before.jobs === 0
+      ? Math.ceil(total / jobsFor(total, this.#soft, bounds.minRecords))
+      : this.#targetAfter(before.records, total, Math.max(1, bounds.minRecords))
   }
 
   /**
-   * Starts a plan. With a known `count` the split is even. Fails at once when the count alone shows that no plan
-   * exists.
+   * Starts a plan, or goes on with one after the jobs `before`, with the same bounds and count. With a known `count` the
+   * split is even. Fails at once when the count alone shows that no plan exists.
    */
   static make(
     bounds: Bounds,
     count: number | null,
-    belowMinimum: BelowMinimum = "fail"
+    belowMinimum: BelowMinimum = "fail",
+    before: Planned = { jobs: 0, records: 0 }
   ): Result.Result<Planner, Impossible> {
     const { maxRecords, minRecords } = bounds
     if (maxRecords < Math.max(1, minRecords)) {
@@ -176,7 +195,7 @@ export class Planner {
             `their number is known beforehand: raise maxRecords to ${2 * minRecords - 1} or give an array of rows`
         })
       }
-      return Result.succeed(new Planner(bounds, null, belowMinimum))
+      return Result.succeed(new Planner(bounds, null, belowMinimum, before))
     }
     const soft = Math.max(minRecords, 1, Math.min(bounds.maxRecordsPerJob, maxRecords))
     const total = Math.min(
@@ -193,7 +212,7 @@ export class Planner {
         message: `${total} records cannot be divided into jobs of at least ${minRecords} and at most ${maxRecords} records`
       })
     }
-    return Result.succeed(new Planner(bounds, total, belowMinimum))
+    return Result.succeed(new Planner(bounds, total, belowMinimum, before))
   }
 
   /** Whether the records were fewer than a batch job must have: known when the plan has ended. */
@@ -304,14 +323,17 @@ export class Planner {
     const closedAt = this.#seen + 1 - this.#tail.length
     this.#close()
     while (this.#tail.length > 0) this.#held.push(this.#tail.shift())
-    if (this.#total !== null) {
-      const { maxJobs, maxRecords, minRecords } = this.#bounds
-      const most = maxJobs === null ? Infinity : maxJobs - this.#job
-      const rest = Math.min(this.#total - closedAt, most * this.#soft)
-      const even = Math.ceil(rest / Math.min(most, jobsFor(rest, this.#soft, minRecords)))
-      // After a job that its bytes cut short, the rest may be one that cannot be divided evenly.
-      this.#target = Math.max(this.#held.length, Math.min(maxRecords, even))
-    }
+    if (this.#total !== null) this.#target = this.#targetAfter(closedAt, this.#total, this.#held.length)
+  }
+
+  /** The size of the next job after so many records in closed ones; it has `least` records already. */
+  #targetAfter(closedAt: number, total: number, least: number): number {
+    const { maxJobs, maxRecords, minRecords } = this.#bounds
+    const most = maxJobs === null ? Infinity : maxJobs - this.#job
+    const rest = Math.min(total - closedAt, most * this.#soft)
+    const even = Math.ceil(rest / Math.min(most, jobsFor(rest, this.#soft, minRecords)))
+    // After a job that its bytes cut short, the rest may be one that cannot be divided evenly.
+    return Math.max(least, Math.min(maxRecords, even))
   }
 
   #give(size: number): void {

@@ -219,7 +219,7 @@ const writeAttempt = Effect.fnUntraced(function*(
     writer,
     "retry",
     impossible,
-    lane === "on-demand" ? lane : undefined
+    { lane: lane === "on-demand" ? lane : undefined }
   )
   const folder = openFolder(store, run.id, prepareId, number)
   yield* Stream.fromIterable(leftovers).pipe(

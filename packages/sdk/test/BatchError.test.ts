@@ -6,6 +6,7 @@ import {
   InvalidColumns,
   InvalidOption,
   InvalidSource,
+  OutOfTime,
   type Reason,
   Refused,
   RunConflict,
@@ -19,6 +20,7 @@ const reasons: ReadonlyArray<readonly [Reason, boolean]> = [
   [new InvalidColumns({ message, missing: ["a"], clashing: [], available: ["b"], nearest: { a: "b" } }), false],
   [new InvalidSource({ message, problem: "malformed", uri: null, row: 3, column: "a" }), false],
   [new RunConflict({ message, runId: "r", problem: "different", differs: ["prompt"] }), false],
+  [new OutOfTime({ message, runId: "r", records: 3 }), false],
   [new Refused({ message, code: "ValidationException" }), false],
   [new Damaged({ message, key: "r/run.json" }), false],
   [new Unavailable({ message, code: "quota", retryAfterMillis: null }), true],
@@ -66,7 +68,7 @@ describe("BatchError", () => {
           calls++
           return Effect.fail(errorOf(reason))
         })
-      const [conflict, unavailable] = [reasons[3]![0], reasons[6]![0]]
+      const [conflict, unavailable] = [reasons[3]![0], reasons[7]![0]]
       const caught = yield* failing(conflict).pipe(
         Effect.catchReason("BatchError", "RunConflict", (reason) => Effect.succeed(reason.differs))
       )

@@ -44,6 +44,7 @@ export const durableWrites: ReadonlyArray<DurableWrite> = [
     (attempt) => `inputs/${prepareId}/${attempt}-${number}/media-[0-9a-f]{32}\\.[a-z0-9_-]+`
   ),
   ...ofAttempt("rows file", "prepare", (attempt) => `rows/${prepareId}/${attempt}-${number}\\.arrow`),
+  write("checkpoint", "prepare", `prepare/${prepareId}/checkpoint-${number}`),
   write("job list", "prepare", `prepare/${prepareId}/jobs\\.json`),
   write("manifest", "prepare", "run\\.json"),
   write("manifest of a later attempt", "retry", `attempts/${later}\\.json`),

@@ -18,7 +18,7 @@ import { openFolder } from "./MediaCopies.ts"
 import { type PriceOf, priceOf } from "./PriceOf.ts"
 import { NoCount, RequestTokens } from "./RequestTokens.ts"
 import * as ReadMedia from "./ReadMedia.ts"
-import { impossible, plannerOf } from "./WriteRun.ts"
+import { impossible, plannerOf } from "./PlanOf.ts"
 
 /** Records that are planned at once: others get their turn in between. */
 const plannedAtOnce = 100_000

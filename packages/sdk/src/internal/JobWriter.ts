@@ -26,7 +26,9 @@ export interface Common
 {
   readonly nonce: string
   readonly columns: ReadonlyArray<Column>
-  /** The row number of a row; by default rows are numbered as they come, from 0. */
+  /** The row number of the first row that is written; default 0. */
+  readonly startRow?: number | undefined
+  /** The row number of a row; by default rows are numbered as they come, from `startRow` on. */
   readonly rowOf?: ((batch: Batch, at: number) => number) | undefined
   /** The failure of an object that records name and that could not be copied. */
   readonly uncopied: (reference: MediaCopies.Reference, failed: BatchError) => BatchError
@@ -55,6 +57,10 @@ export interface JobWriter {
   ) => Effect.Effect<void, BatchError, Scope.Scope>
   /** Jobs that were closed so far. */
   readonly closed: () => number
+  /** Those of them that are stored. */
+  readonly stored: () => ReadonlyArray<Job>
+  /** The row number of the next row, where rows are numbered as they come. */
+  readonly nextRow: () => number
   /** All jobs, as soon as they are stored. */
   readonly jobs: Effect.Effect<ReadonlyArray<Job>, BatchError>
 }
@@ -70,9 +76,9 @@ const fileOf = (key: string, written: Written, records: number): JobFile => ({
 /** @internal */
 export const make = (store: ObjectStore["Service"], common: Common): JobWriter => {
   let open: OpenJob | null = null
-  let nextRow = 0
+  let nextRow = common.startRow ?? 0
   const stored: Array<Job> = []
-  let storing: Fiber.Fiber<Job, BatchError> | null = null
+  let storing: Fiber.Fiber<number, BatchError> | null = null
   let closed = 0
 
   const rowOf = common.rowOf ?? ((_: Batch, at: number) => nextRow + at)
@@ -80,8 +86,7 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
   /** Waits for the job before: at most one is stored while another is written. */
   const settle = Effect.suspend(() => {
     if (storing === null) return Effect.void
-    return Effect.map(Fiber.join(storing), (job) => {
-      stored.push(job)
+    return Effect.map(Fiber.join(storing), () => {
       storing = null
     })
   })
@@ -202,9 +207,11 @@ export const make = (store: ObjectStore["Service"], common: Common): JobWriter =
       open = null
       closed++
       yield* settle
-      storing = yield* Effect.forkScoped(closeJob(job, lane))
+      storing = yield* Effect.forkScoped(Effect.map(closeJob(job, lane), (whole) => stored.push(whole)))
     }),
     closed: () => closed,
+    stored: () => stored,
+    nextRow: () => nextRow,
     jobs: Effect.as(settle, stored)
   }
 }

@@ -25,8 +25,15 @@ export const cancelledAttempt = (runId: string, attempt: number): string => `${r
 /** Present: nothing more of this attempt is submitted, since what it left is in the next one. @internal */
 export const superseded = (runId: string, attempt: number): string => `${cancelledAttempt(runId, attempt)}-retried`
 
+/** What lives of `prepare` leave beside the jobs' files: job lists and checkpoints. @internal */
+export const prepares = (runId: string): string => `${runId}/prepare/`
+
+/** How far a life of `prepare` has come: after so many jobs of the run. @internal */
+export const checkpoint = (runId: string, prepareId: string, jobs: number): string =>
+  `${prepares(runId)}${prepareId}/checkpoint-${String(jobs).padStart(6, "0")}`
+
 /** @internal */
-export const jobList = (runId: string, prepareId: string): string => `${runId}/prepare/${prepareId}/jobs.json`
+export const jobList = (runId: string, prepareId: string): string => `${prepares(runId)}${prepareId}/jobs.json`
 
 /** @internal */
 export const inputs = (runId: string, prepareId: string, jobKey: string): string =>

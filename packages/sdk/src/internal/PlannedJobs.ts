@@ -26,7 +26,8 @@ export interface PlannedJobs {
 
 /**
  * `impossible` makes the failure of records that no plan can place; `method` is the verb, for messages. Jobs are batch
- * jobs where the plan does not say otherwise, or all of the given `lane`.
+ * jobs where the plan does not say otherwise, or all of the given `lane`. `closed` is run at each job that is closed
+ * before the end; where it is true, nothing more is written.
  *
  * @internal
  */
@@ -35,15 +36,19 @@ export const make = Effect.fnUntraced(function*(
   writer: JobWriter,
   method: "prepare" | "retry",
   impossible: (why: Impossible) => BatchError,
-  lane?: Job["lane"]
+  { closed, lane }: {
+    readonly lane?: Job["lane"] | undefined
+    readonly closed?: Effect.Effect<boolean, BatchError> | undefined
+  } = {}
 ) {
   const held = yield* HeldBack.make(heldBackBytes)
 
   const keep = <A>(run: () => A) => Effect.try({ try: run, catch: (cause) => unkept(method, cause) })
 
-  const write = Effect.fnUntraced(function*() {
+  const write = Effect.fnUntraced(function*(closed: Effect.Effect<boolean, BatchError> = Effect.succeed(false)) {
     for (const step of planner.takeSteps()) {
       yield* writer.write(step, yield* keep(() => held.take(step.records)), lane ?? (planner.few ? "on-demand" : "batch"))
+      if (step.closes && (yield* closed)) return
     }
   })
 
@@ -59,7 +64,7 @@ export const make = Effect.fnUntraced(function*(
         taken++
       }
       if (taken > 0) yield* keep(() => held.push(HeldBack.head(segment, taken)))
-      yield* write()
+      yield* write(closed)
       return taken
     }),
     end: Effect.gen(function*() {

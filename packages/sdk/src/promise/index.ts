@@ -9,6 +9,7 @@ import type * as Library from "@bedrock-batch/processors/PromptLibrary"
 import type { Table } from "apache-arrow"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Layer from "effect/Layer"
@@ -24,6 +25,7 @@ import type { EndedJob, Job, RefusedJob, SubmittedJob } from "../Job.ts"
 import type { ResultRow } from "../Outcome.ts"
 import { model, type ModelDetails, type ModelList, models, type ModelsOptions } from "../models.ts"
 import { type AnswerOf, type Embed, prepare, type PrepareOptions } from "../prepare.ts"
+import { type PrepareRound, prepareStep } from "../prepareStep.ts"
 import { probe, type Probe, type ProbeOptions } from "../probe.ts"
 import { type Event, Progress } from "../Progress.ts"
 import { make as makeFolding, type Summary } from "../ProgressSummary.ts"
@@ -235,6 +237,23 @@ export class BedrockBatch implements AsyncDisposable {
     options: PrepareOptions<Row, Aws.Services, P, X, N, E, B, O, G> & CallOptions
   ): Promise<Run<ResultRow<Row, AnswerOf<P, X, B, O, G>, N>>> {
     return this.#call(prepare<Row, Aws.Services, P, X, N, E, B, O, G>(options), options)
+  }
+
+  /** Prepares for as long as the budget and keeps how far it came; to be called until the run is `prepared`. */
+  prepareStep<
+    Row extends object,
+    const P extends PromptModule.Any | undefined = undefined,
+    X extends object = never,
+    const N extends { readonly [column: string]: string } = {},
+    const E extends Embed = "input_text",
+    const B extends string | undefined = undefined,
+    O extends object = {},
+    const G extends boolean = false
+  >(
+    options: PrepareOptions<Row, Aws.Services, P, X, N, E, B, O, G> & CallOptions,
+    budget: Duration.Input
+  ): Promise<PrepareRound> {
+    return this.#call(prepareStep<Row, Aws.Services, P, X, N, E, B, O, G>(options, budget), options)
   }
 
   /** Says what a run would come to; nothing is written. */

@@ -15,6 +15,7 @@ const keys: { readonly [name in keyof typeof Layout]: ReadonlyArray<readonly [st
   cancelled: [[Layout.cancelled(runId), "cancel", "cancellation"]],
   cancelledAttempt: [[Layout.cancelledAttempt(runId, 3), "cancel", "cancellation of an attempt"]],
   superseded: [[Layout.superseded(runId, 3), "retry", "supersession of an attempt"]],
+  checkpoint: [[Layout.checkpoint(runId, prepareId, 12), "prepare", "checkpoint"]],
   jobList: [[Layout.jobList(runId, prepareId), "prepare", "job list"]],
   inputs: [
     [`${Layout.inputs(runId, prepareId, first)}part-0.jsonl`, "prepare", "input file"],
@@ -58,6 +59,7 @@ const keys: { readonly [name in keyof typeof Layout]: ReadonlyArray<readonly [st
   // Bedrock writes there.
   outputs: [],
   // The beginning of keys, and names within them.
+  prepares: [],
   attempts: [],
   resultsOf: [],
   jobKey: [],
