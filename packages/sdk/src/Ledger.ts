@@ -175,7 +175,7 @@ export class Ledger extends Context.Service<Ledger, {
   /** Records the end; gives the job as it was recorded first. */
   readonly end: (job: EndedJob) => Effect.Effect<EndedJob, BatchError>
   /** The job as ended, or null. */
-  readonly ended: (job: Job) => Effect.Effect<EndedJob | null, BatchError>
+  readonly ended: (job: Pick<Job, "runId" | "key">) => Effect.Effect<EndedJob | null, BatchError>
 }>()("@bedrock-batch/sdk/Ledger") {}
 
 const Claimed = Schema.Struct({ version: Schema.Literal(1), number: Schema.Natural })

@@ -1,0 +1,559 @@
+/**
+ * The input of an execution: that of the AWS sample which this pipeline takes the place of, and optional fields beside.
+ *
+ * @since 0.2.0
+ */
+import * as Families from "@bedrock-batch/processors/Families"
+import * as ModelId from "@bedrock-batch/processors/ModelId"
+import type { ModelParameters } from "@bedrock-batch/processors/Processor"
+import * as Prompt from "@bedrock-batch/processors/Prompt"
+import * as PromptLibrary from "@bedrock-batch/processors/PromptLibrary"
+import { Outcome } from "@bedrock-batch/sdk/Outcome"
+import type { BelowMinimum } from "@bedrock-batch/sdk/Planner"
+import type { RetryOptions } from "@bedrock-batch/sdk/retry"
+import { Lane } from "@bedrock-batch/sdk/RunManifest"
+import { Format } from "@bedrock-batch/sdk/sink/Sink"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as SchemaIssue from "effect/SchemaIssue"
+
+/** What is absent may also be null, as in the sample. */
+const optional = <S extends Schema.Top>(schema: S, description: string) =>
+  Schema.optionalKey(Schema.NullOr(schema).annotate({ description }))
+
+const count = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }))
+const text = Schema.NonEmptyString
+
+/** The longest name of a run whose id is made from it, and of one with an id of its own. */
+const longest = { name: 29, id: 40 }
+
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9.-]*$/
+
+const name = Schema.String.check(Schema.isMaxLength(longest.id), Schema.isPattern(namePattern))
+
+const retried = Outcome.literals.filter((outcome) => outcome !== "succeeded")
+
+/**
+ * Schema for the parameters of a model, in the names that the input has for them.
+ *
+ * @since 0.2.0
+ * @category schemas
+ */
+export const Parameters = Schema.Struct({
+  max_tokens: optional(count, "The most tokens of an answer. Default: 1024."),
+  temperature: optional(Schema.Finite, "How random answers are, 0 to 1. Default: the model's own."),
+  top_p: optional(Schema.Finite, "Nucleus sampling, 0 to 1. Default: the model's own."),
+  stop_sequences: optional(Schema.Array(text), "Texts at which the model stops."),
+  thinking: optional(
+    Schema.Union([
+      Schema.Struct({ budget_tokens: count }),
+      Schema.Struct({ effort: Schema.Literals(["low", "medium", "high"]) })
+    ]),
+    "Thinking before the answer: { \"budget_tokens\": 2048 } or { \"effort\": \"low\" }, as the model takes it."
+  ),
+  dimensions: optional(count, "The length of an embedding."),
+  normalize: optional(Schema.Boolean, "Whether embeddings are scaled to length 1."),
+  truncate: optional(Schema.Literals(["none", "start", "end"]), "What becomes of a text that is too long to embed."),
+  more: optional(Schema.Record(Schema.String, Schema.Json), "Further fields of the model's own request, as they are.")
+})
+
+/**
+ * Schema for what is tried again, where more is said of it than the number of attempts.
+ *
+ * @since 0.2.0
+ * @category schemas
+ */
+export const Retry = Schema.Struct({
+  attempts: count.annotate({ description: "Attempts in all, the first one counted." }),
+  outcomes: optional(
+    Schema.Array(Schema.Literals(retried)),
+    "Which outcomes are tried again. Default: failed, expired and missing."
+  ),
+  errors: optional(
+    Schema.Literals(["mendable", "all"]),
+    "Of failed records, those whose error may pass, or all. Default: mendable."
+  ),
+  lane: optional(Lane, "By batch jobs, on demand (at the full price), or as it fits. Default: auto.")
+})
+
+/**
+ * Schema for the input of an execution. Fields that may be left out may also be null.
+ *
+ * @since 0.2.0
+ * @category schemas
+ */
+export const ExecutionInput = Schema.Struct({
+  job_name_prefix: name.annotate({
+    description: "Name of the run: letters, digits, \".\" and \"-\", the first a letter or digit, at most 29 characters " +
+      "(40 with run_id)."
+  }),
+  model_id: text.annotate({ description: "Model id, inference profile id or ARN." }),
+  s3_uri: optional(
+    Schema.String.check(Schema.isPattern(/^s3:\/\/[^/]+\/.+$/)),
+    "The rows: a file s3://bucket/key, or all files below a prefix that ends in \"/\". CSV, TSV, Parquet, JSON Lines or " +
+      "Arrow, by the ending of the name; text files may be packed (.gz, .zst). This or dataset_id."
+  ),
+  dataset_id: optional(
+    Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.-]*(\/[\w.-]+)?$/)),
+    "The rows: a dataset of the Hugging Face Hub. This or s3_uri."
+  ),
+  split: optional(text, "Split of the dataset; without meaning with s3_uri. Default: train."),
+  prompt_id: optional(
+    text,
+    "Id of a prompt of the library: joke_about_topic, sentiment_classifier, question_answering, or one of the bucket's " +
+      "prompts. Text models need it, or prompt_template; null for embedding models."
+  ),
+  max_records_total: optional(count, "Rows at most. Default: MAX_TOTAL_RECORDS of the environment, else all."),
+  max_num_jobs: optional(count, "Jobs at most; rows beyond them are left out. Default: as many as it takes."),
+  max_records_per_job: optional(
+    count,
+    "Records that a job is cut at. Default: MAX_RECORDS_PER_JOB of the environment, else 1000."
+  ),
+  max_records_per_batch: optional(count, "Another name of max_records_per_job."),
+  prompt_template: optional(text, "A prompt of this execution alone, with {column} placeholders, in place of prompt_id."),
+  system: optional(text, "System text of prompt_template; it may have placeholders, too."),
+  embed_column: optional(text, "The column that an embedding model reads. Default: input_text."),
+  input_format: optional(
+    Schema.Literals(["csv", "parquet", "jsonl", "arrow"]),
+    "Format of s3_uri, where the name does not tell. Needed for a prefix."
+  ),
+  dataset_config: optional(text, "Config (subset) of the dataset. Default: its only or default one."),
+  dataset_revision: optional(text, "Branch, tag or commit of the dataset. Default: main."),
+  parameters: optional(Parameters, "Parameters of the model."),
+  output_format: optional(Format, "Format of the result files. Default: parquet."),
+  result_columns: optional(
+    Schema.Record(Schema.String, text),
+    "New names of columns that the results add, by their old ones: { \"response\": \"joke\" }."
+  ),
+  below_minimum: optional(
+    Schema.Literals(["fail", "on-demand"]),
+    "What becomes of fewer rows than a batch job must have: fail before anything is paid for, or ask for each row on " +
+      "demand, at the full price. Default: fail."
+  ),
+  retry: optional(
+    Schema.Union([count, Retry]),
+    "Attempts in all, or { \"attempts\": 2, \"outcomes\": [...], \"errors\": ..., \"lane\": ... }. Default: 1."
+  ),
+  deadline_hours: optional(
+    Schema.Finite.check(Schema.isGreaterThan(0)),
+    "Hours from the start of the execution after which nothing more is submitted and open jobs are stopped. Default: none."
+  ),
+  timeout_hours: optional(
+    Schema.Int.check(Schema.isBetween({ minimum: 24, maximum: 168 })),
+    "Hours until Bedrock gives a job up, 24 to 168. Default: that of the deployment."
+  ),
+  run_id: optional(
+    name,
+    "Id of the run. Default: job_name_prefix and ten digits that stand for all that makes the run what it is."
+  )
+})
+
+/**
+ * The input of an execution, as it is written.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type ExecutionInput = typeof ExecutionInput.Encoded
+
+/**
+ * Where the rows of a run come from.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export type Rows =
+  | { readonly kind: "s3"; readonly uri: string; readonly format: "csv" | "parquet" | "jsonl" | "arrow" }
+  | {
+    readonly kind: "dataset"
+    readonly id: string
+    readonly split: string
+    readonly config: string | undefined
+    readonly revision: string | undefined
+  }
+
+/**
+ * An input that was checked, with its defaults.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Input {
+  readonly name: string
+  readonly runId: string | undefined
+  readonly model: string
+  readonly rows: Rows
+  /** Null for an embedding model. */
+  readonly prompt: { readonly id: string } | { readonly prompt: Prompt.Any } | null
+  readonly embed: string | undefined
+  readonly parameters: ModelParameters
+  readonly maxRecordsTotal: number | undefined
+  readonly maxJobs: number | undefined
+  readonly maxRecordsPerJob: number
+  readonly format: typeof Format.Type
+  readonly rename: { readonly [column: string]: string }
+  readonly belowMinimum: BelowMinimum
+  /** At least 1 attempt. */
+  readonly retry: RetryOptions & { readonly attempts: number }
+  readonly deadlineHours: number | null
+  readonly timeoutHours: number
+}
+
+/**
+ * One thing that is wrong with an input: the path of the field, as `parameters.top_p`, and what to do.
+ *
+ * @since 0.2.0
+ * @category models
+ */
+export interface Problem {
+  readonly field: string
+  readonly message: string
+}
+
+/**
+ * An input cannot be used. It names all that is wrong at once; nothing was read or paid for.
+ *
+ * @since 0.2.0
+ * @category errors
+ */
+export class InvalidInput extends Schema.TaggedError<InvalidInput>("@bedrock-batch/cdk-adapter/InvalidInput")(
+  "InvalidInput",
+  { problems: Schema.Array(Schema.Struct({ field: Schema.String, message: Schema.String })) }
+) {
+  /** All problems, one after the other. */
+  override get message(): string {
+    const { problems } = this
+    const all = problems.map(({ field, message }) => `${field}: ${message}`).join("; ")
+    return problems.length === 1 ? all : `${problems.length} fields of the input are wrong. ${all}`
+  }
+}
+
+/**
+ * What the deployment says about inputs.
+ *
+ * @since 0.2.0
+ * @category configuration
+ */
+export interface Defaults {
+  /** Rows of a run at most, where the input does not say; null for all. */
+  readonly maxRecordsTotal: number | null
+  /** Records that a job is cut at, where the input does not say. */
+  readonly maxRecordsPerJob: number
+  /** Hours until Bedrock gives a job up, where the input does not say. */
+  readonly timeoutHours: number
+  /** Models that may be used, a profile by its model too; null for all. */
+  readonly allowedModels: ReadonlyArray<string> | null
+}
+
+/** What each field must be; the longest path that leads to a wrong value counts. */
+const wanted: { readonly [path: string]: string } = {
+  job_name_prefix: "must be a text of letters, digits, \".\" and \"-\", the first a letter or digit, at most 40 characters",
+  model_id: "must be a model id, an inference profile id or an ARN",
+  s3_uri: "must be an URI such as s3://bucket/folder/rows.csv",
+  dataset_id: "must be the id of a dataset, such as \"owner/name\"",
+  max_records_total: "must be a whole number of at least 1",
+  max_num_jobs: "must be a whole number of at least 1",
+  max_records_per_job: "must be a whole number of at least 1",
+  max_records_per_batch: "must be a whole number of at least 1",
+  input_format: "must be csv, parquet, jsonl or arrow",
+  parameters: "must be an object, such as { \"max_tokens\": 500 }",
+  "parameters.max_tokens": "must be a whole number of at least 1",
+  "parameters.temperature": "must be a number",
+  "parameters.top_p": "must be a number",
+  "parameters.stop_sequences": "must be a list of texts",
+  "parameters.thinking": "must be { \"budget_tokens\": <whole number> } or { \"effort\": \"low\" | \"medium\" | \"high\" }",
+  "parameters.dimensions": "must be a whole number of at least 1",
+  "parameters.normalize": "must be true or false",
+  "parameters.truncate": "must be none, start or end",
+  "parameters.more": "must be an object",
+  output_format: `must be ${Format.literals.join(", ")}`,
+  result_columns: "must be an object of new names by old ones, such as { \"response\": \"joke\" }",
+  below_minimum: "must be fail or on-demand",
+  retry: "must be a whole number of at least 1 (attempts in all), or an object with attempts in it",
+  "retry.attempts": "must be a whole number of at least 1",
+  "retry.outcomes": `must be a list of ${retried.join(", ")}`,
+  "retry.errors": "must be mendable or all",
+  "retry.lane": `must be ${Lane.literals.join(", ")}`,
+  deadline_hours: "must be a number above 0",
+  timeout_hours: "must be a whole number from 24 to 168",
+  run_id: "must be a text of letters, digits, \".\" and \"-\", the first a letter or digit, at most 40 characters"
+}
+
+const wantedAt = (path: ReadonlyArray<string>): Problem => {
+  for (let length = path.length; length > 0; length--) {
+    const field = path.slice(0, length).join(".")
+    const message = wanted[field]
+    if (message !== undefined) return { field, message }
+  }
+  return { field: path.join("."), message: "must be a text that is not empty" }
+}
+
+const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** Fields that there are not; they are most often misspelt. */
+const unknownFields = (value: unknown, known: ReadonlyArray<string>, path = ""): ReadonlyArray<Problem> => {
+  if (!isObject(value)) return []
+  return Object.keys(value).filter((key) => !known.includes(key)).map((key) => {
+    const near = Prompt.nearest(key, known)
+    const message = near === null
+      ? `there is no such field; there are ${known.join(", ")}`
+      : `there is no such field: did you mean ${path}${near}?`
+    return { field: path + key, message }
+  })
+}
+
+const decode = Schema.decodeUnknownResult(ExecutionInput, { errors: "all" })
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const shapeProblems = (issue: SchemaIssue.Issue): ReadonlyArray<Problem> => {
+  const found = new Map<string, Problem>()
+  for (const { path = [] } of issuesOf(issue).issues) {
+    const problem = wantedAt(path.map((part) => String(typeof part === "object" ? part.key : part)))
+    found.set(problem.field, problem)
+  }
+  return [...found.values()]
+}
+
+type Decoded = typeof ExecutionInput.Type
+
+/** Of a field that is not as it must be nothing else is said. */
+const given = (value: unknown): string | undefined => typeof value === "string" && value !== "" ? value : undefined
+
+const isGiven = (value: unknown): boolean => value !== undefined && value !== null
+
+/** The nearest legal name, or null where there is none. */
+const legalName = (name: string, length: number): string | null => {
+  const legal = name.replace(/[^A-Za-z0-9.-]+/g, "-").replace(/^[.-]+/, "").slice(0, length).replace(/-+$/, "")
+  return legal === "" ? null : legal
+}
+
+const nameProblem = (field: string, name: string | undefined, length: number, more = ""): ReadonlyArray<Problem> => {
+  if (name === undefined || (namePattern.test(name) && name.length <= length)) return []
+  const legal = legalName(name, length)
+  const message = `${JSON.stringify(name)} cannot name a run: give letters, digits, "." and "-", the first a letter or ` +
+    `digit, at most ${length} characters${more}` + (legal === null ? "" : `, for example ${JSON.stringify(legal)}`)
+  return [{ field, message }]
+}
+
+const endings = [
+  ["csv", /\.(csv|tsv|tab)(\.(gz|gzip|zst|zstd))?$/i],
+  ["jsonl", /\.(jsonl|ndjson)(\.(gz|gzip|zst|zstd))?$/i],
+  ["parquet", /\.(parquet|parq|pq)$/i],
+  ["arrow", /\.(arrow|arrows|ipc|feather)$/i]
+] as const
+
+const formatOf = (uri: string) => endings.find(([, ending]) => ending.test(uri))?.[0]
+
+const rowsProblems = (raw: { readonly [key: string]: unknown }): ReadonlyArray<Problem> => {
+  const hasFile = isGiven(raw["s3_uri"])
+  const hasDataset = isGiven(raw["dataset_id"])
+  if (hasFile && hasDataset) {
+    return [{ field: "dataset_id", message: "give s3_uri or dataset_id, not both" }]
+  }
+  if (!hasFile && !hasDataset) return [{ field: "s3_uri", message: "is missing: give s3_uri or dataset_id" }]
+  const uri = given(raw["s3_uri"])
+  if (uri !== undefined && !isGiven(raw["input_format"]) && formatOf(uri) === undefined) {
+    const message = uri.endsWith("/")
+      ? "the format of the files below a prefix must be said: csv, parquet, jsonl or arrow"
+      : `the format of ${uri} is not known by its name: give csv, parquet, jsonl or arrow`
+    return [{ field: "input_format", message }]
+  }
+  return []
+}
+
+const isAllowed = (model: string, allowed: ReadonlyArray<string>): boolean => {
+  const base = ModelId.baseModel(model)
+  return allowed.some((one) => one === model || (base !== undefined && one === base))
+}
+
+const promptProblems = (
+  raw: { readonly [key: string]: unknown },
+  accepts: "chat" | "embed" | "raw"
+): ReadonlyArray<Problem> => {
+  const problems: Array<Problem> = []
+  const add = (field: string, message: string) => void problems.push({ field, message })
+  const model = raw["model_id"]
+  const names = ["prompt_id", "prompt_template"].filter((name) => isGiven(raw[name]))
+  if (accepts === "embed") {
+    for (const name of names) add(name, `${model} is an embedding model and takes no prompt: make it null`)
+  } else {
+    if (names.length === 2) add("prompt_template", "give prompt_id or prompt_template, not both")
+    if (names.length === 0) {
+      const known = Object.keys(PromptLibrary.builtIn.prompts).join(", ")
+      add("prompt_id", `${model} is a text model and needs one: ${known}, one of the bucket's prompts, or prompt_template`)
+    }
+    if (isGiven(raw["embed_column"])) add("embed_column", `${model} is a text model: name columns in its prompt`)
+  }
+  if (isGiven(raw["system"]) && !isGiven(raw["prompt_template"])) {
+    add("system", "belongs to prompt_template, and there is none")
+  }
+  const prompt = templateOf(raw)
+  if (prompt !== null && Result.isFailure(prompt)) problems.push(prompt.failure)
+  return problems
+}
+
+/** The prompt of a template; null where there is none. */
+const templateOf = (raw: { readonly [key: string]: unknown }): Result.Result<Prompt.Any, Problem> | null => {
+  const template = given(raw["prompt_template"])
+  if (template === undefined) return null
+  return Result.try({
+    try: (): Prompt.Any => Prompt.make<string, string | undefined>(template, { system: given(raw["system"]) }),
+    catch: (error) => {
+      if (!(error instanceof Prompt.PromptSyntaxError)) throw error
+      const { part, position } = error
+      const field = part === "system" ? "system" : "prompt_template"
+      // The text itself is nobody's business in a log.
+      return { field, message: `is malformed at position ${position}: write {column} for a placeholder, {{ for a brace` }
+    }
+  })
+}
+
+const unknownModel = ({ model, near, problem }: Families.UnknownModel): string => {
+  const why = {
+    unknown: "is not known as a model id, an inference profile id or an ARN",
+    unresolved: "does not say which model it stands for: give the id of a model, or of a cross-Region profile",
+    "not-batch-capable": "takes no batch inference",
+    "no-processor": "gives answers that this version cannot read"
+  }
+  return `${JSON.stringify(model)} ${why[problem]}` + (near.length > 0 ? `; did you mean ${near.join(" or ")}?` : "")
+}
+
+const modelProblems = (
+  raw: { readonly [key: string]: unknown },
+  { allowedModels }: Defaults
+): ReadonlyArray<Problem> => {
+  const model = given(raw["model_id"])
+  if (model === undefined) return []
+  const family = Families.forModel(model)
+  if (Result.isFailure(family)) return [{ field: "model_id", message: unknownModel(family.failure) }]
+  const problems = promptProblems(raw, family.success.accepts)
+  if (allowedModels === null || isAllowed(model, allowedModels)) return problems
+  const message = `this deployment does not allow ${model}; it allows ${allowedModels.join(", ")}`
+  return [{ field: "model_id", message }, ...problems]
+}
+
+const crossProblems = (raw: { readonly [key: string]: unknown }, defaults: Defaults): ReadonlyArray<Problem> => {
+  const [perJob, perBatch] = [raw["max_records_per_job"], raw["max_records_per_batch"]]
+  return [
+    ...nameProblem(
+      "job_name_prefix",
+      given(raw["job_name_prefix"]),
+      isGiven(raw["run_id"]) ? longest.id : longest.name,
+      isGiven(raw["run_id"]) ? "" : " (40 with run_id)"
+    ),
+    ...nameProblem("run_id", given(raw["run_id"]), longest.id),
+    ...rowsProblems(raw),
+    ...modelProblems(raw, defaults),
+    ...(isGiven(perJob) && isGiven(perBatch) && perJob !== perBatch
+      ? [{ field: "max_records_per_batch", message: "is another name of max_records_per_job, and differs from it" }]
+      : [])
+  ]
+}
+
+/** Leaves out what is null. */
+const present = <A extends object>(fields: A): { readonly [K in keyof A]?: Exclude<A[K], null | undefined> } => {
+  const entries = Object.entries(fields).filter(([, value]) => isGiven(value))
+  // The compiler does not follow entries.
+  return Object.fromEntries(entries) as { readonly [K in keyof A]?: Exclude<A[K], null | undefined> }
+}
+
+const thinkingOf = (thinking: (typeof Parameters.Type)["thinking"]): ModelParameters["thinking"] => {
+  if (thinking === undefined || thinking === null) return undefined
+  return "budget_tokens" in thinking ? { budgetTokens: thinking.budget_tokens } : thinking
+}
+
+const parametersOf = (parameters: typeof Parameters.Type): ModelParameters => {
+  const { max_tokens, stop_sequences, thinking, top_p, ...rest } = parameters
+  return present({
+    ...rest,
+    maxTokens: max_tokens,
+    topP: top_p,
+    stopSequences: stop_sequences,
+    thinking: thinkingOf(thinking)
+  })
+}
+
+const retryOf = (retry: Decoded["retry"]): Input["retry"] => {
+  if (retry === undefined || retry === null) return { attempts: 1 }
+  return typeof retry === "number" ? { attempts: retry } : { ...present(retry), attempts: retry.attempts }
+}
+
+const rowsOf = (input: Decoded): Rows => {
+  const { dataset_config, dataset_id, dataset_revision, input_format, s3_uri, split } = input
+  if (isGiven(s3_uri)) return { kind: "s3", uri: s3_uri!, format: input_format ?? formatOf(s3_uri!) ?? "csv" }
+  return {
+    kind: "dataset",
+    id: dataset_id ?? "",
+    split: split ?? "train",
+    config: dataset_config ?? undefined,
+    revision: dataset_revision ?? undefined
+  }
+}
+
+const promptOf = (input: Decoded): Input["prompt"] => {
+  const template = templateOf(input)
+  if (template !== null && Result.isSuccess(template)) return { prompt: template.success }
+  return isGiven(input.prompt_id) ? { id: input.prompt_id! } : null
+}
+
+/**
+ * Checks the input of an execution, and fills in what it leaves out. All that is wrong with it is told at once; whether
+ * the library has the prompt, and the rows its columns, is seen when they are read.
+ *
+ * @since 0.2.0
+ * @category converting
+ */
+export const fromUnknown = (value: unknown, defaults: Defaults): Result.Result<Input, InvalidInput> => {
+  if (!isObject(value)) {
+    const message = "must be a JSON object with job_name_prefix, model_id, and s3_uri or dataset_id"
+    return Result.fail(new InvalidInput({ problems: [{ field: "input", message }] }))
+  }
+  const decoded = decode(value)
+  const shape = Result.isFailure(decoded) ? shapeProblems(decoded.failure.issue) : []
+  const problems = [
+    ...unknownFields(value, Object.keys(ExecutionInput.fields)),
+    ...unknownFields(value["parameters"], Object.keys(Parameters.fields), "parameters."),
+    ...unknownFields(value["retry"], Object.keys(Retry.fields), "retry.")
+  ]
+  // What the rules say of a field is more than that it is not as it must be.
+  for (const problem of [...crossProblems(value, defaults), ...shape]) {
+    if (!problems.some(({ field }) => field === problem.field)) problems.push(problem)
+  }
+  if (problems.length > 0 || Result.isFailure(decoded)) return Result.fail(new InvalidInput({ problems }))
+  const input = decoded.success
+  return Result.succeed({
+    name: input.job_name_prefix,
+    runId: input.run_id ?? undefined,
+    model: input.model_id,
+    rows: rowsOf(input),
+    prompt: promptOf(input),
+    embed: input.embed_column ?? undefined,
+    parameters: parametersOf(input.parameters ?? {}),
+    maxRecordsTotal: input.max_records_total ?? defaults.maxRecordsTotal ?? undefined,
+    maxJobs: input.max_num_jobs ?? undefined,
+    maxRecordsPerJob: input.max_records_per_job ?? input.max_records_per_batch ?? defaults.maxRecordsPerJob,
+    format: input.output_format ?? "parquet",
+    rename: input.result_columns ?? {},
+    belowMinimum: input.below_minimum ?? "fail",
+    retry: retryOf(input.retry),
+    deadlineHours: input.deadline_hours ?? null,
+    timeoutHours: input.timeout_hours ?? defaults.timeoutHours
+  })
+}
+
+/**
+ * The JSON Schema (2020-12) of the input of an execution.
+ *
+ * @since 0.2.0
+ * @category converting
+ */
+export const jsonSchema = (): { readonly [key: string]: unknown } => {
+  const { definitions, schema } = Schema.toJsonSchemaDocument(ExecutionInput)
+  return {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "Input of a Bedrock batch pipeline",
+    ...schema,
+    ...(Object.keys(definitions).length === 0 ? {} : { $defs: definitions })
+  }
+}

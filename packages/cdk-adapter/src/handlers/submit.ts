@@ -1,0 +1,122 @@
+/**
+ * Submits one job, and hands it over to the task whose token came with it: the job is entered in the inventory, the token
+ * stored, the job submitted or adopted, and then its state is read. What has ended, was refused or ran on demand is
+ * answered here; nobody else will hear of it.
+ *
+ * @internal
+ */
+import { awaitAll } from "@bedrock-batch/sdk/awaitAll"
+import type { BatchError } from "@bedrock-batch/sdk/BatchError"
+import { type EndedJob, isTerminal, type Job, type RefusedJob, type SubmittedJob } from "@bedrock-batch/sdk/Job"
+import { submit } from "@bedrock-batch/sdk/submit"
+import * as Wait from "@bedrock-batch/sdk/wait/Wait"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Schema from "effect/Schema"
+import { Inventory, type TokenItem } from "../Inventory.ts"
+import { JobKey } from "../runtime/Events.ts"
+import { nameOf } from "../runtime/Failure.ts"
+import { Call, handlerOf } from "../runtime/Lambda.ts"
+import { measure } from "../runtime/Logging.ts"
+import { jobOf } from "../runtime/RunFiles.ts"
+import { answer, countEnd, settle } from "../runtime/Settle.ts"
+
+const SubmitEvent = Schema.Struct({
+  runId: Schema.NonEmptyString,
+  key: JobKey,
+  /** ISO 8601; null for none. */
+  deadline: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  /** How long the task waits. */
+  timeoutSeconds: Schema.optionalKey(Schema.Natural),
+  token: Schema.NonEmptyString
+})
+
+/** What this call wrote, before the job could be created. */
+interface Written {
+  /** Whether the token may be stored. */
+  token: boolean
+  /** Whether the job was not in the inventory before. */
+  entered: boolean
+}
+
+/** Keeps the token before the job may be created, so that no end can be missed. */
+const tokensOf = Effect.fnUntraced(
+  function*(item: TokenItem, deadline: string | null, seconds: number, written: Written) {
+    const inventory = yield* Inventory
+    return Wait.TaskTokens.of({
+      register: Effect.fnUntraced(function*({ timeoutHours }: Job) {
+        const { clientToken, jobKey, name, runId } = item
+        written.entered = yield* inventory.enter({ name, runId, jobKey, clientToken, deadline, timeoutHours })
+        written.token = true
+        yield* inventory.store(item, seconds)
+      })
+    })
+  }
+)
+
+/** Failures after which the job is not at Bedrock. */
+const isNotNow = (failure: BatchError): boolean => ["CapacityFull", "Throttled"].includes(nameOf(failure))
+
+/** What the job came to, where nobody else will answer; null where somebody will. */
+const standing = Effect.fnUntraced(function*(job: Job, item: TokenItem, event: typeof SubmitEvent.Type) {
+  const inventory = yield* Inventory
+  const deadline = event.deadline ?? null
+  const written: Written = { token: false, entered: false }
+  const tokens = yield* tokensOf(item, deadline, event.timeoutSeconds ?? job.timeoutHours * 3600, written)
+  const [submitted] = yield* awaitAll([submit(job)], {
+    wait: Wait.taskToken(item.token),
+    whenFull: "fail",
+    deadline: deadline === null ? undefined : new Date(deadline),
+    rescue: "stop"
+  }).pipe(
+    Effect.provideService(Wait.TaskTokens, tokens),
+    Effect.tapError((failure) => written.entered && isNotNow(failure) ? Effect.ignore(inventory.leave(job.name)) : Effect.void),
+    // The task fails with this call, so nobody waits for the token. If it stays, an answer to it is no error.
+    Effect.onExit((exit) => Exit.isFailure(exit) && written.token ? Effect.ignore(inventory.takeBack(item)) : Effect.void)
+  )
+  if (submitted === undefined) return null
+  if (isRefused(submitted)) {
+    yield* inventory.leave(job.name)
+    yield* countEnd(submitted.status)
+    return submitted.status
+  }
+  if (job.lane === "on-demand") {
+    yield* measure({ JobsSubmitted: 1, JobsEnded: 1, JobsFailed: 0 })
+    return "OnDemand"
+  }
+  if (isEnded(submitted)) return submitted.status
+  const { adopted, arn, submittedAt } = submitted
+  yield* inventory.advance({ ...item, deadline, timeoutHours: job.timeoutHours }, { status: "Submitted", arn, submittedAt })
+  // Whoever heard of its end before the token was there has moved it.
+  const { status = "" } = (yield* inventory.read(job.name)) ?? {}
+  if (isTerminal(status)) return status
+  // The event of a job that was there before may be gone.
+  if (written.entered && !adopted) return null
+  const settled = yield* settle(job.name, arn)
+  return settled._tag === "Ended" ? settled.status : null
+})
+
+type Submitted = SubmittedJob | EndedJob | RefusedJob
+
+const isRefused = (job: Submitted): job is RefusedJob => "status" in job && job.status === "Refused"
+
+const isEnded = (job: Submitted): job is EndedJob => "status" in job && isTerminal(job.status)
+
+/** @internal */
+export const handler = handlerOf({ name: "submit", event: SubmitEvent }, Effect.fnUntraced(function*(event) {
+  const { job } = yield* jobOf(event.runId, event.key)
+  const { requestId } = yield* Call
+  const item: TokenItem = {
+    name: job.name,
+    runId: job.runId,
+    jobKey: job.key,
+    clientToken: job.token,
+    token: event.token,
+    by: requestId
+  }
+  const status = yield* standing(job, item, event).pipe(
+    Effect.tapError((failure) => nameOf(failure) === "CapacityFull" ? measure({ CapacityWaits: 1 }) : Effect.void)
+  )
+  if (status !== null) yield* answer(item, status)
+  return { key: job.key, status }
+}))
