@@ -8,8 +8,8 @@ import * as events from "aws-cdk-lib/aws-events"
 import * as targets from "aws-cdk-lib/aws-events-targets"
 import * as sqs from "aws-cdk-lib/aws-sqs"
 import type { Construct } from "constructs"
-import { acknowledge } from "./Acknowledge.ts"
 import type { PipelineFunctions } from "./LambdaCode.ts"
+import { acknowledge } from "./Statements.ts"
 
 /** Where events go that no function could handle. They name jobs, and hold nothing of their contents. @internal */
 export const makeDeadLetters = (scope: Construct, id: string): sqs.Queue => {

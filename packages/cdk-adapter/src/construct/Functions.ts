@@ -17,6 +17,7 @@ import { longestInvocation } from "./Definition.ts"
 import { openIndex } from "./Inventory.ts"
 import { codeOf, type FunctionName, functionNames, type PipelineFunctions } from "./LambdaCode.ts"
 import * as Permissions from "./Permissions.ts"
+import { acknowledge, add } from "./Statements.ts"
 
 /** What the functions are made of. @internal */
 export interface FunctionsProps extends Permissions.Resources {
@@ -127,14 +128,17 @@ export const makeFunctions = (scope: Construct, props: FunctionsProps): Pipeline
       description: `The function ${name}: ${description}`,
       assumedBy: new iam.ServicePrincipal("lambda.amazonaws.com")
     })
-    role.addToPolicy(
-      new iam.PolicyStatement({
-        sid: "WriteOwnLog",
+    add(role, [
+      {
+        sid: "WriteLog",
+        reason: "Its own log",
         actions: ["logs:CreateLogStream", "logs:PutLogEvents"],
         resources: [group.logGroupArn]
-      })
-    )
+      }
+    ])
     if (network !== undefined) Permissions.grantNetwork(role)
+    // What the CDK adds for traces.
+    acknowledge(role, { "IAM5[Resource::*]": "Traces take no narrower resource" })
     const asynchronous = name === "event" || name === "sweep"
     return new lambda.Function(scope, id, {
       description,

@@ -12,6 +12,7 @@ import * as sfn from "aws-cdk-lib/aws-stepfunctions"
 import type { Construct } from "constructs"
 import { definition } from "./Definition.ts"
 import type { PipelineFunctions } from "./LambdaCode.ts"
+import { acknowledge, add, attach } from "./Statements.ts"
 import { mapResults } from "./Storage.ts"
 
 /** @internal */
@@ -38,19 +39,27 @@ export const makeMachine = (scope: Construct, id: string, props: MachineProps): 
       conditions: { StringEquals: { "aws:SourceAccount": stack.account } }
     })
   })
-  const allow = (sid: string, actions: Array<string>, resources: Array<string>) =>
-    new iam.PolicyStatement({ sid, actions, resources })
-  role.addToPolicy(allow("CallFunctions", ["lambda:InvokeFunction"], Object.values(called).map((one) => one.functionArn)))
-  // The map reads the list of jobs, and no other object of a run.
-  role.addToPolicy(allow("ReadJobLists", ["s3:GetObject"], [bucket.arnForObjects(`${prefix}/*/pipeline/*`)]))
-  role.addToPolicy(
-    allow(
-      "WriteMapResults",
-      ["s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"],
-      [bucket.arnForObjects(`${mapResults}/*`)]
-    )
-  )
-  key?.grantEncryptDecrypt(role)
+  add(role, [
+    {
+      sid: "CallFunctions",
+      reason: "The functions of the definition, and no version of them but the current",
+      actions: ["lambda:InvokeFunction"],
+      resources: Object.values(called).map(({ functionArn }) => functionArn)
+    },
+    {
+      sid: "ReadJobLists",
+      reason: "The map reads the list of a run's jobs, and no other object of it",
+      actions: ["s3:GetObject"],
+      resources: [bucket.arnForObjects(`${prefix}/*/pipeline/*`)]
+    },
+    {
+      sid: "WriteMapResults",
+      reason: "The map writes what its children came to, below a prefix of its own",
+      actions: ["s3:PutObject", "s3:GetObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"],
+      resources: [bucket.arnForObjects(`${mapResults}/*`)]
+    }
+  ])
+  key?.grant(role, "kms:Decrypt", "kms:GenerateDataKey")
 
   const machine = new sfn.StateMachine(scope, id, {
     ...(props.name === undefined ? {} : { stateMachineName: props.name }),
@@ -85,16 +94,24 @@ export const makeMachine = (scope: Construct, id: string, props: MachineProps): 
   })
   const executions = (resourceName: string) =>
     stack.formatArn({ service: "states", resource: "execution", resourceName, arnFormat: ArnFormat.COLON_RESOURCE_NAME })
-  // Children of the map are executions of the machine itself. A policy of its own, since the machine's role comes first.
-  const children = new iam.Policy(scope, `${id}Children`, {
-    statements: [
-      allow("StartChildren", ["states:StartExecution"], [machine.stateMachineArn]),
-      allow("FollowChildren", ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"], [
-        executions(`${machine.stateMachineName}:*`),
-        executions(`${machine.stateMachineName}/*`)
-      ])
-    ]
+  // The machine's own role comes before the machine, and cannot name it.
+  attach(role, scope, `${id}Children`, [
+    {
+      sid: "StartChildren",
+      reason: "Children of the map are executions of the machine itself",
+      actions: ["states:StartExecution"],
+      resources: [machine.stateMachineArn]
+    },
+    {
+      sid: "FollowChildren",
+      reason: "Executions have no names before they are started",
+      actions: ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"],
+      resources: [executions(`${machine.stateMachineName}:*`), executions(`${machine.stateMachineName}/*`)]
+    }
+  ])
+  // What the CDK adds for logs and traces.
+  acknowledge(role, {
+    "IAM5[Resource::*]": "Traces, and the delivery of logs by CloudWatch, take no narrower resource"
   })
-  role.attachInlinePolicy(children)
   return machine
 }

@@ -1,14 +1,15 @@
 /**
- * Who may do what, one statement a reason. The ids of the statements say what they are for.
+ * Who may do what.
  *
  * @internal
  */
-import { ArnFormat, Stack } from "aws-cdk-lib"
+import { Stack } from "aws-cdk-lib"
 import type * as dynamodb from "aws-cdk-lib/aws-dynamodb"
-import * as iam from "aws-cdk-lib/aws-iam"
+import type * as iam from "aws-cdk-lib/aws-iam"
 import type * as kms from "aws-cdk-lib/aws-kms"
 import type * as s3 from "aws-cdk-lib/aws-s3"
 import type { ModelArns } from "./ModelArns.ts"
+import { add } from "./Statements.ts"
 
 /** What the permissions are on. @internal */
 export interface Resources {
@@ -22,91 +23,136 @@ export interface Resources {
   readonly models: ModelArns
 }
 
-const allow = (sid: string, actions: ReadonlyArray<string>, resources: ReadonlyArray<string>, rest: iam.PolicyStatementProps = {}) =>
-  new iam.PolicyStatement({ sid, actions: [...actions], resources: [...resources], ...rest })
+const takesNoResource = "The action takes no narrower resource"
 
-const add = (grantee: iam.IGrantable, statements: ReadonlyArray<iam.PolicyStatement>) => {
-  for (const statement of statements) {
-    grantee.grantPrincipal.addToPrincipalPolicy(statement)
-  }
-}
+const listRuns = ({ bucket }: Resources) => ({
+  sid: "ListRuns",
+  reason: "Lists of keys tell the state of a run",
+  actions: ["s3:ListBucket"],
+  resources: [bucket.bucketArn]
+})
 
-/** To read and write what belongs to runs: requests, ledger, answers, results. Nothing there is deleted. @internal */
-export const grantRuns = (grantee: iam.IGrantable, { bucket, key, prefix }: Resources): void => {
+/** To read and write what belongs to runs: requests, ledger, answers, results. @internal */
+export const grantRuns = (grantee: iam.IGrantable, resources: Resources): void => {
+  const { bucket, key, prefix } = resources
   add(grantee, [
-    // One list rebuilds the state of a run.
-    allow("ListRuns", ["s3:ListBucket"], [bucket.bucketArn]),
-    // Every object is written once, large ones in parts, which are given up when the process fails.
-    allow("ReadAndWriteRuns", ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], [bucket.arnForObjects(`${prefix}/*`)])
+    listRuns(resources),
+    {
+      sid: "ReadAndWriteRuns",
+      reason: "The keys of a run begin with its id. Objects are written once and not deleted; large ones are written in " +
+        "parts, which are given up when the upload fails",
+      actions: ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+      resources: [bucket.arnForObjects(`${prefix}/*`)]
+    }
   ])
-  key?.grantEncryptDecrypt(grantee)
+  key?.grant(grantee, "kms:Decrypt", "kms:GenerateDataKey")
 }
 
 /** To read what belongs to runs, results first of all. @internal */
-export const grantReading = (grantee: iam.IGrantable, { bucket, key, prefix }: Resources): void => {
+export const grantReading = (grantee: iam.IGrantable, resources: Resources): void => {
+  const { bucket, key, prefix } = resources
   add(grantee, [
-    allow("ListRuns", ["s3:ListBucket"], [bucket.bucketArn]),
-    allow("ReadRuns", ["s3:GetObject"], [bucket.arnForObjects(`${prefix}/*`)])
+    listRuns(resources),
+    {
+      sid: "ReadRuns",
+      reason: "The keys of a run begin with its id",
+      actions: ["s3:GetObject"],
+      resources: [bucket.arnForObjects(`${prefix}/*`)]
+    }
   ])
-  key?.grantDecrypt(grantee)
+  key?.grant(grantee, "kms:Decrypt")
 }
 
-/** To read rows from anywhere in the given buckets. @internal */
+/** To read rows, and prompts, from anywhere in the given buckets. @internal */
 export const grantSources = (grantee: iam.IGrantable, buckets: ReadonlyArray<s3.IBucket>): void => {
   add(grantee, [
-    // A source may be all files below a prefix.
-    allow("ListSources", ["s3:ListBucket"], buckets.map(({ bucketArn }) => bucketArn)),
-    allow("ReadSources", ["s3:GetObject"], buckets.map((bucket) => bucket.arnForObjects("*")))
+    {
+      sid: "ListSources",
+      reason: "A source may be all files below a prefix, and so are prompts",
+      actions: ["s3:ListBucket"],
+      resources: buckets.map(({ bucketArn }) => bucketArn)
+    },
+    {
+      sid: "ReadSources",
+      reason: "The input of an execution says which objects of these buckets it reads",
+      actions: ["s3:GetObject"],
+      resources: buckets.map((bucket) => bucket.arnForObjects("*"))
+    }
   ])
-  for (const { encryptionKey } of buckets) encryptionKey?.grantDecrypt(grantee)
+  for (const { encryptionKey } of buckets) encryptionKey?.grant(grantee, "kms:Decrypt")
 }
 
-const jobs = ({ role }: Resources) =>
+const jobs = ({ role }: Resources) => [
   Stack.of(role).formatArn({ service: "bedrock", resource: "model-invocation-job", resourceName: "*" })
+]
+
+const jobsHaveNoNames = "Bedrock gives a job its id when it is created"
 
 /** To learn what became of jobs. @internal */
 export const grantLooking = (grantee: iam.IGrantable, resources: Resources): void =>
   add(grantee, [
-    allow("ReadJobs", ["bedrock:GetModelInvocationJob"], [jobs(resources)])
+    { sid: "ReadJobs", reason: jobsHaveNoNames, actions: ["bedrock:GetModelInvocationJob"], resources: jobs(resources) }
   ])
 
 /** To find jobs whose create call was never answered. @internal */
 export const grantFinding = (grantee: iam.IGrantable): void =>
   add(grantee, [
-    // Lists take no narrower resource.
-    allow("ListJobs", ["bedrock:ListModelInvocationJobs"], ["*"])
+    { sid: "ListJobs", reason: takesNoResource, actions: ["bedrock:ListModelInvocationJobs"], resources: ["*"] }
   ])
 
 /** To stop jobs: those whose deadline has passed, and those of a cancelled run. @internal */
 export const grantStopping = (grantee: iam.IGrantable, resources: Resources): void =>
-  add(grantee, [allow("StopJobs", ["bedrock:StopModelInvocationJob"], [jobs(resources)])])
+  add(grantee, [
+    { sid: "StopJobs", reason: jobsHaveNoNames, actions: ["bedrock:StopModelInvocationJob"], resources: jobs(resources) }
+  ])
 
 /** To know how many jobs may be open, and how large they may be. @internal */
 export const grantQuotas = (grantee: iam.IGrantable): void =>
   add(grantee, [
-    // None of these takes a narrower resource.
-    allow(
-      "ReadQuotas",
-      ["servicequotas:GetServiceQuota", "servicequotas:ListServiceQuotas", "servicequotas:ListAWSDefaultServiceQuotas"],
-      ["*"]
-    )
+    {
+      sid: "ReadQuotas",
+      reason: takesNoResource,
+      actions: [
+        "servicequotas:GetServiceQuota",
+        "servicequotas:ListServiceQuotas",
+        "servicequotas:ListAWSDefaultServiceQuotas"
+      ],
+      resources: ["*"]
+    }
   ])
 
 /** To create jobs, and to ask for records that are too few for one. @internal */
 export const grantSubmission = (grantee: iam.IGrantable, resources: Resources): void => {
   const { bucket, models, prefix, role } = resources
+  const whichModels = "Models are chosen by the input of an execution, among those that the pipeline allows; a profile " +
+    "leads to its model in Regions that AWS chooses"
   add(grantee, [
-    // Checked against the model and against the job.
-    allow("CreateJobs", ["bedrock:CreateModelInvocationJob"], [...models.all, jobs(resources)]),
-    allow("TagJobs", ["bedrock:TagResource"], [jobs(resources)]),
-    // Bedrock reads and writes the bucket as this role; nobody else may be given it.
-    allow("PassRoleToBedrock", ["iam:PassRole"], [role.roleArn], {
+    {
+      sid: "CreateJobs",
+      reason: `The action is checked against the model and the job. ${whichModels}. ${jobsHaveNoNames}`,
+      actions: ["bedrock:CreateModelInvocationJob"],
+      resources: [...models.all, ...jobs(resources)]
+    },
+    { sid: "TagJobs", reason: jobsHaveNoNames, actions: ["bedrock:TagResource"], resources: jobs(resources) },
+    {
+      sid: "PassRoleToBedrock",
+      reason: "Bedrock reads and writes the bucket as this role, which is given to nobody else",
+      actions: ["iam:PassRole"],
+      resources: [role.roleArn],
       conditions: { StringEquals: { "iam:PassedToService": "bedrock.amazonaws.com" } }
-    }),
-    // Fewer records than a job must have are asked for one by one.
-    allow("InvokeOnDemand", ["bedrock:InvokeModel"], models.all),
-    // Slots that processes share: the old generations of a slot are removed, and nothing else ever is.
-    allow("TidySlots", ["s3:DeleteObject"], [bucket.arnForObjects(`${prefix}/capacity/*`)])
+    },
+    {
+      sid: "InvokeOnDemand",
+      reason: `Records that are too few for a job are asked for one by one. ${whichModels}`,
+      actions: ["bedrock:InvokeModel"],
+      resources: models.all
+    },
+    {
+      sid: "TidySlots",
+      reason: "Old generations of the slots that executions share are removed. Nothing else ever is",
+      actions: ["s3:DeleteObject"],
+      resources: [bucket.arnForObjects(`${prefix}/capacity/*`)]
+    }
   ])
   grantQuotas(grantee)
 }
@@ -114,35 +160,54 @@ export const grantSubmission = (grantee: iam.IGrantable, resources: Resources): 
 /** To keep the inventory and the tokens: single items, and all items of one job. @internal */
 export const grantInventory = (grantee: iam.IGrantable, table: dynamodb.ITable, key: kms.IKey | undefined): void => {
   add(grantee, [
-    allow(
-      "KeepInventory",
-      ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
-      [table.tableArn]
-    )
+    {
+      sid: "KeepInventory",
+      reason: "Jobs and tokens are items of this table",
+      actions: ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query"],
+      resources: [table.tableArn]
+    }
   ])
-  key?.grantEncryptDecrypt(grantee)
+  if (key === undefined) return
+  add(grantee, [
+    {
+      sid: "DecryptInventory",
+      reason: "What DynamoDB does with a table's own key in the name of its caller",
+      actions: ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"],
+      resources: [key.keyArn],
+      conditions: { StringEquals: { "kms:ViaService": `dynamodb.${Stack.of(table).region}.${Stack.of(table).urlSuffix}` } }
+    }
+  ])
 }
 
 /** To find what is open: the index holds nothing else. @internal */
 export const grantOpenJobs = (grantee: iam.IGrantable, table: dynamodb.ITable, index: string): void =>
-  add(grantee, [allow("FindOpenJobs", ["dynamodb:Query"], [`${table.tableArn}/index/${index}`])])
+  add(grantee, [
+    {
+      sid: "FindOpenJobs",
+      reason: "The index holds jobs that are open, and tasks that wait",
+      actions: ["dynamodb:Query"],
+      resources: [`${table.tableArn}/index/${index}`]
+    }
+  ])
 
-/**
- * To answer the tasks that wait for jobs. Whoever has a token may answer its task: IAM's reference names no resource for
- * these actions, so none is named here.
- *
- * @internal
- */
+/** To answer the tasks that wait for jobs. @internal */
 export const grantAnswering = (grantee: iam.IGrantable): void =>
-  add(grantee, [allow("AnswerTasks", ["states:SendTaskSuccess", "states:SendTaskFailure"], ["*"])])
+  add(grantee, [
+    {
+      sid: "AnswerTasks",
+      reason: "IAM's reference names no resource for these actions: whoever has a token may answer its task",
+      actions: ["states:SendTaskSuccess", "states:SendTaskFailure"],
+      resources: ["*"]
+    }
+  ])
 
-/** What Lambda needs to place a function into a network, which it does as the function itself. @internal */
+/** To join a network, which Lambda does as the function itself. @internal */
 export const grantNetwork = (grantee: iam.IGrantable): void =>
   add(grantee, [
-    // A function's interfaces have no names that are known before: AWS's own policy for this names no resource either.
-    allow(
-      "JoinNetwork",
-      [
+    {
+      sid: "JoinNetwork",
+      reason: "A function's interfaces have no names before they are made; AWS's own policy for this names none either",
+      actions: [
         "ec2:CreateNetworkInterface",
         "ec2:DescribeNetworkInterfaces",
         "ec2:DescribeSubnets",
@@ -150,67 +215,6 @@ export const grantNetwork = (grantee: iam.IGrantable): void =>
         "ec2:AssignPrivateIpAddresses",
         "ec2:UnassignPrivateIpAddresses"
       ],
-      ["*"]
-    )
+      resources: ["*"]
+    }
   ])
-
-/** What Bedrock needs to run jobs in the bucket. @internal */
-export const serviceStatements = (
-  { bucket, models, prefix }: Omit<Resources, "role">
-): ReadonlyArray<iam.PolicyStatement> => [
-  // Bedrock lists the folder of a job's requests. Whether it always asks with a prefix is not documented, so none is asked for.
-  allow("ListRequests", ["s3:ListBucket"], [bucket.bucketArn]),
-  allow("ReadRequestsAndWriteAnswers", ["s3:GetObject", "s3:PutObject"], [bucket.arnForObjects(`${prefix}/*`)]),
-  // Models that are reached by an inference profile are invoked by this role, wherever the profile leads.
-  ...(models.profiled.length === 0 ? [] : [allow("InvokeThroughProfiles", ["bedrock:InvokeModel"], models.profiled)])
-]
-
-/** What Bedrock needs to place the jobs' network interfaces into a VPC. @internal */
-export const networkStatements = (
-  scope: iam.IRole,
-  subnetIds: ReadonlyArray<string>,
-  securityGroupIds: ReadonlyArray<string>
-): ReadonlyArray<iam.PolicyStatement> => {
-  const stack = Stack.of(scope)
-  const ec2 = (resource: string, resourceName: string) =>
-    stack.formatArn({ service: "ec2", resource, resourceName, arnFormat: ArnFormat.SLASH_RESOURCE_NAME })
-  const places = [
-    ...subnetIds.map((id) => ec2("subnet", id)),
-    ...securityGroupIds.map((id) => ec2("security-group", id))
-  ]
-  const managed = { StringEquals: { "ec2:ResourceTag/BedrockManaged": "true" } }
-  return [
-    // Descriptions take no narrower resource.
-    allow(
-      "DescribeNetwork",
-      [
-        "ec2:DescribeNetworkInterfaces",
-        "ec2:DescribeVpcs",
-        "ec2:DescribeDhcpOptions",
-        "ec2:DescribeSubnets",
-        "ec2:DescribeSecurityGroups"
-      ],
-      ["*"]
-    ),
-    allow("PlaceInterfaces", ["ec2:CreateNetworkInterface"], places),
-    allow("CreateOwnInterfaces", ["ec2:CreateNetworkInterface"], [ec2("network-interface", "*")], {
-      conditions: {
-        StringEquals: { "aws:RequestTag/BedrockManaged": "true" },
-        ArnLike: { "aws:RequestTag/BedrockModelInvocationJobArn": stack.formatArn({
-          service: "bedrock",
-          resource: "model-invocation-job",
-          resourceName: "*"
-        }) }
-      }
-    }),
-    allow(
-      "ManageOwnInterfaces",
-      ["ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission"],
-      [ec2("network-interface", "*")],
-      { conditions: managed }
-    ),
-    allow("TagOwnInterfaces", ["ec2:CreateTags"], [ec2("network-interface", "*")], {
-      conditions: { StringEquals: { "ec2:CreateAction": "CreateNetworkInterface" } }
-    })
-  ]
-}

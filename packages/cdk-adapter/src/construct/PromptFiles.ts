@@ -5,12 +5,12 @@
  * @internal
  */
 import { RemovalPolicy } from "aws-cdk-lib"
-import * as iam from "aws-cdk-lib/aws-iam"
 import * as logs from "aws-cdk-lib/aws-logs"
 import type * as s3 from "aws-cdk-lib/aws-s3"
 import * as cr from "aws-cdk-lib/custom-resources"
 import { Construct } from "constructs"
 import { type PromptSource, promptFiles } from "../Prompts.ts"
+import { acknowledge, explain, type Statement, statementOf } from "./Statements.ts"
 
 /** @internal */
 export const deployPrompts = (
@@ -26,16 +26,19 @@ export const deployPrompts = (
   const { bucket, logRetention: retention, prefix, prompts } = props
   const folder = new Construct(scope, id)
   const logGroup = new logs.LogGroup(folder, "Log", { retention, removalPolicy: RemovalPolicy.DESTROY })
+  const write: Statement = {
+    sid: "WritePrompts",
+    reason: "Prompts lie below a prefix of their own",
+    actions: ["s3:PutObject"],
+    resources: [bucket.arnForObjects(`${prefix}/*`)]
+  }
   const policy = cr.AwsCustomResourcePolicy.fromStatements([
-    new iam.PolicyStatement({
-      sid: "WritePrompts",
-      actions: ["s3:PutObject"],
-      resources: [bucket.arnForObjects(`${prefix}/*`)]
-    }),
+    statementOf(write),
     ...(bucket.encryptionKey === undefined ? [] : [
-      new iam.PolicyStatement({
+      statementOf({
         sid: "EncryptPrompts",
-        actions: ["kms:GenerateDataKey", "kms:Decrypt"],
+        reason: "The bucket's own key",
+        actions: ["kms:GenerateDataKey"],
         resources: [bucket.encryptionKey.keyArn]
       })
     ])
@@ -48,12 +51,20 @@ export const deployPrompts = (
       physicalResourceId: cr.PhysicalResourceId.of(`${prefix}/${name}`),
       outputPaths: ["ETag"]
     }
-    new cr.AwsCustomResource(folder, name, {
+    const made = new cr.AwsCustomResource(folder, name, {
       resourceType: "Custom::BedrockBatchPrompt",
       onUpdate: call,
       policy,
       logGroup,
       installLatestAwsSdk: false
     })
+    explain(made, write)
+    const { grantPrincipal } = made
+    if (Construct.isConstruct(grantPrincipal)) {
+      acknowledge(grantPrincipal, {
+        "IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole]":
+          "The CDK's own function for calls at deployment, one a stack, writes its log by AWS's policy"
+      })
+    }
   }
 }

@@ -7,7 +7,7 @@ import { Duration, type RemovalPolicy } from "aws-cdk-lib"
 import type * as kms from "aws-cdk-lib/aws-kms"
 import * as s3 from "aws-cdk-lib/aws-s3"
 import type { Construct } from "constructs"
-import { acknowledge } from "./Acknowledge.ts"
+import { acknowledge } from "./Statements.ts"
 
 /** Where the map writes what its children came to, which nothing reads again. @internal */
 export const mapResults = "map-results"

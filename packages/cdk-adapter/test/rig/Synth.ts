@@ -20,9 +20,13 @@ export const makeStack = (
   return { app, stack, pipeline }
 }
 
-/** The template of a stack with a pipeline. */
-export const synth = (props?: BedrockBatchPipelineProps | ((stack: Stack) => BedrockBatchPipelineProps)): Template =>
-  Template.fromStack(makeStack(props).stack)
+let plain: Template | undefined
+
+/** The template of a stack with a pipeline; that of one without properties is made once. */
+export const synth = (props?: BedrockBatchPipelineProps | ((stack: Stack) => BedrockBatchPipelineProps)): Template => {
+  if (props === undefined) return plain ??= Template.fromStack(makeStack().stack)
+  return Template.fromStack(makeStack(props).stack)
+}
 
 export const resourcesOf = (template: Template): Record<string, Resource> => template.toJSON()["Resources"]
 
@@ -48,3 +52,30 @@ const pseudo: Record<string, string> = {
   "AWS::URLSuffix": "amazonaws.com",
   "AWS::StackName": "Test"
 }
+
+/** A statement of a policy in a template. */
+export interface Grant {
+  readonly policy: string
+  readonly sid: string | undefined
+  readonly actions: ReadonlyArray<string>
+  readonly resources: ReadonlyArray<string>
+  readonly conditions: Json
+}
+
+const listOf = (value: Json | undefined): ReadonlyArray<string> =>
+  value === undefined ? [] : (Array.isArray(value) ? value : [value]).map(String)
+
+/** All that the policies of a template allow. */
+export const grantsOf = (template: Template): ReadonlyArray<Grant> =>
+  Object.entries(resourcesOf(template)).filter(([, { Type }]) => Type === "AWS::IAM::Policy").flatMap(
+    ([policy, { Properties }]) => {
+      const document = resolve(Properties["PolicyDocument"] ?? {}) as { readonly Statement: ReadonlyArray<Record<string, Json>> }
+      return document.Statement.map(({ Action, Condition, Resource, Sid }) => ({
+        policy,
+        sid: Sid === undefined ? undefined : String(Sid),
+        actions: listOf(Action),
+        resources: listOf(Resource),
+        conditions: Condition ?? null
+      }))
+    }
+  )
