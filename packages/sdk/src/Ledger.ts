@@ -10,7 +10,6 @@
  *
  * @since 0.1.0
  */
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -284,25 +283,26 @@ export const layer = (options?: Options): Layer.Layer<Ledger, never, ObjectStore
     Ledger,
     Effect.gen(function*() {
       const store = yield* ObjectStore
-      /** A folder's clock is the process's own. */
-      const objectsOf = (job: Pick<Job, "runId" | "key">): Effect.Effect<Listing, BatchError> =>
+      /** The marks that say of what nothing more is submitted: a short list, and the store's clock. */
+      const marksOf = (runId: string) => store.list(Layout.cancelled(runId))
+      /** What there is of one job; `at` is the time of an earlier list. */
+      const objectsOf = (job: Pick<Job, "runId" | "key">, at: number): Effect.Effect<Listing, BatchError> =>
         store.listsFolders === true
-          ? Effect.flatMap(Clock.currentTimeMillis, (at) =>
-            Effect.map(byNames(store, job), (objects) => ({ objects, at })))
+          ? Effect.map(byNames(store, job), (objects) => ({ objects, at }))
           : store.list(`${Layout.ledger(job.runId)}${job.key}.`)
       const entries = Effect.fn("Ledger.entries")(function*(runId: string, keys = "") {
         const prefix = Layout.ledger(runId)
-        const listing = yield* keys.endsWith(".")
-          ? objectsOf({ runId, key: keys.slice(0, -1) })
+        const listing = yield* store.listsFolders === true && keys.endsWith(".")
+          ? Effect.flatMap(marksOf(runId), ({ at }) => objectsOf({ runId, key: keys.slice(0, -1) }, at))
           : store.list(prefix + keys)
         return { jobs: rebuild(prefix, listing.objects), at: listing.at }
       })
       const look = Effect.fn("Ledger.look")(function*(job: Job) {
         const prefix = Layout.ledger(job.runId)
-        const marks = yield* store.list(Layout.cancelled(job.runId))
+        const marks = yield* marksOf(job.runId)
         const ours = [Layout.cancelled, Layout.cancelledAttempt, Layout.superseded]
           .map((keyOf) => keyOf(job.runId, job.attempt))
-        const listing = yield* objectsOf(job)
+        const listing = yield* objectsOf(job, marks.at)
         return {
           entry: rebuild(prefix, listing.objects).get(job.key) ?? empty,
           at: listing.at,

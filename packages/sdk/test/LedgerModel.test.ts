@@ -93,6 +93,13 @@ describe("the ledger, over sequences of commands", { timeout: 3_600_000 }, () =>
       assert.isAbove(seen.cancelled, cases / 100)
     }))
 
+  it.effect("names one job for each key where a job's objects are looked for by their names, as in a folder", () =>
+    Effect.gen(function*() {
+      const byNames = Effect.sync(() => ({ ...memoryStore(), listsFolders: true }))
+      const { violation } = yield* explore(sound, Math.ceil(cases / 3), byNames)
+      if (violation !== null) assert.fail(violation)
+    }))
+
   it.live("names one job for each key in a folder, too", () =>
     Effect.gen(function*() {
       const files = Effect.map(Effect.orDie(folder), ({ store }) => store)

@@ -174,6 +174,7 @@ export class World {
     this.processes = habits.verbs.map((verb, number) => new Process(number, verb))
     this.stage.afterWrite.push((life, key, created) => this.#wrote(life, key, created))
     this.stage.afterList.push((life, prefix, objects) => this.#listed(life, prefix, objects))
+    this.stage.afterHead.push((life, key, isThere) => this.#lookedFor(life, key, isThere))
     this.stage.checks.push(this.#check)
   }
 
@@ -215,6 +216,14 @@ export class World {
       held.looked = true
       if (objects.some(({ key }) => key.endsWith(".arn"))) held.forbidden = "the job is accepted"
     }
+  }
+
+  /** In a folder the second look is for one name after the other. */
+  #lookedFor(life: Life, key: string, isThere: boolean): void {
+    const held = this.#held.find((held) => held.life === life && key === `run/jobs/${held.jobKey}.arn`)
+    if (held === undefined) return
+    held.looked = true
+    if (isThere) held.forbidden = "the job is accepted"
   }
 
   /** Who has looked for the second time and is about to send, or to give his claim up. */
@@ -582,7 +591,7 @@ export class World {
       case "claim":
         return waiting.kind === "create" && waiting.key.includes(".claim-")
       case "look again":
-        return waiting.kind === "list" && this.#held.some(({ life, looked }) => life === process.life && !looked)
+        return (waiting.kind === "list" || waiting.kind === "head") && this.#held.some(({ life, looked }) => life === process.life && !looked)
       case "send":
         return waiting.kind === "send"
       case "hear":
@@ -795,8 +804,10 @@ export class World {
     yield* this.pass(this.habits.lag + 600_000)
     const last = new Process(this.processes.length + this.handlers.length, "submit")
     const { sent } = this
+    // In a folder it looks for one name after the other.
+    const most = (this.files.listsFolders === true ? 200 : 8) * this.jobs.length
     for (let steps = 0; last.result === null; steps++) {
-      if (steps > 8 * this.jobs.length || !(yield* this.step(last))) {
+      if (steps > most || !(yield* this.step(last))) {
         return yield* stage.violated("the last one does not find the jobs")
       }
     }

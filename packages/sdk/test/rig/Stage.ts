@@ -223,6 +223,8 @@ export class Stage {
   readonly afterWrite: Array<(life: Life, key: string, created: boolean) => void> = []
   /** What is looked at after each list. */
   readonly afterList: Array<(life: Life, prefix: string, objects: ReadonlyArray<ObjectInfo>) => void> = []
+  /** What is looked at after each look for an object. */
+  readonly afterHead: Array<(life: Life, key: string, isThere: boolean) => void> = []
   /** What must hold after each write, and whatever else changes something. */
   readonly checks: Array<Effect.Effect<void, Violation | BatchError>> = []
   readonly #seen = new Map<string, Uint8Array>()
@@ -276,8 +278,10 @@ export class Stage {
         life.ask({
           kind: "head",
           key,
-          effect: files.head(key),
-          tell: (exit) => outcome(exit, `looks for ${shorten(key)}`)
+          effect: Effect.tap(files.head(key), (info) =>
+            Effect.sync(() => this.afterHead.forEach((look) => look(life, key, info !== null)))),
+          tell: (exit) =>
+            outcome(exit, `looks for ${shorten(key)}`) + (Exit.isSuccess(exit) && exit.value === null ? ": nothing" : "")
         }),
       list: (prefix) =>
         life.ask({
