@@ -8,6 +8,7 @@ import type { Processor } from "@bedrock-batch/processors/Processor"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { BatchError, InvalidOption } from "./BatchError.ts"
+import { Reached, reached } from "./internal/Checkpoints.ts"
 import * as Layout from "./internal/Layout.ts"
 import { handleOf, readAttempts, readManifest, runOf } from "./internal/Manifest.ts"
 import { isFinal } from "./internal/Refusals.ts"
@@ -60,6 +61,8 @@ export const RunStatus = Schema.Struct({
   runId: Schema.String,
   /** Rows of the run; 0 while it is not prepared. */
   records: Schema.Natural,
+  /** While it is not prepared: the jobs that are complete by the furthest checkpoint, and their records; else null. */
+  preparing: Schema.NullOr(Reached),
   /**
    * Jobs of all attempts, by what the ledger holds of them. `claimed`: a create call was begun and has no answer yet, or
    * the job runs on demand.
@@ -236,7 +239,16 @@ export const status = Effect.fn("Run.status")(
     const cancelled = marks.has(Layout.cancelled(runId))
     const none = { planned: 0, claimed: 0, refused: 0, submitted: 0, ended: 0 }
     if (manifest === null) {
-      const unprepared: RunStatus = { runId, records: 0, jobs: none, attempts: [], cancelled, results: [], next: "prepare" }
+      const unprepared: RunStatus = {
+        runId,
+        records: 0,
+        preparing: yield* reached(store, runId),
+        jobs: none,
+        attempts: [],
+        cancelled,
+        results: [],
+        next: "prepare"
+      }
       return unprepared
     }
     const entries = yield* ledger.entries(runId)
@@ -268,6 +280,7 @@ export const status = Effect.fn("Run.status")(
     const result: RunStatus = {
       runId,
       records: manifest.records,
+      preparing: null,
       jobs: {
         planned: sum("planned"),
         claimed: sum("claimed"),

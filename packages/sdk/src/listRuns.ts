@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { BatchError } from "./BatchError.ts"
+import { Reached, reached } from "./internal/Checkpoints.ts"
 import * as Layout from "./internal/Layout.ts"
 import { manifests, plans } from "./internal/Manifest.ts"
 import { mayBeRun } from "./internal/RunKeys.ts"
@@ -31,6 +32,8 @@ export const RunSummary = Schema.Struct({
   records: Schema.NullOr(Schema.Natural),
   /** Jobs of the first attempt; null while it is not prepared. */
   jobs: Schema.NullOr(Schema.Natural),
+  /** While it is not prepared: the jobs that are complete by the furthest checkpoint, and their records; else null. */
+  preparing: Schema.NullOr(Reached),
   /** Whether nothing more of it is submitted. */
   cancelled: Schema.Boolean,
   /** What is wrong with what is stored of it, and what to do; null if nothing is. */
@@ -76,14 +79,16 @@ const summaryOf = Effect.fnUntraced(function*(store: ObjectStore["Service"], run
   if (!planned && !cancelled && run.value === null) return null
   const other = [run.value, plan.value].find((described) => described !== null && described.runId !== runId)
   const listed = run.value === null || !cancelled || (yield* store.head(run.value.jobs.key)) !== null
+  const isPrepared = run.value !== null || run.problem !== null
   const summary: RunSummary = {
     runId,
     name: run.value?.name ?? plan.value?.name ?? null,
     createdAt: run.value?.createdAt ?? plan.value?.createdAt ?? null,
-    prepared: run.value !== null || run.problem !== null,
+    prepared: isPrepared,
     model: run.value?.model ?? null,
     records: run.value?.records ?? null,
     jobs: run.value?.jobs.count ?? null,
+    preparing: isPrepared ? null : yield* reached(store, runId),
     cancelled,
     problem: run.problem ?? plan.problem ?? (
       other !== undefined && other !== null
@@ -104,7 +109,7 @@ const byAge = (a: RunSummary, b: RunSummary): number =>
  * Every run under the store's base, newest first. A run whose description is damaged, or whose deletion was cut off, is
  * there too, with its `problem`; folders that are no runs are passed over.
  *
- * It takes one list of folders and three small reads a run. On S3 it needs `s3:ListBucket` and `s3:GetObject`.
+ * It takes one list of folders and three small reads a run; a list and a read more for one that is not prepared. On S3 it needs `s3:ListBucket` and `s3:GetObject`.
  *
  * @since 0.1.0
  * @category getters

@@ -143,6 +143,7 @@ describe("collect", () => {
       assert.deepStrictEqual(yield* at, {
         runId: run.id,
         records: 10,
+        preparing: null,
         jobs: states,
         attempts: [{ attempt: 1, records: 10, jobs: states, cancelled: false }],
         cancelled: false,

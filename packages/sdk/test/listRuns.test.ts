@@ -50,7 +50,7 @@ describe("the list of runs", () => {
           yield* plant(key, "{}")
         }
         const runs = yield* start(store)(listRuns())
-        const common = { name: "jokes", model, cancelled: false, prepared: true, problem: null }
+        const common = { name: "jokes", model, cancelled: false, prepared: true, preparing: null, problem: null }
         assert.deepStrictEqual(runs, [
           { ...common, runId: "new", createdAt: "2026-11-23T02:00:00.000Z", records: 4, jobs: 2, cancelled: true },
           {
@@ -58,6 +58,7 @@ describe("the list of runs", () => {
             runId: "half",
             createdAt: "2026-11-23T01:00:00.000Z",
             prepared: false,
+            preparing: { jobs: 0, records: 0 },
             model: null,
             records: null,
             jobs: null

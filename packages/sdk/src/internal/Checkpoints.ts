@@ -135,7 +135,10 @@ export const latest = Effect.fnUntraced(
   }
 )
 
-/** How far a run that is not prepared has come, by its furthest checkpoint: jobs and their records. @internal */
+/** Schema for how far a run that is not prepared has come. @internal */
+export const Reached = Schema.Struct({ jobs: Schema.Natural, records: Schema.Natural })
+
+/** How far a run that is not prepared has come, by its furthest checkpoint that can be read. @internal */
 export const reached = Effect.fnUntraced(function*(store: Store, runId: string) {
   for (const { jobs, key } of yield* list(store, runId)) {
     const one = yield* readOne(store, key)
