@@ -35,6 +35,8 @@ export interface Settings {
   readonly pipeline: string
   /** How long a create call without an answer waits for Bedrock's list; null for as long as the sdk says. */
   readonly settleAfter: Duration.Duration | null
+  /** How long a process that Bedrock refused for its quota asks for no other job; null for the sdk's own. */
+  readonly quotaPause: Duration.Duration | null
   /** Seconds that `prepare` keeps of its time for what comes after a round. */
   readonly roundMargin: number
 }
@@ -70,6 +72,7 @@ const all = Config.all({
   metricsNamespace: optional("METRICS_NAMESPACE"),
   pipeline: optional("PIPELINE"),
   settleAfter: orNull(Config.Duration("SETTLE_AFTER")),
+  quotaPause: orNull(Config.Duration("QUOTA_PAUSE")),
   roundMargin: count("ROUND_MARGIN_SECONDS")
 })
 
@@ -107,6 +110,7 @@ export const read = (variables: { readonly [name: string]: string | undefined })
     metricsNamespace: found.metricsNamespace ?? defaultNamespace,
     pipeline: found.pipeline ?? found.table,
     settleAfter: found.settleAfter,
+    quotaPause: found.quotaPause,
     roundMargin: found.roundMargin ?? defaultRoundMargin
   }))
 }

@@ -36,7 +36,8 @@ const aws = Layer.unwrap(Effect.map(Environment, (settings) =>
     vpc: settings.vpc ?? undefined,
     tags: settings.tags,
     limits: settings.maxOpenJobs === null ? undefined : { maxOpenJobs: settings.maxOpenJobs },
-    settleAfter: settings.settleAfter ?? undefined
+    settleAfter: settings.settleAfter ?? undefined,
+    quotaPause: settings.quotaPause ?? undefined
   })))
 
 const inventory = Layer.unwrap(Effect.map(Environment, ({ table }) => Inventory.layer({ table })))
