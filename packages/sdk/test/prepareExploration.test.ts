@@ -10,6 +10,7 @@ import * as RowsFile from "../src/internal/RowsFile.ts"
 import type { Job } from "../src/Job.ts"
 import * as Ledger from "../src/Ledger.ts"
 import { prepare } from "../src/prepare.ts"
+import { prepareStep } from "../src/prepareStep.ts"
 import * as Run from "../src/Run.ts"
 import * as Capacity from "../src/schedule/Capacity.ts"
 import * as Source from "../src/source/Source.ts"
@@ -17,6 +18,7 @@ import { ObjectStore } from "../src/store/ObjectStore.ts"
 import { submit } from "../src/submit.ts"
 import { model } from "./rig/Bench.ts"
 import { memoryStore } from "./rig/MemoryStore.ts"
+import { ticking } from "./rig/rounds.ts"
 import { ScriptedJobs } from "./rig/ScriptedJobs.ts"
 import { Life, Stage, type Violation, type Waiting } from "./rig/Stage.ts"
 
@@ -35,6 +37,8 @@ interface Cut {
   readonly reversed: boolean
   /** What the prompt says: code of another version, under the same version. */
   readonly words: string
+  /** Whether it prepares in rounds; left out: its rows are a stream, which nobody goes on with. */
+  readonly rounds?: boolean
 }
 
 const plain: Cut = { perJob: 3, perFile: 2, reversed: false, words: "A joke about" }
@@ -48,14 +52,21 @@ const cuts: ReadonlyArray<Cut> = [
   { ...plain, words: "A much, much longer joke about" }
 ]
 
-const prepared = ({ perFile, perJob, reversed, words }: Cut) =>
-  prepare({
+/** In one go or in several, where a look at the clock takes a second. */
+const prepared = Effect.fnUntraced(function*(cut: Cut) {
+  const { rounds, reversed } = cut
+  const rows = (reversed ? topics.toReversed() : topics).map((topic) => ({ topic }))
+  if (rounds === undefined) return yield* prepare(optionsOf(cut, Source.rows(Stream.fromIterable(rows), { version: "1" })))
+  const options = optionsOf(cut, Source.rows(rows))
+  while (rounds && !(yield* ticking(prepareStep(options, "7 seconds"))).prepared);
+  return yield* prepare(options)
+})
+
+const optionsOf = ({ perFile, perJob, words }: Cut, source: Source.Source<{ readonly topic: string }>) =>
+  ({
     name: runId,
     runId,
-    source: Source.rows(
-      Stream.fromIterable((reversed ? topics.toReversed() : topics).map((topic) => ({ topic }))),
-      { version: "1" }
-    ),
+    source,
     model,
     prompt: Prompt.fromColumns(
       ["topic"],
@@ -64,7 +75,17 @@ const prepared = ({ perFile, perJob, reversed, words }: Cut) =>
     ),
     limits: { minRecords: 1, maxFileRecords: perFile },
     maxRecordsPerJob: perJob
-  })
+  }) as const
+
+/** Those that may go on where another stopped. */
+const rounds: Cut = { perJob: 2, perFile: 2, reversed: false, words: "A joke about", rounds: true }
+
+const goingOn: ReadonlyArray<Cut> = [
+  rounds,
+  { ...rounds, perJob: 3, perFile: 10 },
+  { ...rounds, perJob: 1, words: "Another joke about" },
+  { ...rounds, rounds: false }
+]
 
 /** A process that prepares the run and submits its jobs, in one life after the other. */
 class Author {
@@ -388,6 +409,28 @@ describe("prepare and submit, over sequences of commands", { timeout: 3_600_000 
       assert.isAbove(several, cases / 4)
       assert.isAbove(adopted, cases / 20)
     }))
+
+  it.effect("come to one whole run of jobs that several have made, where they prepare in rounds", () =>
+    Effect.gen(function*() {
+      let [several, adopted] = [0, 0]
+      const result = yield* Arbitrary.checkEffect(
+        Arbitrary.all({ cuts: Arbitrary.array(int(goingOn.length - 1), { minLength: 2, maxLength: 3 }), commands }),
+        Effect.fnUntraced(function*({ commands, cuts: chosen }) {
+          const of = world(...chosen.map((cut) => goingOn[cut]!))
+          yield* play(of, commands)
+          several += Number(new Set(of.authors[0]!.jobs!.map(({ prepareId }) => prepareId)).size > 1)
+          adopted += Number(of.stage.log.some((line) => line.includes("writes run.json, which is there already")))
+          return true
+        }),
+        { runs: cases / 2, size: 40, seed: process.env.SEED ?? 1 }
+      )
+      if (result._tag === "Falsified") {
+        const why = result.failure._tag === "PropertyError" ? result.failure.error.message : "it is not so"
+        assert.fail(`${why}\n(run ${result.runs}, replay ${result.replay})`)
+      }
+      assert.isAbove(several, cases / 8)
+      assert.isAbove(adopted, cases / 40)
+    }))
 })
 
 /** Limits that cut differently, and a source that gives its rows in another order. */
@@ -509,6 +552,64 @@ describe("two that prepare one run", { timeout: 120_000 }, () => {
         }
       }
       assert.fail("it takes more steps than are tried")
+    }))
+})
+
+describe("two that prepare one run in rounds", { timeout: 120_000 }, () => {
+  const pairs: ReadonlyArray<readonly [Cut, Cut]> = [
+    [rounds, { ...rounds, perJob: 4, words: "Another joke about" }],
+    [rounds, { ...rounds, rounds: false }],
+    [{ ...rounds, rounds: false }, rounds]
+  ]
+  const make = ([first, second]: readonly [Cut, Cut]) => {
+    const of = world(first, second)
+    return { of, a: of.authors[0]!, b: of.authors[1]! }
+  }
+
+  it.effect("one goes on from the checkpoints of another that died, and leaves its files alone", () =>
+    Effect.gen(function*() {
+      const { a, b, of } = make(pairs[0]!)
+      yield* of.until(a, isWrite(/1-000003\/part-0\.jsonl$/))
+      yield* of.kill(a)
+      yield* finishAlone(of, b)
+      yield* of.finish()
+      assert.deepStrictEqual(recordsOf(b), [2, 2, 2, 2, 1])
+      const [first] = b.jobs!
+      const own = b.jobs!.filter(({ prepareId }) => prepareId !== first!.prepareId)
+      assert.isAtLeast(own.length, 1)
+      assert.isBelow(own.length, 5)
+      assert.strictEqual(of.writerOf(first!.prepareId)?.name, "process 1")
+    }))
+
+  it.effect("a death at any step, with its last write late or never, harms nothing that another has submitted", () =>
+    Effect.gen(function*() {
+      for (const [i, pair] of pairs.entries()) {
+        for (let steps = 1;; steps++) {
+          const { a, b, of } = make(pair)
+          for (let step = 0; step < steps; step++) yield* of.step(a, step)
+          if (!a.runs) {
+            assert.isAbove(steps, 40)
+            break
+          }
+          yield* of.kill(a, (steps + i) % 2 === 0)
+          yield* finishAlone(of, b)
+          yield* of.finish()
+        }
+      }
+    }))
+
+  it.effect("at whichever step one stands still while another prepares and submits, both come to one run", () =>
+    Effect.gen(function*() {
+      for (const pair of pairs) {
+        for (let steps = 1;; steps += 2) {
+          const { a, b, of } = make(pair)
+          for (let step = 0; step < steps; step++) yield* of.step(a)
+          const done = a.jobs !== null
+          yield* finishAlone(of, b)
+          yield* of.finish()
+          if (done) break
+        }
+      }
     }))
 })
 
