@@ -1,7 +1,8 @@
+import type { ModelParameters } from "@bedrock-batch/processors/Processor"
 import * as Prompt from "@bedrock-batch/processors/Prompt"
 import { raw } from "@bedrock-batch/processors/Raw"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Logger } from "effect"
 import type { Services } from "../src/Aws.ts"
 import type { BatchError } from "../src/BatchError.ts"
 import { define } from "../src/internal/Definition.ts"
@@ -89,6 +90,28 @@ describe("parameters of single rows", () => {
       assert.include(refused.message, "maxTokens must be a whole number of at least 1")
       assert.include((yield* wrong({ heat: "1.5" })).message, "row 4: temperature must be between 0 and 1")
       assert.deepStrictEqual((yield* store.list("")).objects, [])
+    }))
+
+  it.effect("get the advice that those of the run get, each once", () =>
+    Effect.gen(function*() {
+      const { store } = yield* folder
+      const told: Array<string> = []
+      const logger = Logger.make(({ message }) => void told.push(String(message)))
+      const haiku = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
+      const advised = (parameters: ModelParameters) =>
+        Effect.suspend(() => {
+          told.length = 0
+          const options = { model: haiku, source: Source.rows(rows), prompt, parameters, parametersFrom: from, runId: "b" }
+          return Effect.provide(Effect.result(attempt(store, options)), Logger.layer([logger]))
+        })
+      yield* advised({ topP: 0.5 })
+      assert.lengthOf(told, 1)
+      assert.match(told[0]!, /^row 1: the model anthropic\..* refuses temperature together with topP, in every record/)
+      yield* advised({ topP: 0.5, temperature: 0.5 })
+      assert.lengthOf(told, 1)
+      assert.match(told[0]!, /^the model /)
+      yield* advised({})
+      assert.deepStrictEqual(told, [])
     }))
 
   it.effect("need columns that are there and parameters that rows can have", () =>

@@ -11,6 +11,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import { BatchError, InvalidOption, InvalidSource } from "../BatchError.ts"
 import type { OpenSource } from "../source/Source.ts"
+import { rowAdvice } from "./Advise.ts"
 import { type Batch, slice } from "./Batch.ts"
 import { CellProblem, cellError } from "./CellProblem.ts"
 import type { MediaReader } from "./ReadMedia.ts"
@@ -19,6 +20,8 @@ import type { RecordEncoder, RowMedia, Segment } from "./RecordEncoder.ts"
 /** What is needed of a definition. @internal */
 export interface Encoding {
   readonly encoder: RecordEncoder
+  readonly model: string
+  readonly region: string
   readonly processor: Processor<object>
   readonly source: OpenSource
 }
@@ -64,10 +67,20 @@ const mostKnown = 10_000
 class Checks {
   readonly #encoding: Encoding
   readonly #known = new Map<ModelParameters | null, Set<string>>()
+  readonly #advise: ReturnType<typeof rowAdvice>
+  #advice: Array<string> = []
   #size = 0
 
   constructor(encoding: Encoding) {
     this.#encoding = encoding
+    this.#advise = rowAdvice({ model: encoding.model, region: encoding.region }, encoding.encoder.parameters)
+  }
+
+  /** The advice on rows that were checked since it was last asked for. */
+  advice(): ReadonlyArray<string> {
+    const given = this.#advice
+    if (given.length > 0) this.#advice = []
+    return given
   }
 
   /** What is wrong with a row's request, or null; the row is that of the run. Throws as the encoder does. */
@@ -77,7 +90,10 @@ class Checks {
     const request = encoder.request(batch, at, media)
     if (row > 0 && this.#isKnown(request, media ?? [])) return null
     const problem = processor.check(request)
-    if (problem === null) return null
+    if (problem === null) {
+      if (encoder.hasRowParameters && request.type !== "raw") this.#advice.push(...this.#advise(request.parameters, row))
+      return null
+    }
     if (row === 0) return error(new InvalidOption({ path: "parameters", message: problem }))
     return error(
       new InvalidSource({
@@ -129,6 +145,7 @@ export const make = (
       })
       if (problem !== null) return yield* problem
     }
+    for (const message of checks.advice()) yield* Effect.logWarning(message)
     const segments = encoder.encode(batch, firstRow, own)
     if (Result.isFailure(segments)) return yield* unencodable(source, segments.failure.row, segments.failure.cause)
     const encoded: Encoded = {

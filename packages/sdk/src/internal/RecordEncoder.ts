@@ -247,6 +247,11 @@ export class RecordEncoder {
     return asking.type === "embed" && asking.media !== undefined ? [asking.media] : []
   }
 
+  /** Those of rows that have none of their own. */
+  get parameters(): ModelParameters {
+    return this.#shared.parameters
+  }
+
   /** Whether rows have parameters of their own. */
   get hasRowParameters(): boolean {
     return this.#rowParameters !== null
