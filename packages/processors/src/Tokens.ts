@@ -21,11 +21,10 @@ const ascii = Uint8Array.from({ length: 128 }, (_, code) => {
  * | letters of other alphabets (Greek, Cyrillic, Arabic, Hebrew, those of India and Thailand) | 1/2 |
  * | Chinese, Japanese, Korean, symbols and all others | 1, emoji 2 |
  *
- * Held against the tokenizers of gpt-oss and Llama 3, prose in English and in other languages of Western Europe comes
- * out at 0.9 to 1.4 of their counts, Chinese, Japanese and Korean at 1.1 to 1.4, code, JSON and tables at 0.8 to 1.1.
- * Cyrillic comes out too high (up to 2), scripts that a model knows little of too low (a quarter to a half for
- * Bengali, Tamil, Georgian or Hebrew in Llama 3).
- * Every model has its own tokenizer, and that of newer Claude models is not public.
+ * It is meant to be rather too high for prose in English and other European languages, and for Chinese, Japanese and
+ * Korean. It may be too low for code, JSON and tables, and much too low for scripts that a model's tokenizer knows little
+ * of (Bengali, Tamil, Georgian, Hebrew). Every model has its own tokenizer, and that of newer Claude models is not
+ * public.
  *
  * @since 0.2.0
  * @category getters
