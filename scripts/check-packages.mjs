@@ -13,7 +13,7 @@ import { createInterface } from "node:readline"
 import { startS3Server } from "../packages/sdk/test/rig/S3Server.ts"
 import { blocksOf } from "./lib/blocks.mjs"
 
-const packages = ["processors", "sdk", "emulator"]
+const packages = ["processors", "sdk", "emulator", "cdk-adapter"]
 const project = mkdtempSync(join(tmpdir(), "bedrock-batch-packed-"))
 const root = JSON.parse(readFileSync("package.json", "utf8"))
 
@@ -47,7 +47,7 @@ await step("pack", () => {
     for (const wanted of ["LICENSE", "README.md", "package.json", "dist/index.js", "dist/index.d.ts", "src/index.ts"]) {
       assert.ok(paths.includes(wanted), `${name} lacks ${wanted}`)
     }
-    const strange = paths.filter((path) => !/^(LICENSE|README\.md|package\.json|(dist|src)\/.+\.(js|ts|map))$/.test(path))
+    const strange = paths.filter((path) => !/^(LICENSE|README\.md|package\.json|(dist|src)\/.+\.(m?js|ts|map))$/.test(path))
     assert.deepEqual(strange, [], `${name} holds files that are none of a package`)
     tarballs.push(join(project, filename.replace("@", "").replace("/", "-")))
   }
