@@ -13,6 +13,8 @@ export interface Scenario {
   readonly failing: number
   /** Whether its rows name photos in S3, which are copied beside the input of their jobs. */
   readonly photos: boolean
+  /** Whether it is prepared in rounds. */
+  readonly rounds: boolean
   /**
    * How it ends: with a retry of what failed; with one of the rows of a job that was refused; cancelled when jobs are
    * open; or with its jobs stopped at a deadline, and retries of what they left.
@@ -23,14 +25,23 @@ export interface Scenario {
 /** The quota of the emulated service: records in a batch job at least. */
 export const minRecords = 10
 
-const usual = { rows: 160, rowsPerJob: 40, format: "csv", partBytes: undefined, failing: 0, photos: false, ending: "retry" } as const
+const usual = {
+  rows: 160,
+  rowsPerJob: 40,
+  format: "csv",
+  partBytes: undefined,
+  failing: 0,
+  photos: false,
+  rounds: false,
+  ending: "retry"
+} as const
 
 /**
- * A retry as one more batch job, one on demand, one of results in several parts, and one of records that name photos; a
+ * A retry as one more batch job of a run that is prepared in rounds, one on demand, one of results in several parts, and one of records that name photos; a
  * run too small for a batch job; one with a job that is refused, one that is cancelled, and one with a deadline.
  */
 export const scenarios: ReadonlyArray<Scenario> = [
-  { ...usual, name: "batch", rows: 240, rowsPerJob: 60, format: "parquet", failing: 0.15 },
+  { ...usual, name: "batch", rows: 240, rowsPerJob: 60, format: "parquet", failing: 0.15, rounds: true },
   { ...usual, name: "few", failing: 0.025 },
   { ...usual, name: "parts", rows: 180, rowsPerJob: 60, format: "jsonl", partBytes: 8_000, failing: 0.25 },
   { ...usual, name: "photos", rows: 120, format: "jsonl", failing: 0.25, photos: true },

@@ -6,6 +6,7 @@ import {
   mapSubmission,
   ObjectStore,
   prepare,
+  prepareStep,
   Prompt,
   retry,
   Run,
@@ -13,9 +14,13 @@ import {
   submit,
   Wait
 } from "@bedrock-batch/sdk"
-import { Deferred, Effect, Fiber } from "effect"
+import { Clock, Deferred, Effect, Fiber } from "effect"
 import type { Phase } from "../../packages/sdk/src/internal/DurableWrites.ts"
+import { ticking } from "../../packages/sdk/test/rig/ticking.ts"
 import { haiku, photos, prompt, rowsOf, type Scenario } from "./scenarios.ts"
+
+/** Long enough for a job or two, by a clock that goes on when it is looked at. */
+const secondsOfRound = 6
 
 /** Prepares a scenario's run. */
 const preparing = Effect.fnUntraced(function*(scenario: Scenario) {
@@ -26,7 +31,14 @@ const preparing = Effect.fnUntraced(function*(scenario: Scenario) {
     maxRecordsPerJob: scenario.rowsPerJob,
     belowMinimum: "on-demand"
   } as const
-  if (!scenario.photos) return yield* prepare({ ...options, source: Source.rows(rows), prompt: Prompt.make(prompt) })
+  if (!scenario.photos) {
+    const definition = { ...options, source: Source.rows(rows), prompt: Prompt.make(prompt) }
+    const clock = yield* Clock.Clock
+    const round = ticking(prepareStep(definition, `${secondsOfRound} seconds`), (duration) => clock.sleep(duration))
+    let prepared = !scenario.rounds
+    while (!prepared) ({ prepared } = yield* round)
+    return yield* prepare(definition)
+  }
   const { base } = yield* ObjectStore.ObjectStore
   const beside = base.slice(0, base.lastIndexOf("/"))
   const run: Run.Run<object> = yield* prepare({

@@ -8,7 +8,7 @@ import * as Servers from "../crash/servers.ts"
 import { wholeRun } from "../crash/wholeRun.ts"
 import * as Line from "./Line.ts"
 
-const usual = { rows: 24, rowsPerJob: 24, partBytes: undefined, photos: false, ending: "retry" } as const
+const usual = { rows: 24, rowsPerJob: 24, partBytes: undefined, photos: false, rounds: false, ending: "retry" } as const
 
 /** The retry as one more batch job, and on demand. */
 export const scenarios: ReadonlyArray<Scenario> = [

@@ -18,9 +18,9 @@ import { ObjectStore } from "../src/store/ObjectStore.ts"
 import { submit } from "../src/submit.ts"
 import { model } from "./rig/Bench.ts"
 import { memoryStore } from "./rig/MemoryStore.ts"
-import { ticking } from "./rig/rounds.ts"
 import { ScriptedJobs } from "./rig/ScriptedJobs.ts"
 import { Life, Stage, type Violation, type Waiting } from "./rig/Stage.ts"
+import { ticking } from "./rig/ticking.ts"
 
 type Store = ObjectStore["Service"]
 

@@ -16,8 +16,9 @@ import * as Source from "../src/source/Source.ts"
 import type { ObjectStore } from "../src/store/ObjectStore.ts"
 import { folder, model, processOf } from "./rig/Bench.ts"
 import { memoryStore } from "./rig/MemoryStore.ts"
-import { contentOf, inRounds, ticking } from "./rig/rounds.ts"
+import { contentOf, inRounds } from "./rig/rounds.ts"
 import { ScriptedJobs } from "./rig/ScriptedJobs.ts"
+import { ticking } from "./rig/ticking.ts"
 import type { Around } from "./rig/WatchedStore.ts"
 
 class Death extends Data.Error<{}> {}

@@ -130,7 +130,7 @@ describe("prepareStep", { timeout: 600_000 }, () => {
           maxJobBytes: int(2_000, 20_000),
           maxJobs: int(0, 8),
           maxRecordsTotal: int(0, 120),
-          budgets: Arbitrary.array(int(8, 16), { minLength: 1, maxLength: 4 })
+          budgets: Arbitrary.array(int(6, 12), { minLength: 1, maxLength: 4 })
         }),
         Effect.fnUntraced(function*(given) {
           const { budgets, count, kind, length, maxFileRecords, maxJobBytes, maxRecords, minRecords } = given

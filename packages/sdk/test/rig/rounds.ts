@@ -1,30 +1,14 @@
 import { assert } from "@effect/vitest"
-import { Clock, Effect, Stream } from "effect"
+import { Effect, Stream } from "effect"
 import type { BatchError } from "../../src/BatchError.ts"
 import { sha256 } from "../../src/internal/Digest.ts"
 import * as RowsFile from "../../src/internal/RowsFile.ts"
 import type { Job } from "../../src/Job.ts"
 import type { PrepareRound } from "../../src/prepareStep.ts"
 import type { ObjectStore } from "../../src/store/ObjectStore.ts"
+import { ticking } from "./ticking.ts"
 
 type Store = ObjectStore["Service"]
-
-/** Runs an effect by a clock that goes on by a second each time that somebody looks at it; nobody's sleep ends. */
-export const ticking = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-  Effect.suspend(() => {
-    let now = Date.UTC(2026, 10, 23)
-    const look = () => now += 1000
-    const nanos = () => BigInt(look()) * 1_000_000n
-    return Effect.provideService(effect, Clock.Clock, {
-      currentTimeMillisUnsafe: look,
-      currentTimeMillis: Effect.sync(look),
-      currentTimeNanosUnsafe: nanos,
-      currentTimeNanos: Effect.sync(nanos),
-      monotonicTimeNanosUnsafe: nanos,
-      monotonicTimeNanos: Effect.sync(nanos),
-      sleep: () => Effect.never
-    })
-  })
 
 /** Makes rounds of as many seconds as it is told, one after the other, until the run is prepared; gives them all. */
 export const inRounds = Effect.fnUntraced(function*<E, R>(
