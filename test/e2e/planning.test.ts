@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { finish, prepare, Prompt, Run, run, Source } from "@bedrock-batch/sdk"
-import { Effect, Schema, Stream } from "effect"
+import { finish, prepare, prepareStep, Prompt, resume, Run, run, Source } from "@bedrock-batch/sdk"
+import { Clock, Effect, Schema, Stream } from "effect"
+import { ticking } from "../../packages/sdk/test/rig/ticking.ts"
 import { audit } from "../rig/Audit.ts"
 import { csvOf, nastyTable, plainTable, sourceOf } from "../rig/Data.ts"
 import { bucket, haiku, soon, start } from "../rig/Stack.ts"
@@ -150,4 +151,33 @@ it.live("a run is loaded, asked for its status and finished by its id alone, in 
     const missing = yield* Effect.flip(Effect.provide(Run.load("nothing-here"), stack.layer()))
     assert.deepInclude(missing.reason, { _tag: "RunConflict", problem: "not-found", runId: "nothing-here" })
     assert.strictEqual((yield* stack.emulator.stats).calls.create, 2)
+  }))
+
+it.live("a run that was begun in rounds is prepared on and finished by its id alone", () =>
+  Effect.gen(function*() {
+    const stack = yield* start()
+    const table = plainTable(9_000)
+    yield* stack.put("rows.csv", csvOf(table))
+    const options = {
+      ...definition,
+      runId: "rounds",
+      source: Source.csv(`s3://${bucket}/rows.csv`),
+      maxRecordsPerJob: 1000
+    }
+    const clock = yield* Clock.Clock
+    const step = ticking(
+      Effect.provide(prepareStep(options, "7 seconds"), stack.layer()),
+      (duration) => clock.sleep(duration)
+    )
+    const rounds = [yield* step, yield* step]
+    assert.deepStrictEqual(rounds.map(({ prepared, round }) => [prepared, round]), [[false, 1], [false, 2]])
+    assert.isAbove(rounds[1]!.jobs, rounds[0]!.jobs)
+    const status = yield* Effect.provide(Run.status("rounds"), stack.layer())
+    assert.deepStrictEqual(status.preparing, { jobs: rounds[1]!.jobs, records: rounds[1]!.records })
+    const collected = yield* resume("rounds", { wait: soon }).pipe(Effect.provide(stack.layer()))
+    yield* audit(stack, collected, table, ask)
+    const { jobs } = yield* Effect.provide(Run.load("rounds"), stack.layer())
+    assert.strictEqual(new Set(jobs.map(({ prepareId }) => prepareId)).size, 3)
+    const checkpoints = (yield* stack.keys("rounds/prepare/")).filter((key) => key.includes("/checkpoint-"))
+    assert.lengthOf(checkpoints, 2)
   }))
