@@ -297,7 +297,8 @@ export interface RunDefinition<SR> {
 /**
  * Prepares a run, or finds it prepared: writes each job's input files and original rows, and last the manifest. The
  * same options give the same run, in another process and on another day; other content under its id is refused. A
- * `prepare` that was cut off is done again and hurts nothing.
+ * `prepare` that was cut off goes on where it has left a checkpoint (every 16 jobs or 30 seconds), or where a round of
+ * `prepareStep` ended; of an iterable, a stream, or rows with a `version`, it begins anew.
  *
  * Fails before anything is paid for, with `InvalidOption`, `InvalidColumns` (missing placeholder columns with the
  * nearest existing ones, clashing result columns), `InvalidSource` (file, row and column) or `RunConflict`.

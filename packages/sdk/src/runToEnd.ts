@@ -137,9 +137,8 @@ export interface ResumeOptions<WR, HR = never, CR = never, SR = never> extends F
  * waits for what is open, submits the rest, and collects. Nothing is paid for twice, and nothing that is paid for is
  * lost. A run that has ended gives its results again; one that is cancelled gives what its jobs had.
  *
- * A run that was not prepared to its end is prepared again from its plan, if its source and prompt are data (files, a
- * dataset of the hub, a template); else `definition` has to say what they are. The files of the life before are left
- * alone: no job reads them.
+ * A run that was not prepared to its end is prepared on from its last checkpoint, by its plan, if its source and prompt
+ * are data (files, a dataset of the hub, a template); else `definition` has to say what they are.
  *
  * Fails with `RunConflict`: `not-found`; `not-prepared` where `definition` is needed; `different`, with the parts that
  * differ, when the definition, or the files that the plan names, are no longer those of the run. Otherwise as `run`.

@@ -18,6 +18,8 @@ import {
   type OnDemand,
   Outcome,
   prepare,
+  PrepareRound,
+  prepareStep,
   type Processor,
   Progress,
   Prompt,
@@ -84,6 +86,8 @@ const streamed = Source.rows(Stream.make({ topic: "cats" }), { version: "1" })
 
 // --- prepare: columns
 ok(prepare({ name: "a", source: typed, model, prompt: p1 }))
+same<Effect.Success<ReturnType<typeof prepareStep>>, PrepareRound>()
+ok(prepareStep({ name: "a", source: typed, model, prompt: p1 }, "10 minutes"))
 ok(prepare({ name: "a", source: untyped, model, prompt: p2 }))
 ok(prepare({ name: "a", source: memory, model, prompt: Prompt.make("{n}: {topic}") }))
 ok(prepare({ name: "a", source: streamed, model, prompt: p1 }))
@@ -99,6 +103,8 @@ const fromYear = Prompt.fromColumns(["year"], (row) => [{ role: "user", content:
 ok(prepare({ name: "a", source: typed, model, prompt: fromYear }))
 // @ts-expect-error the prompt names `topik`
 ok(prepare({ name: "a", source: typed, model, prompt: Prompt.make("A joke about {topik} and {topic}") }))
+// @ts-expect-error the prompt names `topik`
+ok(prepareStep({ name: "a", source: typed, model, prompt: Prompt.make("A joke about {topik} and {topic}") }, 1000))
 // @ts-expect-error and as a variable
 ok(prepare({ name: "a", source: typed, model, prompt: p2 }))
 // @ts-expect-error no prompt, and no column `input_text`
@@ -287,6 +293,7 @@ same<JsonSafe<typeof Job.RefusedJob>, true>()
 same<JsonSafe<typeof Ledger.Refusal>, true>()
 same<JsonSafe<typeof Run.RunManifest>, true>()
 same<JsonSafe<typeof Run.RunStatus>, true>()
+same<JsonSafe<typeof PrepareRound>, true>()
 same<JsonSafe<typeof JobReport>, true>()
 same<JsonSafe<typeof Report>, true>()
 same<JsonSafe<typeof Progress.Event>, true>()
