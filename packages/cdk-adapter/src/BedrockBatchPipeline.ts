@@ -91,8 +91,9 @@ export interface BedrockBatchPipelineProps {
   /** Records of a job where the input does not say. Default 1000. */
   readonly maxRecordsPerJob?: number | undefined
   /**
-   * Ids or ARNs of the models and inference profiles that may be used; others are refused before anything is written, and by
-   * IAM. Default: all that the account has access to.
+   * Ids or ARNs of the models that may be used; others are refused before anything is written, and by IAM. The id of a model
+   * allows its inference profiles, too (`anthropic.claude-haiku-4-5-20251001-v1:0`), that of a profile no other one
+   * (`us.anthropic.claude-haiku-4-5-20251001-v1:0`). Default: all that the account has access to.
    */
   readonly allowedModels?: ReadonlyArray<string> | undefined
   /** Network of the jobs and the functions. Default none. */

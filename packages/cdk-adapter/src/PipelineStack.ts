@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 import { CfnOutput, Duration, Stack, type StackProps } from "aws-cdk-lib"
+import * as s3 from "aws-cdk-lib/aws-s3"
 import type { Construct } from "constructs"
 import { BedrockBatchPipeline } from "./BedrockBatchPipeline.ts"
 
@@ -18,6 +19,11 @@ const count = (scope: Construct, key: string, fallback: number): number => {
   return number
 }
 
+const text = (scope: Construct, key: string): string | undefined => {
+  const value: unknown = scope.node.tryGetContext(key)
+  return typeof value === "string" && value !== "" ? value : undefined
+}
+
 /**
  * A pipeline in a stack of its own. The context keys, in `cdk.json` or by `--context`:
  *
@@ -28,6 +34,7 @@ const count = (scope: Construct, key: string, fallback: number): number => {
  * | `preprocessFunctionMemoryMb` | 3008 | MiB of memory of the functions that write requests |
  * | `postprocessFunctionMemoryMb` | 3008 | MiB of memory of the functions that write results |
  * | `promptsFolder` | none | a folder of prompts to deploy |
+ * | `sourceBuckets` | none | names of other buckets that rows are read from, with commas between them |
  *
  * The outputs: `bucketName`, `stepFunctionName`, `stepFunctionArn`, `serviceRoleArn` and `runsPrefix`.
  *
@@ -39,13 +46,15 @@ export class PipelineStack extends Stack {
 
   constructor(scope: Construct, id: string, props?: StackProps) {
     super(scope, id, { description: "Amazon Bedrock batch inference by AWS Step Functions", ...props })
-    const folder: unknown = this.node.tryGetContext("promptsFolder")
+    const folder = text(this, "promptsFolder")
+    const sources = text(this, "sourceBuckets")?.split(",").map((name) => name.trim()) ?? []
     this.pipeline = new BedrockBatchPipeline(this, "Pipeline", {
       maxConcurrency: count(this, "maxSubmittedAndInProgressJobs", 20),
       jobTimeout: Duration.hours(count(this, "bedrockBatchInferenceTimeoutHours", 24)),
       prepareMemory: count(this, "preprocessFunctionMemoryMb", 3008),
       collectMemory: count(this, "postprocessFunctionMemoryMb", 3008),
-      ...(typeof folder === "string" ? { prompts: { folder } } : {})
+      prompts: folder === undefined ? undefined : { folder },
+      sources: sources.map((name) => s3.Bucket.fromBucketName(this, `Source-${name}`, name))
     })
     const { bucket, prefix, serviceRole, stateMachine } = this.pipeline
     const outputs = {

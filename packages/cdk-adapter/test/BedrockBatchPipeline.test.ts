@@ -135,23 +135,26 @@ describe("BedrockBatchPipeline", () => {
     })
     const resources = (sid: string) => grantsOf(template).filter((grant) => grant.sid === sid).flatMap((grant) => grant.resources)
     const throughProfiles = [
+      "arn:aws:bedrock:us-east-1:123456789012:inference-profile/*.amazon.nova-micro-v1:0",
+      "arn:aws:bedrock:*::foundation-model/amazon.nova-micro-v1:0",
       "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-haiku-4-5-20251001-v1:0",
       "arn:aws:bedrock:*::foundation-model/anthropic.claude-haiku-4-5-20251001-v1:0",
       "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123",
       "arn:aws:bedrock:*::foundation-model/*"
     ]
     assert.deepStrictEqual(resources("InvokeThroughProfiles"), throughProfiles)
-    const all = ["arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-micro-v1:0", ...throughProfiles]
-    assert.deepStrictEqual(resources("InvokeOnDemand"), all)
+    assert.deepStrictEqual(resources("InvokeOnDemand"), throughProfiles)
     assert.deepStrictEqual(resources("CreateJobs"), [
-      ...all,
+      ...throughProfiles,
       "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/*"
     ])
     assert.include(environmentOf(template, "Prepare")["ALLOWED_MODELS"], "nova-micro")
   })
 
   it("gives the service role no model at all where none is reached by a profile", () => {
-    const grants = grantsOf(synth({ allowedModels: ["amazon.titan-embed-text-v2:0"] }))
+    const grants = grantsOf(
+      synth({ allowedModels: ["arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-embed-text-v2:0"] })
+    )
     assert.isUndefined(grants.find(({ sid }) => sid === "InvokeThroughProfiles"))
   })
 
@@ -327,6 +330,12 @@ describe("PipelineStack", () => {
       Object.keys(template.toJSON()["Outputs"]).sort(),
       ["bucketName", "runsPrefix", "serviceRoleArn", "stepFunctionArn", "stepFunctionName"]
     )
+  })
+
+  it("reads rows from other buckets that the context names", () => {
+    const app = new App({ analyticsReporting: false, context: { sourceBuckets: "old-bucket, other-bucket" } })
+    const read = grantsOf(Template.fromStack(new PipelineStack(app, "Stack"))).find(({ sid }) => sid === "ReadSources")
+    assert.includeMembers([...read?.resources ?? []], ["arn:aws:s3:::old-bucket/*", "arn:aws:s3:::other-bucket/*"])
   })
 
   it("refuses context that is no number", () => {

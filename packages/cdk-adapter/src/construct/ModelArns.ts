@@ -17,7 +17,8 @@ export interface ModelArns {
 }
 
 /**
- * The ARNs of the models that are allowed, by their ids or ARNs; of all models where nothing is said.
+ * The ARNs of the models that are allowed, by their ids or ARNs; of all models where nothing is said. The id of a model
+ * stands for its inference profiles, too.
  *
  * A profile leads to the model in other Regions, which ones being AWS's to change, and for `global` ones in none: the
  * Region of such a model is left open, its name is not. The name of an application inference profile does not say which
@@ -51,8 +52,9 @@ export const modelArns = (scope: Construct, allowed: ReadonlyArray<string> | und
     const parsed = ModelId.parse(model)
     if (Result.isSuccess(parsed)) {
       const { baseModel, profile } = parsed.success
-      if (profile === null) all.add(foundation(baseModel, stack.region))
-      else viaProfile(isArn ? model : own("inference-profile", model), foundation(baseModel, "*"))
+      if (profile !== null) viaProfile(isArn ? model : own("inference-profile", model), foundation(baseModel, "*"))
+      else if (isArn) all.add(model)
+      else viaProfile(own("inference-profile", `*.${baseModel}`), foundation(baseModel, "*"))
     } else if (isArn && model.includes(":application-inference-profile/")) {
       viaProfile(model, foundation("*", "*"))
     } else if (isArn) {
