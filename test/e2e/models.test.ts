@@ -122,6 +122,12 @@ describe.concurrent("model", () => {
 })
 
 describe.concurrent("probe", () => {
+  /** Waits for the end of a job without input: stopped, or failed where its input was looked for before that. */
+  const ended = Effect.fnUntraced(function*(stack: Stack, jobArn: string) {
+    const ends: ReadonlyArray<string> = ["Stopped", "Failed"]
+    while (!ends.includes((yield* stack.emulator.get(jobArn)).status)) yield* Effect.sleep(10)
+  })
+
   const ask = (stack: Stack, name: string, options?: ProbeOptions) =>
     Effect.provide(probe(name, options), stack.layer())
 
@@ -167,9 +173,7 @@ describe.concurrent("probe", () => {
       assert.deepInclude(accepted, { verdict: "supported", isStopped: true, code: null, message: null })
       assert.include(accepted.why, accepted.jobArn!)
       assert.isTrue(accepted.control?.isStopped)
-      for (const { jobArn } of [accepted, accepted.control!]) {
-        while ((yield* stack.emulator.get(jobArn!)).status !== "Stopped") yield* Effect.sleep(10)
-      }
+      for (const { jobArn } of [accepted, accepted.control!]) yield* ended(stack, jobArn!)
       const { jobsCreated, open, recordsProcessed } = yield* stack.emulator.stats
       assert.deepStrictEqual([jobsCreated, recordsProcessed], [2, 0])
       assert.isTrue(Object.values(open).every((count) => count === 0))
@@ -180,7 +184,7 @@ describe.concurrent("probe", () => {
       const stack = yield* start({ emptyInput: "accepted", faults: { answerLost: { next: 1 } } })
       const accepted = yield* ask(stack, haiku)
       assert.deepInclude(accepted, { verdict: "supported", isStopped: true })
-      while ((yield* stack.emulator.get(accepted.jobArn!)).status !== "Stopped") yield* Effect.sleep(10)
+      yield* ended(stack, accepted.jobArn!)
       stack.emulator.faults.set({ serverErrorOnCreate: { next: 1 } })
       const unsure = yield* ask(stack, haiku)
       assert.deepInclude(unsure, { verdict: "unknown", code: "server", jobArn: null })
