@@ -76,7 +76,7 @@ export type CheckFields<O, A> = [Extract<keyof O, keyof A | "record_id" | `batch
  * @category configuration
  */
 export interface Options {
-  /** Name of the schema or of the tool, as the model sees it: up to 64 letters, digits, `_` and `-`; default `answer`. */
+  /** The schema's or the tool's name, as the model sees it: up to 64 letters, digits, `_`, `-`; default `answer`. */
   readonly name?: string | undefined
   /** Default: the first of the family's ways for `model` that can say the schema. */
   readonly way?: OutputWay | undefined

@@ -360,7 +360,8 @@ describe("decode", () => {
   it("reads the input of the tool that stands for the answer, and the text of a model that thought instead", () => {
     const forced = StructuredOutput.structured(anthropicMessages, Review, { model })
     const text = `\`\`\`json\n${JSON.stringify(good)}\n\`\`\``
-    assert.strictEqual(forced.decode({ content: [{ type: "text", text }], stop_reason: "end_turn" }).status, "succeeded")
+    const thought = forced.decode({ content: [{ type: "text", text }], stop_reason: "end_turn" })
+    assert.strictEqual(thought.status, "succeeded")
     const reading = forced.decode({
       content: [{ type: "tool_use", id: "t", name: "answer", input: good }],
       stop_reason: "tool_use",

@@ -101,7 +101,8 @@ describe("parameters of single rows", () => {
       const advised = (parameters: ModelParameters) =>
         Effect.suspend(() => {
           told.length = 0
-          const options = { model: haiku, source: Source.rows(rows), prompt, parameters, parametersFrom: from, runId: "b" }
+          const given = { source: Source.rows(rows), prompt, parameters, parametersFrom: from }
+          const options = { ...given, model: haiku, runId: "b" }
           return Effect.provide(Effect.result(attempt(store, options)), Logger.layer([logger]))
         })
       yield* advised({ topP: 0.5 })

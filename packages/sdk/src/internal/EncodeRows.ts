@@ -91,7 +91,8 @@ class Checks {
     if (row > 0 && this.#isKnown(request, media ?? [])) return null
     const problem = processor.check(request)
     if (problem === null) {
-      if (encoder.hasRowParameters && request.type !== "raw") this.#advice.push(...this.#advise(request.parameters, row))
+      const parameters = encoder.hasRowParameters && request.type !== "raw" ? request.parameters : null
+      if (parameters !== null) this.#advice.push(...this.#advise(parameters, row))
       return null
     }
     if (row === 0) return error(new InvalidOption({ path: "parameters", message: problem }))
