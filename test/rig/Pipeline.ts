@@ -11,6 +11,7 @@ import { startSqsServer, type TestQueue } from "../../packages/sdk/test/rig/SqsS
 import { Functions, rulesOf } from "./Functions.ts"
 import { History } from "./History.ts"
 import type { LambdaFunction } from "./LambdaRuntime.ts"
+import { startMoto } from "./Moto.ts"
 import { type Clock, type Definition, type Ended, execute, type Running, type World } from "./StateMachine.ts"
 import { startTables, type Tables } from "./Tables.ts"
 import { type Breaking, startTap } from "./Tap.ts"
@@ -32,6 +33,8 @@ export interface Options {
   readonly clock?: Clock
   /** How often the schedules of the template strike, in milliseconds; default only when told. */
   readonly sweepEvery?: number
+  /** Who runs the state machine; default the rig itself. moto's own clock is the real one. */
+  readonly interpreter?: "rig" | "moto"
   /** Breaks calls of the functions to the servers. */
   readonly breaks?: Breaking
   /** Takes what the functions write, by what they are called. */
@@ -47,6 +50,7 @@ export interface Execution extends Ended {
 /** A running pipeline. */
 export interface Pipeline {
   readonly region: string
+  readonly template: Resolved
   readonly definition: Definition
   readonly machineArn: string
   /** The template's own bucket. */
@@ -64,7 +68,7 @@ export interface Pipeline {
   readonly outputs: { readonly [name: string]: string }
   /** What the functions wrote. */
   readonly logs: Array<string>
-  /** Starts an execution. */
+  /** Starts an execution; by the rig's interpreter, whatever the option says. */
   readonly start: (input: unknown, name?: string) => Running & { readonly name: string; readonly history: History }
   /** Runs an execution to its end. */
   readonly execute: (input: unknown, name?: string) => Effect.Effect<Execution>
@@ -168,7 +172,8 @@ export const start: (options: Options) => Effect.Effect<Pipeline, never, Scope.S
     }
     const tables = yield* closing(() => startTables(template), ({ close }) => close())
     const tokens = new TaskTokens.TaskTokens()
-    const sfn = yield* closing(() => TaskTokens.serve(tokens), ({ close }) => close())
+    const moto = options.interpreter === "moto" ? yield* closing(startMoto, ({ close }) => close()) : null
+    const sfn = moto ?? (yield* closing(() => TaskTokens.serve(tokens), ({ close }) => close()))
     const { credentials, endpoint } = s3
     const storage = Storage.s3({ endpoint, region, credentials, forcePathStyle: true })
     const { emulator, url } = yield* Effect.orDie(Server.serve({ ...options.emulator, accountId, region, storage }))
@@ -219,6 +224,8 @@ export const start: (options: Options) => Effect.Effect<Pipeline, never, Scope.S
       objects: { get: async (bucket, key) => textOf(await objects.get(bucket, key)), put: objects.put }
     }
 
+    moto?.connect({ task: functions.task, objects })
+
     yield* Effect.forkScoped(
       Stream.runForEach(emulator.events, (event) => Effect.sync(() => void functions.deliver(event)))
     )
@@ -239,6 +246,7 @@ export const start: (options: Options) => Effect.Effect<Pipeline, never, Scope.S
     const [table] = [...template.of("AWS::DynamoDB::GlobalTable"), ...template.of("AWS::DynamoDB::Table")]
     const pipeline: Pipeline = {
       region,
+      template,
       definition,
       machineArn,
       bucket: own[0] ?? "no-bucket",
@@ -254,6 +262,10 @@ export const start: (options: Options) => Effect.Effect<Pipeline, never, Scope.S
       start: startExecution,
       execute: (input, name) =>
         Effect.promise(async () => {
+          if (moto !== null) {
+            const given = name ?? randomUUID()
+            return { ...await moto.execute(definition, given, input), name: given }
+          }
           const { ended, history, name: given } = startExecution(input, name)
           return { ...await ended, name: given, history }
         }),

@@ -1,8 +1,12 @@
 /** DynamoDB on a laptop: dynalite, with the tables of a template. */
 import {
+  type AttributeValue,
   CreateTableCommand,
   type CreateTableCommandInput,
+  DeleteItemCommand,
   DynamoDBClient,
+  ScanCommand,
+  UpdateItemCommand,
   waitUntilTableExists
 } from "@aws-sdk/client-dynamodb"
 import dynalite from "dynalite"
@@ -12,7 +16,16 @@ import type { Resolved } from "./Template.ts"
 /** A running server. */
 export interface Tables {
   readonly endpoint: string
-  readonly client: DynamoDBClient
+  /** All items of a table. */
+  readonly items: (table: string) => Promise<ReadonlyArray<Record<string, AttributeValue>>>
+  /** Sets an attribute of an item. */
+  readonly set: (
+    table: string,
+    key: Record<string, AttributeValue>,
+    attribute: string,
+    value: AttributeValue
+  ) => Promise<void>
+  readonly clear: (table: string) => Promise<void>
   readonly close: () => Promise<void>
 }
 
@@ -43,9 +56,32 @@ export const startTables = async (template: Resolved): Promise<Tables> => {
     await client.send(new CreateTableCommand(input))
     await waitUntilTableExists({ client, maxWaitTime: 10, minDelay: 0.05, maxDelay: 0.1 }, { TableName: name })
   }
+  const items = async (TableName: string) => {
+    const found: Array<Record<string, AttributeValue>> = []
+    let ExclusiveStartKey: Record<string, AttributeValue> | undefined
+    do {
+      const page = await client.send(new ScanCommand({ TableName, ConsistentRead: true, ExclusiveStartKey }))
+      found.push(...page.Items ?? [])
+      ExclusiveStartKey = page.LastEvaluatedKey
+    } while (ExclusiveStartKey !== undefined)
+    return found
+  }
   return {
     endpoint,
-    client,
+    items,
+    set: async (TableName, Key, attribute, value) => {
+      const change = {
+        UpdateExpression: "SET #a = :v",
+        ExpressionAttributeNames: { "#a": attribute },
+        ExpressionAttributeValues: { ":v": value }
+      }
+      await client.send(new UpdateItemCommand({ TableName, Key, ...change }))
+    },
+    clear: async (TableName) => {
+      for (const { pk, sk } of await items(TableName)) {
+        await client.send(new DeleteItemCommand({ TableName, Key: { pk: pk!, sk: sk! } }))
+      }
+    },
     close: () =>
       new Promise<void>((resolve) => {
         client.destroy()
