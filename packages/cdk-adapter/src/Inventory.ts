@@ -18,12 +18,27 @@ import {
   UpdateItemCommand
 } from "@aws-sdk/client-dynamodb"
 import type { BatchError } from "@bedrock-batch/sdk/BatchError"
-import { isTerminal, OpenStatus, TerminalStatus } from "@bedrock-batch/sdk/Job"
-import * as Clock from "effect/Clock"
+import { isTerminal } from "@bedrock-batch/sdk/Job"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { createHash } from "node:crypto"
+import {
+  attributes,
+  before,
+  defaultTimeoutHours,
+  idOf,
+  type Item,
+  jobOf,
+  keptFor,
+  key,
+  numberOf,
+  seconds,
+  slack,
+  submitting,
+  textOf,
+  tokenKey,
+  tokenOf
+} from "./internal/InventoryItems.ts"
 import { call, requestHandler } from "./runtime/AwsCall.ts"
 
 /**
@@ -125,79 +140,6 @@ export class Inventory extends Context.Service<Inventory, {
   /** Names of the jobs that are open, or have a token that was not answered; it may lag. */
   readonly open: Effect.Effect<ReadonlyArray<string>, BatchError>
 }>()("@bedrock-batch/cdk-adapter/Inventory") {}
-
-/** Before it is known to be at Bedrock. */
-const submitting = "Submitting"
-
-/** In the order in which a job goes through them; a status that this version does not know is behind them all. */
-const openOrder: ReadonlyArray<string> = [submitting, ...OpenStatus.literals]
-
-/** Seconds that an item is kept for people to look at, after its job must have ended. */
-const keptFor = 30 * 86_400
-
-/** Seconds that a job may take beside its timeout. */
-const slack = 86_400
-
-const defaultTimeoutHours = 168
-
-/** The sort key of a token: the token itself is too long for a key. */
-const digestOf = (token: string): string => createHash("sha256").update(token).digest("hex")
-
-type Item = Record<string, AttributeValue>
-
-const textOf = (item: Item, name: string): string | null => item[name]?.S ?? null
-
-const numberOf = (item: Item, name: string): number | null => item[name]?.N === undefined ? null : Number(item[name].N)
-
-const idOf = (item: Item): JobId => ({
-  name: (textOf(item, "pk") ?? "").slice("job#".length),
-  runId: textOf(item, "runId") ?? "",
-  jobKey: textOf(item, "jobKey") ?? "",
-  clientToken: textOf(item, "clientToken") ?? ""
-})
-
-const jobOf = (item: Item): JobItem => ({
-  ...idOf(item),
-  deadline: textOf(item, "deadline"),
-  timeoutHours: numberOf(item, "timeoutHours") ?? defaultTimeoutHours,
-  status: textOf(item, "status") ?? submitting,
-  arn: textOf(item, "arn"),
-  submittedAt: textOf(item, "submittedAt")
-})
-
-const tokenOf = (item: Item): TokenItem => ({
-  ...idOf(item),
-  token: textOf(item, "token") ?? "",
-  by: textOf(item, "by") ?? ""
-})
-
-const key = (name: string, sort: string): Item => ({ pk: { S: `job#${name}` }, sk: { S: sort } })
-
-const tokenKey = ({ name, token }: TokenItem): Item => key(name, `token#${digestOf(token)}`)
-
-const seconds = Effect.map(Clock.currentTimeMillis, (millis) => Math.floor(millis / 1000))
-
-/** Attributes that are not null. */
-const attributes = (texts: { readonly [name: string]: string | null | undefined }): Item =>
-  Object.fromEntries(Object.entries(texts).flatMap(([name, text]) =>
-    text === null || text === undefined ? [] : [[name, { S: text }]]
-  ))
-
-/** The statuses from which a job moves to another. */
-const before = (status: string): { readonly condition: string; readonly values: Item } => {
-  const named = (statuses: ReadonlyArray<string>) =>
-    Object.fromEntries(statuses.map((one, i) => [`:s${i}`, { S: one }]))
-  if (isTerminal(status)) {
-    const values = named(TerminalStatus.literals)
-    return { condition: `NOT #status IN (${Object.keys(values).join(", ")})`, values }
-  }
-  const at = openOrder.indexOf(status)
-  const values = named(at < 0 ? openOrder : openOrder.slice(0, at))
-  const names = Object.keys(values)
-  return names.length === 0
-    ? { condition: "attribute_not_exists(pk)", values }
-    : { condition: `#status IN (${names.join(", ")})`, values }
-}
 
 /**
  * Options of `make` and `layer`.
@@ -339,11 +281,11 @@ const make = (client: DynamoDBClient, table: string): Inventory["Service"] => {
       const now = yield* seconds
       const isOver = isTerminal(status)
       const { condition, values } = before(status)
-      const { clientToken, deadline, jobKey, runId, timeoutHours = defaultTimeoutHours } = job
+      const { clientToken, deadline, jobKey, runId, timeoutHours } = job
       const set = {
         ...attributes({ runId, jobKey, clientToken, deadline, arn, status, submittedAt, open: isOver ? null : "1" }),
-        timeoutHours: { N: String(timeoutHours) },
-        ttl: jobTtl(now, timeoutHours)
+        ...(timeoutHours === undefined ? {} : { timeoutHours: { N: String(timeoutHours) } }),
+        ttl: jobTtl(now, timeoutHours ?? defaultTimeoutHours)
       }
       return yield* update("advance", key(job.name, "job"), set, {
         condition: `attribute_not_exists(pk) OR #ttl <= :now OR (${condition})`,

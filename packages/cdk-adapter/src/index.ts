@@ -3,6 +3,9 @@
  */
 export * from "./BedrockBatchPipeline.ts"
 
+/** The input of an execution. */
+export * as Input from "./Input.ts"
+
 /** Metrics of a pipeline. */
 export * from "./Metrics.ts"
 

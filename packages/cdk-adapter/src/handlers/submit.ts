@@ -31,6 +31,8 @@ const SubmitEvent = Schema.Struct({
   token: Schema.NonEmptyString
 })
 
+interface SubmitEvent extends Schema.Schema.Type<typeof SubmitEvent> {}
+
 /** What this call wrote, before the job could be created. */
 interface Written {
   /** Whether the token may be stored. */
@@ -57,8 +59,18 @@ const tokensOf = Effect.fnUntraced(
 /** Failures after which the job is not at Bedrock. */
 const isNotNow = (failure: BatchError): boolean => ["CapacityFull", "Throttled"].includes(nameOf(failure))
 
-/** What the job came to, where nobody else will answer; null where somebody will. */
-const standing = Effect.fnUntraced(function*(job: Job, item: TokenItem, event: typeof SubmitEvent.Type) {
+/** What a job came to, or null; and whether it is left to this call to answer the task. */
+interface Standing {
+  readonly status: string | null
+  readonly isMine: boolean
+}
+
+const open: Standing = { status: null, isMine: false }
+
+const mine = (status: string): Standing => ({ status, isMine: true })
+
+/** Submits the job, or adopts it, and looks where it stands. */
+const standing = Effect.fnUntraced(function*(job: Job, item: TokenItem, event: SubmitEvent) {
   const inventory = yield* Inventory
   const deadline = event.deadline ?? null
   const written: Written = { token: false, entered: false }
@@ -74,26 +86,27 @@ const standing = Effect.fnUntraced(function*(job: Job, item: TokenItem, event: t
     // The task fails with this call, so nobody waits for the token. If it stays, an answer to it is no error.
     Effect.onExit((exit) => Exit.isFailure(exit) && written.token ? Effect.ignore(inventory.takeBack(item)) : Effect.void)
   )
-  if (submitted === undefined) return null
+  if (submitted === undefined) return open
   if (isRefused(submitted)) {
     yield* inventory.leave(job.name)
     yield* countEnd(submitted.status)
-    return submitted.status
+    return mine(submitted.status)
   }
   if (job.lane === "on-demand") {
     yield* measure({ JobsSubmitted: 1, JobsEnded: 1, JobsFailed: 0 })
-    return "OnDemand"
+    return mine("OnDemand")
   }
-  if (isEnded(submitted)) return submitted.status
+  if (isEnded(submitted)) return mine(submitted.status)
   const { adopted, arn, submittedAt } = submitted
   yield* inventory.advance({ ...item, deadline, timeoutHours: job.timeoutHours }, { status: "Submitted", arn, submittedAt })
   // Whoever heard of its end before the token was there has moved it.
   const { status = "" } = (yield* inventory.read(job.name)) ?? {}
-  if (isTerminal(status)) return status
+  if (isTerminal(status)) return mine(status)
   // The event of a job that was there before may be gone.
-  if (written.entered && !adopted) return null
+  if (written.entered && !adopted) return open
   const settled = yield* settle(job.name, arn)
-  return settled._tag === "Ended" ? settled.status : null
+  const told: Standing = settled._tag === "Ended" ? { status: settled.status, isMine: false } : open
+  return told
 })
 
 type Submitted = SubmittedJob | EndedJob | RefusedJob
@@ -114,9 +127,9 @@ export const handler = handlerOf({ name: "submit", event: SubmitEvent }, Effect.
     token: event.token,
     by: requestId
   }
-  const status = yield* standing(job, item, event).pipe(
+  const { isMine, status } = yield* standing(job, item, event).pipe(
     Effect.tapError((failure) => nameOf(failure) === "CapacityFull" ? measure({ CapacityWaits: 1 }) : Effect.void)
   )
-  if (status !== null) yield* answer(item, status)
+  if (isMine && status !== null) yield* answer(item, status)
   return { key: job.key, status }
 }))

@@ -3,8 +3,7 @@
  *
  * @internal
  */
-import { BatchError } from "@bedrock-batch/sdk/BatchError"
-import { Refused, Unavailable } from "@bedrock-batch/sdk/BatchError"
+import { BatchError, Refused, Unavailable } from "@bedrock-batch/sdk/BatchError"
 import * as Effect from "effect/Effect"
 
 /** What the clients take: a call that gets no answer ends. @internal */
@@ -22,8 +21,8 @@ const throttles: ReadonlySet<string> = new Set([
 const fieldOf = (value: unknown, name: string): unknown =>
   typeof value === "object" && value !== null && name in value ? Object.entries(value).find(([key]) => key === name)?.[1] : undefined
 
-/** The name of an error that the service answered. @internal */
-export const codeOf = (cause: unknown): string => {
+/** The name of an error that the service answered. */
+const codeOf = (cause: unknown): string => {
   const name = fieldOf(cause, "name")
   return typeof name === "string" ? name : "Unknown"
 }
@@ -56,9 +55,10 @@ export const call = <A, const Code extends string = never>(
   send: (abortSignal: AbortSignal) => Promise<A>,
   expected: ReadonlyArray<Code> = []
 ): Effect.Effect<A | Code, BatchError> =>
-  Effect.tryPromise({ try: send, catch: (cause) => cause }).pipe(
-    Effect.catch((cause) => {
-      const code = expected.find((one) => one === codeOf(cause))
-      return code === undefined ? Effect.fail(toBatchError(module, method, cause)) : Effect.succeed(code)
+  Effect.tryPromise({ try: send, catch: (cause) => toBatchError(module, method, cause) }).pipe(
+    Effect.catch((failure) => {
+      const { reason } = failure
+      const code = reason._tag === "Refused" ? expected.find((one) => one === reason.code) : undefined
+      return code === undefined ? Effect.fail(failure) : Effect.succeed(code)
     })
   )

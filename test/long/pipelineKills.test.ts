@@ -1,0 +1,25 @@
+import { afterAll, assert, beforeAll, describe, it, vi } from "vitest"
+import { type Bench, start } from "../rig/Handlers.ts"
+import { kills } from "../rig/PipelineKills.ts"
+
+let bench: Bench
+
+beforeAll(async () => {
+  vi.spyOn(process.stdout, "write").mockImplementation(() => true)
+  bench = await start()
+})
+afterAll(() => bench.close())
+
+describe("a function that is killed after any of its calls to AWS", () => {
+  for (const victim of ["submit", "event", "sweep"] as const) {
+    for (const answered of [true, false]) {
+      it(`leaves nothing undone and nothing paid for twice: ${victim}, its last call ${answered ? "" : "not "}answered`, async () => {
+        const deaths = await kills(bench, { victim, answered })
+        assert.isAtLeast(deaths.length, 5)
+        for (const death of deaths) {
+          assert.deepInclude(death, { status: "Completed", jobs: 1, open: [] }, JSON.stringify(death))
+        }
+      })
+    }
+  }
+})
