@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import { join } from "node:path"
 import { startFakeHub } from "../../packages/sdk/test/rig/FakeHub.ts"
 import { hasMoto } from "../rig/Moto.ts"
+import { needsOf, rolesOf } from "../rig/Permissions.ts"
 import {
   assemblyOf,
   columnsOf,
@@ -262,6 +263,71 @@ describe("the pipeline of the synthesized template", () => {
         ).map(({ value }) => value)
         assert.isAbove(Math.max(0, ...values), 0, `${id}: ${metric} was never above 0`)
       }
+    }))
+
+  it.live("calls nothing that the roles of the template do not allow", () =>
+    Effect.gen(function*() {
+      const calls: Array<TappedCall> = []
+      const pipeline = yield* startPipeline({
+        emulator: { timing: { ...quick, running: ({ name }) => name.includes("stopped") ? 600_000 : 60 } },
+        breaks: (call, when) => {
+          if (when === "before") calls.push(call)
+          // Some creations are found in Bedrock's list alone.
+          return call.server === "BEDROCK" && call.method === "POST" && when === "after" && calls.length % 7 === 0
+        }
+      })
+      const { bucket, template } = pipeline
+      // Rows in the pipeline's own bucket are what every deployment may read.
+      const inputOf = Effect.fnUntraced(function*(name: string, rows: number, rest: object) {
+        const input = yield* csvInput(pipeline, name, rows, { s3_uri: `s3://${bucket}/inputs/${name}.csv`, ...rest })
+        yield* pipeline.put(bucket, `inputs/${name}.csv`, yield* pipeline.text(dataBucket, `${name}.csv`))
+        return input
+      })
+      pipeline.emulator.faults.set({ partialJob: { next: 1 }, failJob: { next: 1 }, quotaFull: { next: 1 } })
+      const mended = yield* swept(pipeline, yield* inputOf("mended", 900, { retry: 2 }))
+      const stopped = yield* swept(pipeline, yield* inputOf("stopped", 150, { deadline_hours: 5 / 3600 }))
+      const few = yield* swept(pipeline, yield* inputOf("few", 20, { below_minimum: "on-demand" }))
+      assert.strictEqual(outputOf(few).counts.succeeded, 20)
+      yield* Effect.promise(() => pipeline.functions["Sweep"]!.invoke({ rebuild: outputOf(mended).runId }))
+      assert.strictEqual(outputOf(stopped).records, 150)
+
+      const roles = rolesOf(template)
+      const account = { region: pipeline.region, accountId: pipeline.emulator.accountId }
+      const denied = new Set<string>()
+      const needed = new Set<string>()
+      for (const call of calls) {
+        const fn = call.sandbox === null ? undefined : pipeline.functionOf(call.sandbox)
+        assert.isDefined(fn, `${call.server} ${call.url}`)
+        const [called] = Object.entries(pipeline.functions).find(([, one]) => one === fn)!
+        for (const need of needsOf(call, account)) {
+          needed.add(need.action)
+          if (!roles.get(fn!.options.arn)!.allows(need)) denied.add(`${called}: ${need.action} ${need.resource}`)
+        }
+      }
+      assert.deepStrictEqual([...denied], [])
+      assert.includeMembers([...needed], [
+        "bedrock:CreateModelInvocationJob",
+        "bedrock:GetModelInvocationJob",
+        "bedrock:ListModelInvocationJobs",
+        "bedrock:StopModelInvocationJob",
+        "dynamodb:Query",
+        "dynamodb:UpdateItem",
+        "iam:PassRole",
+        "s3:ListBucket",
+        "s3:PutObject",
+        "states:SendTaskSuccess"
+      ])
+      const event = roles.get(pipeline.functions["Event"]!.options.arn)!
+      assert.isFalse(event.allows({ action: "s3:DeleteObject", resource: `arn:aws:s3:::${bucket}/runs/x` }))
+      assert.isFalse(event.allows({ action: "s3:PutObject", resource: "arn:aws:s3:::another/runs/x" }))
+      const machine = roles.get(pipeline.machineArn)!
+      for (const [called, { options }] of Object.entries(pipeline.functions)) {
+        const may = machine.allows({ action: "lambda:InvokeFunction", resource: options.arn })
+        assert.strictEqual(may, !["Event", "Sweep"].includes(called), called)
+      }
+      const { runId } = outputOf(mended)
+      const list = `arn:aws:s3:::${bucket}/runs/${runId}/pipeline/jobs-1.json`
+      assert.isTrue(machine.allows({ action: "s3:GetObject", resource: list }))
     }))
 
   it.live("makes the inventory of a run anew", () =>

@@ -243,6 +243,8 @@ class Sandbox {
 export class LambdaFunction {
   readonly options: FunctionOptions
   readonly tally: Tally = { invocations: 0, errors: 0, sandboxes: 0, longestMillis: 0, peakMegabytes: 0 }
+  /** The ids of all sandboxes that it ever had. */
+  readonly sandboxes = new Set<string>()
   readonly #sandboxes = new Set<Sandbox>()
   readonly #free: Array<Sandbox> = []
   readonly #queue: Array<Invocation> = []
@@ -282,22 +284,24 @@ export class LambdaFunction {
   }
 
   #start(): void {
+    const onFree = (sandbox: Sandbox) => {
+      this.#free.push(sandbox)
+      this.#work()
+    }
+    const onDead = (sandbox: Sandbox, stillborn: FunctionError | null) => {
+      this.#peak(sandbox.peakMegabytes)
+      this.#sandboxes.delete(sandbox)
+      const at = this.#free.indexOf(sandbox)
+      if (at >= 0) this.#free.splice(at, 1)
+      // A function that cannot be loaded fails the event that it was started for.
+      const error = this.#closed ? null : stillborn
+      if (error !== null) this.#queue.shift()?.answer.resolve({ ok: false, error })
+      this.#work()
+    }
+    const sandbox = new Sandbox(this.options, onFree, onDead)
     this.tally.sandboxes++
-    this.#sandboxes.add(
-      new Sandbox(this.options, (sandbox) => {
-        this.#free.push(sandbox)
-        this.#work()
-      }, (sandbox, stillborn) => {
-        this.#peak(sandbox.peakMegabytes)
-        this.#sandboxes.delete(sandbox)
-        const at = this.#free.indexOf(sandbox)
-        if (at >= 0) this.#free.splice(at, 1)
-        // A function that cannot be loaded fails the event that it was started for.
-        const error = this.#closed ? null : stillborn
-        if (error !== null) this.#queue.shift()?.answer.resolve({ ok: false, error })
-        this.#work()
-      })
-    )
+    this.sandboxes.add(sandbox.id)
+    this.#sandboxes.add(sandbox)
   }
 
   /** Kills the sandbox of that id, if it is this function's and works on an event. */

@@ -80,6 +80,8 @@ export interface Pipeline {
   readonly get: (bucket: string, key: string) => Effect.Effect<Uint8Array>
   readonly text: (bucket: string, key: string) => Effect.Effect<string>
   readonly keys: (bucket: string, prefix: string) => Effect.Effect<ReadonlyArray<string>>
+  /** The function whose sandbox that is. */
+  readonly functionOf: (sandbox: string) => LambdaFunction | undefined
   /** Ends the sandbox that a tapped call came from. */
   readonly kill: (sandbox: string) => void
 }
@@ -182,7 +184,8 @@ export const start: (options: Options) => Effect.Effect<Pipeline, never, Scope.S
       S3: endpoint,
       DYNAMODB: tables.endpoint,
       BEDROCK: url,
-      SFN: sfn.endpoint
+      SFN: sfn.endpoint,
+      SERVICE_QUOTAS: url
     }
     if (breaks !== undefined) {
       for (const [service, target] of Object.entries(endpoints)) {
@@ -190,7 +193,8 @@ export const start: (options: Options) => Effect.Effect<Pipeline, never, Scope.S
         endpoints[service] = tap.endpoint
       }
     }
-    Object.assign(endpoints, { BEDROCK_RUNTIME: url, SERVICE_QUOTAS: url, SQS: sqs.endpoint })
+    // On-demand calls go over HTTP/2, which taps do not speak.
+    Object.assign(endpoints, { BEDROCK_RUNTIME: url, SQS: sqs.endpoint })
     const logs: Array<string> = []
     const functions = yield* closing(
       async () =>
@@ -275,6 +279,7 @@ export const start: (options: Options) => Effect.Effect<Pipeline, never, Scope.S
       get,
       text: (bucket, key) => Effect.map(get(bucket, key), textOf),
       keys: (bucket, prefix) => Effect.promise(() => objects.keys(bucket, prefix)),
+      functionOf: (sandbox) => Object.values(functions.all).find((fn) => fn.sandboxes.has(sandbox)),
       kill: (sandbox) => Object.values(functions.all).forEach((fn) => fn.kill(sandbox))
     }
     return pipeline

@@ -14,6 +14,7 @@ export interface TappedCall {
   readonly url: string
   /** The operation of a protocol that has them in a header, such as `PutItem`; else null. */
   readonly operation: string | null
+  readonly body: Buffer
 }
 
 /** Says whether a call breaks: it is not answered, and its connection is reset. */
@@ -43,7 +44,8 @@ export const startTap = async (server: string, target: string, breaks: Breaking)
       sandbox: /\bapp\/([\w-]+)/.exec(headers["user-agent"] ?? "")?.[1] ?? null,
       method,
       url,
-      operation: typeof header === "string" ? header.slice(header.lastIndexOf(".") + 1) : null
+      operation: typeof header === "string" ? header.slice(header.lastIndexOf(".") + 1) : null,
+      body
     }
     if (breaks(call, "before")) return void response.socket?.resetAndDestroy()
     const onward = http.request(new URL(url, target), { method, headers, agent })
