@@ -1,7 +1,7 @@
 // Bundles each Lambda function into ES modules with their source maps: dist/lambda/<name>/index.mjs, and beside it what is
 // loaded on first use. Prints the sizes. Why so: docs/decisions/lambda-bundles.md.
 import { build } from "esbuild"
-import { globSync, readFileSync, rmSync, statSync } from "node:fs"
+import { chmodSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
@@ -14,11 +14,15 @@ const largest = 1_000_000
 const kilobytes = (bytes) => `${Math.round(bytes / 1000)} kB`.padStart(8)
 const sum = (files, size) => files.reduce((total, file) => total + size(file), 0)
 
-rmSync("dist/lambda", { recursive: true, force: true })
+// What is there is replaced at the end, in one step: somebody may be using it.
+mkdirSync("dist", { recursive: true })
+const folder = mkdtempSync("dist/lambda-")
+chmodSync(folder, 0o755)
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }))
 const over = []
 for (const file of globSync("src/handlers/*.ts").sort()) {
   const name = basename(file, ".ts")
-  const outdir = `dist/lambda/${name}`
+  const outdir = `${folder}/${name}`
   await build({
     entryPoints: { index: file },
     outdir,
@@ -57,3 +61,5 @@ if (over.length > 0) {
   console.error(`${over.join(", ")}: over ${kilobytes(largest).trim()} compressed`)
   process.exit(1)
 }
+rmSync("dist/lambda", { recursive: true, force: true })
+renameSync(folder, "dist/lambda")

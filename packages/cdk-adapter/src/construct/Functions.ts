@@ -108,8 +108,8 @@ const grant = (functions: PipelineFunctions, props: FunctionsProps): void => {
     Permissions.grantFinding(functions[name])
     Permissions.grantStopping(functions[name], props)
   }
+  for (const name of ["submit", "collect", "event", "sweep"] as const) Permissions.grantLooking(functions[name], props)
   for (const name of ["submit", "event", "sweep"] as const) {
-    Permissions.grantLooking(functions[name], props)
     Permissions.grantAnswering(functions[name])
     Permissions.grantInventory(functions[name], table, tableKey)
   }
