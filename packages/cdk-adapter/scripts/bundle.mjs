@@ -24,6 +24,7 @@ for (const file of globSync("src/handlers/*.ts").sort()) {
   const name = basename(file, ".ts")
   const outdir = `${folder}/${name}`
   await build({
+    absWorkingDir: process.cwd(),
     entryPoints: { index: file },
     outdir,
     outExtension: { ".js": ".mjs" },
