@@ -1,5 +1,6 @@
 import { afterAll, assert, beforeAll, beforeEach, describe, it, vi } from "vitest"
 import { type Bench, execution, inputOf, type Life, start, topics } from "../rig/Handlers.ts"
+import { atOnce } from "../rig/PipelineAtOnce.ts"
 import { kills } from "../rig/PipelineKills.ts"
 import { endOf, execute, isSettled, itemsOf, jobsOf, openItems, prepare, submit, until } from "../rig/PipelineRun.ts"
 
@@ -28,15 +29,6 @@ const runOf = async (name: string, jobs = 1, more: object = {}) => {
   const input = inputOf(name, more)
   const run = await prepare(life, input)
   return { input, run, items: await itemsOf(bench, run) }
-}
-
-/** Numbers from 0 to 1, the same each time. */
-const generator = (seed: number) => {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
 }
 
 const failureOf = async (promise: Promise<unknown>): Promise<Error> => {
@@ -427,47 +419,13 @@ describe("sweep", () => {
 })
 
 describe("functions at work at the same time", () => {
-  for (const seed of [1, 2]) {
-    it(`pay once for each job, and answer every task, whose call comes first (${seed})`, async () => {
-      const random = generator(seed)
-      const delay = () => Math.floor(random() * 25)
-      const { items, run } = await runOf(`at-once-${seed}`, 8)
-      const [one, two, hearing, sweeping] = await Promise.all(Array.from({ length: 4 }, () => bench.life({ delay })))
-      let isOver = false
-      const seen = new Set<string>()
-      const hear = async () => {
-        while (!isOver) {
-          const events = bench.events.filter(({ detail, id }) =>
-            detail.batchJobName.startsWith(run.runId) && !seen.has(id)
-          )
-          for (const event of events) {
-            seen.add(event.id)
-            // Some are lost, some come twice.
-            const times = Math.floor(random() * 3)
-            await Promise.all(Array.from({ length: times }, () => hearing!.call("event", event)))
-          }
-          await new Promise((resolve) => setTimeout(resolve, 10))
-        }
-      }
-      const sweep = async () => {
-        while (!isOver) await sweeping!.call("sweep", {})
-      }
-      const around = [hear(), sweep()]
-      const tasks = items.flatMap((item) => [submit(bench, one!, run, item), submit(bench, two!, run, item)])
-      await Promise.all(tasks.map(({ called }) => called))
-      const told = await Promise.all(tasks.map(({ answer }) => answer))
-      isOver = true
-      await Promise.all(around)
-      for (const one of told) assert.deepStrictEqual(one, { status: "Completed" })
-      for (const { key } of items) assert.strictEqual(jobsOf(bench, run.runId, key), 1)
-      await life.call("sweep", {})
-      assert.deepStrictEqual(await openItems(bench), [])
-    })
-  }
+  it("pay once for each job, and answer every task, whose call comes first", async () => {
+    assert.deepStrictEqual(await atOnce(bench, 1, 5), { told: ["Completed"], jobs: [1], open: [] })
+  })
 })
 
 describe("functions that are killed", () => {
-  for (const [victim, every] of [["submit", 5], ["event", 3], ["sweep", 4]] as const) {
+  for (const [victim, every] of [["submit", 9], ["event", 4], ["sweep", 6]] as const) {
     it(`leave nothing undone, and nothing paid for twice: ${victim}`, async () => {
       for (const death of await kills(bench, { victim, answered: victim !== "event", every })) {
         assert.deepInclude(death, { status: "Completed", jobs: 1, open: [] }, JSON.stringify(death))

@@ -1,5 +1,6 @@
 import { afterAll, assert, beforeAll, describe, it, vi } from "vitest"
 import { type Bench, start } from "../rig/Handlers.ts"
+import { atOnce } from "../rig/PipelineAtOnce.ts"
 import { kills } from "../rig/PipelineKills.ts"
 
 let bench: Bench
@@ -21,5 +22,13 @@ describe("a function that is killed after any of its calls to AWS", () => {
         }
       })
     }
+  }
+})
+
+describe("functions at work at the same time", () => {
+  for (let seed = 1; seed <= 8; seed++) {
+    it(`pay once for each job, and answer every task, whose call comes first (${seed})`, async () => {
+      assert.deepStrictEqual(await atOnce(bench, seed, 25), { told: ["Completed"], jobs: [1], open: [] })
+    })
   }
 })
