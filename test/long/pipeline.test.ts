@@ -109,7 +109,10 @@ describe("the pipeline of the synthesized template", () => {
         functionTimeouts: { Prepare: 6_000 }
       })
       // Each job takes a second.
-      pipeline.s3.faults.push({ match: ({ method, url }) => method === "PUT" && url.includes("/inputs/"), delayMs: 1_000 })
+      pipeline.s3.faults.push({
+        match: ({ method, url }) => method === "PUT" && url.includes("/inputs/"),
+        delayMs: 1_000
+      })
       const input = yield* csvInput(pipeline, "rounds", 1_600)
       const execution = yield* pipeline.execute(input)
       yield* expectEveryAnswer(pipeline, execution, 1_600)
@@ -160,7 +163,8 @@ describe("the pipeline of the synthesized template", () => {
         // The job is over and its event handled before submit is tried again.
         clock: { longestPause: 3_000 },
         breaks: ({ method, sandbox, server }, when) => {
-          if (server !== "BEDROCK" || method !== "POST" || when === "before" || sandbox === null || kills-- <= 0) return false
+          const isCreated = server === "BEDROCK" && method === "POST" && when === "after"
+          if (!isCreated || sandbox === null || kills-- <= 0) return false
           running?.kill(sandbox)
           return true
         }

@@ -9,19 +9,22 @@ import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { parseArgs } from "node:util"
+import type { Pipeline } from "../rig/Pipeline.ts"
 
 const help = `npm run pipeline -- --input FILE.json [options]
 
 Synthesizes the CDK app of packages/cdk-adapter and runs its state machine on this machine: the definition of the
-template, the bundled functions in processes of their own, a local S3 and DynamoDB, and the emulated Bedrock, whose events
-the rule of the template routes. Nothing leaves the machine, unless the input names a dataset of the Hugging Face Hub that
-no --dataset stands in for. Pauses before retries are short; everything else takes the time that it takes.
+template, the bundled functions in processes of their own, a local S3 and DynamoDB, and the emulated Bedrock, whose
+events the rule of the template routes. Nothing leaves the machine, unless the input names a dataset of the Hugging Face
+Hub that no --dataset stands in for. Pauses before retries are short; else things take the time that they take.
 
   --input FILE                the input of the execution, as JSON
   --put LOCAL=s3://BUCKET/KEY copies a local file into the local S3 first; buckets are made; may be repeated
   --dataset LOCAL=OWNER/NAME  a local file as the split train of a dataset, in place of the Hub's; may be repeated
   --context KEY=VALUE         context of the app, as cdk takes it, for instance maxSubmittedAndInProgressJobs=5
   --faults JSON               what goes wrong in Bedrock, as the emulator takes it: '{"partialJob":{"next":1}}'
+  --interpreter rig|moto      who runs the state machine: aws-local-stepfunctions, with what it lacks, or the moto of
+                              python3 (rig)
   --keep DIR                  copies all objects of the local S3 into this folder, by bucket, and the functions' logs
   --json                      prints one JSON object: status, output, history and more
   --verbose                   prints what the functions log, to stderr
@@ -44,6 +47,7 @@ const parse = () => {
         dataset: { type: "string", multiple: true, default: [] },
         context: { type: "string", multiple: true, default: [] },
         faults: { type: "string", default: "{}" },
+        interpreter: { type: "string", default: "rig" },
         keep: { type: "string" },
         json: { type: "boolean", default: false },
         verbose: { type: "boolean", default: false },
@@ -89,6 +93,8 @@ const pairOf = (text: string, pattern: RegExp, option: string, form: string): Re
   return parts.map((part) => part ?? "")
 }
 
+const { interpreter } = values
+if (interpreter !== "rig" && interpreter !== "moto") usage(`--interpreter is rig or moto, not ${interpreter}`)
 if (values.input === undefined) usage("--input is missing")
 const input = readJson(readFile(values.input ?? "", "--input").toString("utf8"), `--input ${values.input}`)
 const faultsJson = readJson(values.faults, "--faults")
@@ -122,17 +128,34 @@ if (turbo.status !== 0) {
   process.exit(2)
 }
 
-const { Effect, Result } = await import("effect")
+const { Cause, Effect, Exit, Result } = await import("effect")
 const { FaultsJson } = await import("@bedrock-batch/emulator")
 const { startFakeHub } = await import("../../packages/sdk/test/rig/FakeHub.ts")
 const { format } = await import("../rig/History.ts")
+const { hasMoto } = await import("../rig/Moto.ts")
 const { start } = await import("../rig/Pipeline.ts")
 const { synthesize } = await import("../rig/Template.ts")
 
 const faults = FaultsJson.read(faultsJson)
 if (Result.isFailure(faults)) usage(`--faults: ${faults.failure.message}`)
 
+if (interpreter === "moto" && !hasMoto()) usage("--interpreter moto: python3 has no moto (pip install 'moto[server]')")
+
 const say = (text: string) => values.json ? undefined : console.log(text)
+
+/** Says now and then what is going on, to whoever waits at a terminal. */
+const watching = (began: number, { emulator, functions }: Pipeline) =>
+  Effect.gen(function*() {
+    if (!process.stderr.isTTY) return yield* Effect.never
+    for (;;) {
+      yield* Effect.sleep("5 seconds")
+      const { jobsCreated, open } = yield* emulator.stats
+      const waiting = Object.values(open).reduce((a, b) => a + b, 0)
+      const collected = functions["Collect"]?.tally.invocations ?? 0
+      const seconds = Math.round((Date.now() - began) / 1000)
+      console.error(`${seconds} s: ${jobsCreated} jobs created, ${waiting} open, ${collected} collected`)
+    }
+  })
 
 const run = Effect.gen(function*() {
   const out = yield* Effect.acquireRelease(
@@ -153,6 +176,7 @@ const run = Effect.gen(function*() {
     buckets: [...buckets],
     emulator: { faults: Result.getOrElse(faults, () => ({})) },
     environment: hub === null ? {} : { HF_ENDPOINT: hub.hubUrl },
+    interpreter: interpreter === "moto" ? "moto" : "rig",
     clock: { longestPause: 500 },
     sweepEvery: 5_000,
     onLog: (called, text) => {
@@ -162,7 +186,7 @@ const run = Effect.gen(function*() {
   })
   for (const { bucket, content, key } of puts) yield* pipeline.put(bucket, key, content)
   const began = Date.now()
-  const execution = yield* pipeline.execute(input)
+  const execution = yield* pipeline.execute(input).pipe(Effect.raceFirst(watching(began, pipeline)))
   const seconds = (Date.now() - began) / 1000
   const { cause, error, history, name, output, status } = execution
 
@@ -182,8 +206,17 @@ const run = Effect.gen(function*() {
       fs.writeFileSync(join(folder, "logs", `${called}.log`), lines.join(""))
     }
   }
-  const results = yield* Effect.forEach(resultsOf(output), (uri) => {
+  const place = (uri: string) => {
     const [, bucket = "", key = ""] = /^s3:\/\/([^/]+)\/(.+)$/.exec(uri) ?? []
+    return { bucket, key }
+  }
+  // The output names the first files, and a list of all.
+  const list = output === null || typeof output !== "object" ? undefined : (output as any).results?.list
+  const uris: ReadonlyArray<string> = typeof list === "string"
+    ? JSON.parse(yield* pipeline.text(place(list).bucket, place(list).key))
+    : []
+  const results = yield* Effect.forEach(uris, (uri) => {
+    const { bucket, key } = place(uri)
     const to = values.keep === undefined ? join(folder, key.split("/").slice(-2).join("/")) : join(folder, bucket, key)
     return values.keep === undefined ? Effect.as(copy(bucket, key, to), to) : Effect.succeed(to)
   })
@@ -219,7 +252,8 @@ const run = Effect.gen(function*() {
     say(`${called.padEnd(10)} ${counts} longest ${(longestMillis / 1000).toFixed(1)} s, peak ${peakMegabytes} MB`)
   }
   const { bytes, state } = history.largest
-  say(`\nExecution ${name}: ${status} after ${seconds.toFixed(1)} s; the largest state had ${bytes} B of 262144 (${state})`)
+  say(`\nExecution ${name}: ${status} after ${seconds.toFixed(1)} s`)
+  say(`The largest state had ${bytes} B of 262144 (${state})`)
   if (error !== null) say(`${error}: ${cause}`)
   else say(JSON.stringify(output, null, 2))
   if (results.length > 0) say(`\nResult files:\n${results.map((path) => `  ${path}`).join("\n")}`)
@@ -227,8 +261,12 @@ const run = Effect.gen(function*() {
   return status
 })
 
-/** The result files that an output names. */
-const resultsOf = (output: any): ReadonlyArray<string> => output?.results?.paths ?? []
-
-const status = await Effect.runPromise(Effect.scoped(run))
-process.exitCode = status === "SUCCEEDED" ? 0 : 1
+const interrupted = new AbortController()
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort())
+const exit = await Effect.runPromiseExit(Effect.scoped(run), { signal: interrupted.signal })
+if (Exit.isSuccess(exit)) {
+  process.exitCode = exit.value === "SUCCEEDED" ? 0 : 1
+} else {
+  if (!interrupted.signal.aborted) console.error(Cause.pretty(exit.cause))
+  process.exitCode = interrupted.signal.aborted ? 130 : 2
+}

@@ -24,8 +24,8 @@ const program = join(import.meta.dirname, "moto_states.py")
 
 /** Whether moto is on this machine. */
 export const hasMoto = (): boolean => {
-  const { status } = spawnSync("python3", ["-c", "import moto.stepfunctions.models, moto.server, flask"], { stdio: "ignore" })
-  return status === 0
+  const program = "import moto.stepfunctions.models, moto.server, flask"
+  return spawnSync("python3", ["-c", program], { stdio: "ignore" }).status === 0
 }
 
 /** What moto's machines call. */
@@ -38,6 +38,12 @@ export interface Called {
   }
 }
 
+/** An execution that is over. */
+export interface Executed extends Ended {
+  /** Without the steps of a Map's children, which moto does not tell. */
+  readonly history: History
+}
+
 /** A running moto. */
 export interface Moto {
   /** Where Step Functions answers. */
@@ -45,7 +51,7 @@ export interface Moto {
   /** Says what its machines call; before that they call in vain. */
   readonly connect: (called: Called) => void
   /** Runs a definition to the end. */
-  readonly execute: (definition: Definition, name: string, input: unknown) => Promise<Ended & { readonly history: History }>
+  readonly execute: (definition: Definition, name: string, input: unknown) => Promise<Executed>
   readonly close: () => Promise<void>
 }
 
@@ -65,7 +71,12 @@ const freePort = async (): Promise<number> => {
   return port
 }
 
-const answerLambda = async (called: Called, url: string, body: Buffer, response: http.ServerResponse): Promise<void> => {
+const answerLambda = async (
+  called: Called,
+  url: string,
+  body: Buffer,
+  response: http.ServerResponse
+): Promise<void> => {
   const name = decodeURIComponent(/^\/2015-03-31\/functions\/([^/]+)\/invocations/.exec(url)?.[1] ?? "")
   try {
     const parameters = { FunctionName: name, Payload: JSON.parse(body.toString("utf8") || "{}") }

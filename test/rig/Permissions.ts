@@ -21,7 +21,9 @@ const s3Needs = ({ body, method, url }: TappedCall): ReadonlyArray<Need> => {
   const { pathname, searchParams } = new URL(url, "http://s3")
   const [, bucket = "", ...rest] = pathname.split("/").map(decodeURIComponent)
   const key = rest.join("/")
-  const object = (action: string, name = key) => [{ action: `s3:${action}`, resource: `arn:aws:s3:::${bucket}/${name}` }]
+  const object = (action: string, name = key) => [
+    { action: `s3:${action}`, resource: `arn:aws:s3:::${bucket}/${name}` }
+  ]
   if (key === "") {
     if (method !== "POST") return [{ action: "s3:ListBucket", resource: `arn:aws:s3:::${bucket}` }]
     const names = [...body.toString("utf8").matchAll(/<Key>([^<]+)<\/Key>/g)]

@@ -139,7 +139,7 @@ export const expectSettled = Effect.fnUntraced(function*(
   assert.strictEqual(stats.jobsCreated, planned.reduce((a, b) => a + b, 0), "each job was created once")
   assert.strictEqual(pipeline.tokens.open, 0, "no task waits")
   const items = yield* inventoryOf(pipeline)
-  for (const item of items) assert.isUndefined(item["open"], `item ${item["pk"]?.S} ${item["sk"]?.S} is still looked after`)
+  for (const { open, pk, sk } of items) assert.isUndefined(open, `item ${pk?.S} ${sk?.S} is still looked after`)
   if (!mayHaveGivenUp) {
     for (const [name, queue] of Object.entries(pipeline.queues)) assert.deepStrictEqual(queue.bodies(), [], name)
   }
