@@ -100,7 +100,15 @@ describe("the Promise API", () => {
     Effect.gen(function*() {
       const stack = yield* start()
       yield* using(stack, async (batch) => {
+        const round = await batch.prepareStep(definition, "5 minutes")
         const prepared = await batch.prepare(definition)
+        assert.deepStrictEqual(round, {
+          runId: prepared.id,
+          prepared: true,
+          records: prepared.manifest.records,
+          jobs: prepared.jobs.length,
+          round: 1
+        })
         assert.strictEqual((await batch.status(prepared.id)).next, "submit")
         const first = await batch.submit(prepared.jobs[0]!)
         assert.strictEqual(first.key, "1-000000")

@@ -10,6 +10,7 @@ import { sink } from "../../src/sink/ArrowIpc.ts"
 import type { Position } from "../../src/source/internal/Position.ts"
 import * as Source from "../../src/source/Source.ts"
 import type { ObjectStore } from "../../src/store/ObjectStore.ts"
+import { startFakeHub } from "../rig/FakeHub.ts"
 import { inFolder } from "./folder.ts"
 
 /** Rows of which some are long and some hold all that makes a text hard to cut. */
@@ -124,4 +125,19 @@ const each: ReadonlyArray<readonly [string, (file: Write) => Effect.Effect<void,
 
 describe("a source is read on from any place that its batches tell", () => {
   for (const [name, run] of each) it.live(name, () => inFolder((file) => run(file)))
+
+  it.live("a file of a dataset on the Hub, of which only the rest is fetched", () =>
+    inFolder(() =>
+      Effect.gen(function*() {
+        const hub = yield* Effect.acquireRelease(Effect.promise(startFakeHub), (hub) => Effect.promise(hub.close))
+        const csv = csvOf(texts(8000)).slice("\ufeff# about\n".length)
+        hub.commit("org/rows", { "train.csv": csv })
+        const source = Source.huggingFace("org/rows", { hubUrl: hub.hubUrl, datasetsServerUrl: hub.serverUrl })
+        const { places } = yield* follow(source)
+        assert.isAbove(places.length, 1)
+        const { offset } = places[1]!
+        const ranges = hub.log.flatMap(({ headers }) => headers.range ?? [])
+        assert.include(ranges, `bytes=${offset}-${Buffer.byteLength(csv) - 1}`)
+      })
+    ))
 })
