@@ -67,9 +67,10 @@ const millisOf = (budget: Duration.Input): Effect.Effect<number, BatchError> => 
  * memory are read again from their beginning and passed over. An iterable or a stream must give the same rows in each
  * round: they are compared with those of the jobs. A dataset of the Hub must stay at its commit: give one as `revision`.
  *
- * Fails as `prepare` does, also with `RunConflict` (`different`) where the source is no longer the same, and with
- * `OutOfTime` where the budget is too short for one job: what earlier rounds made is kept, and more time or a smaller
- * `maxRecordsPerJob` (of another run) help.
+ * Fails as `prepare` does, with `RunConflict` (`different`) where the source is no longer the same and the options name
+ * the run with `runId` (as the answer of the first round has it; without it, other content is another run, which begins
+ * with its first round), and with `OutOfTime` where the budget is too short for one job: what earlier rounds made is kept,
+ * and more time or a smaller `maxRecordsPerJob` (of another run) help.
  *
  * @since 0.2.0
  * @category constructors
