@@ -1,4 +1,5 @@
-// Builds the packages and calls the CDK for the app that is ready to deploy: `npm run cdk -- synth | bootstrap | deploy`.
+// Builds the packages and calls the CDK for the app that is ready to deploy:
+// `npm run cdk -- synth | bootstrap | deploy`.
 import { spawnSync } from "node:child_process"
 
 const build = spawnSync("turbo", ["run", "build", "--filter=@bedrock-batch/cdk-adapter", "--output-logs=errors-only"], {

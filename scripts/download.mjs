@@ -5,9 +5,9 @@ import { parseArgs } from "node:util"
 
 const usage = `Usage: npm run download -- <bucket> <run or prefix> [directory] [options]
 
-Copies the answers and results of a run from its bucket, each file held against the checksum that S3 keeps of it. Done again
-it fetches what is missing. The run is named by its id, or by the job_name_prefix that it was started with; where several
-runs have it, they are shown.
+Copies the answers and results of a run from its bucket, each file held against the checksum that S3 keeps of it. Done
+again it fetches what is missing. The run is named by its id, or by the job_name_prefix that it was started with; where
+several runs have it, they are shown.
 
   [directory]        default: downloads/<run or prefix>; the run is below it, in a folder of its id
   --what <list>      outputs, results, inputs, rows, with commas between them; default outputs,results
@@ -86,7 +86,8 @@ const program = Effect.gen(function*() {
   const place = `s3://${bucket}/${prefix === "" ? "" : `${prefix}/`}`
   if (runId === undefined) return fail(`${place} has no run ${name}, and none that was started with that prefix`)
   if (others.length > 0) {
-    return fail(`${found.length} runs were started with the prefix ${name}; name one of them:\n${found.map((id) => `  ${id}`).join("\n")}`)
+    const ids = found.map((id) => `\n  ${id}`).join("")
+    return fail(`${found.length} runs were started with the prefix ${name}; name one of them:${ids}`)
   }
   // As seen from where npm was called.
   const to = resolve(process.env.INIT_CWD ?? ".", directory)

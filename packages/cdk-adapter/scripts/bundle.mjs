@@ -1,5 +1,5 @@
-// Bundles each Lambda function into ES modules with their source maps: dist/lambda/<name>/index.mjs, and beside it what is
-// loaded on first use. Prints the sizes. Why so: docs/decisions/lambda-bundles.md.
+// Bundles each Lambda function into ES modules with their source maps: dist/lambda/<name>/index.mjs, and beside it
+// what is loaded on first use. Prints the sizes. Why so: docs/decisions/lambda-bundles.md.
 import { build } from "esbuild"
 import { chmodSync, globSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
@@ -52,10 +52,8 @@ for (const file of globSync("src/handlers/*.ts").sort()) {
   const packed = sum(modules, (module) => gzipSync(readFileSync(module)).length)
   const size = sum(modules, (module) => statSync(module).size)
   const maps = sum(globSync(`${outdir}/**/*.map`), (map) => statSync(map).size)
-  console.log(
-    `${name.padEnd(8)} ${kilobytes(size)}, compressed ${kilobytes(packed)}, ${String(modules.length).padStart(2)} modules, ` +
-      `maps ${kilobytes(maps)}`
-  )
+  const sizes = `${kilobytes(size)}, compressed ${kilobytes(packed)}, maps ${kilobytes(maps)}`
+  console.log(`${name.padEnd(8)} ${sizes}, ${String(modules.length).padStart(2)} modules`)
   if (packed > largest) over.push(name)
 }
 if (over.length > 0) {

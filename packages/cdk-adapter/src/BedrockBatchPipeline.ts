@@ -33,9 +33,9 @@ import type { PromptSource } from "./Prompts.ts"
 /**
  * A network for the jobs and for the functions.
  *
- * Without a NAT gateway the functions need endpoints: gateways for S3 and DynamoDB, interfaces for Bedrock (`bedrock`,
- * and `bedrock-runtime` for calls on demand), Step Functions (`states`) and Service Quotas (`servicequotas`). Datasets of
- * the Hugging Face Hub come from the internet.
+ * Without a NAT gateway the functions need endpoints: gateways for S3 and DynamoDB, interfaces for Bedrock
+ * (`bedrock`, and `bedrock-runtime` for calls on demand), Step Functions (`states`) and Service Quotas
+ * (`servicequotas`). Datasets of the Hugging Face Hub come from the internet.
  *
  * @since 0.2.0
  * @category models
@@ -58,26 +58,32 @@ export interface PipelineNetwork {
  */
 export interface BedrockBatchPipelineProps {
   /**
-   * Name of the pipeline: of its state machine, and the dimension of its metrics. Letters, digits and hyphens, at most 60.
-   * Default: made from the construct's path, with the state machine's name left to CloudFormation.
+   * Name of the pipeline: of its state machine, and the dimension of its metrics. Letters, digits and hyphens, at
+   * most 60. Default: made from the construct's path, with the state machine's name left to CloudFormation.
    */
   readonly name?: string | undefined
   /**
-   * Bucket of requests, answers, results and of the record of jobs, in the Region of the stack. Default: a new one, encrypted,
-   * closed to the public, open to TLS alone.
+   * Bucket of requests, answers, results and of the record of jobs, in the Region of the stack. Default: a new one,
+   * encrypted, closed to the public, open to TLS alone.
    */
   readonly bucket?: s3.IBucket | undefined
-  /** Key prefix of the runs. Default `runs`. Letters, digits, `.`, `_`, `-` and slashes, as Bedrock takes in an S3 URI. */
+  /**
+   * Key prefix of the runs. Default `runs`. Letters, digits, `.`, `_`, `-` and slashes, as Bedrock takes in an S3
+   * URI.
+   */
   readonly prefix?: string | undefined
   /** Other buckets that rows are read from. Default none: rows are read from the pipeline's bucket. */
   readonly sources?: ReadonlyArray<s3.IBucket> | undefined
-  /** Prompts to deploy, beside those that come with the library. More may be put below `prompts/` in the bucket at any time. */
+  /**
+   * Prompts to deploy, beside those that come with the library. More may be put below `prompts/` in the bucket at any
+   * time.
+   */
   readonly prompts?: PromptSource | undefined
   /** Jobs that one execution has submitted or in progress at a time, 1 to 1,000. Default 20. */
   readonly maxConcurrency?: number | undefined
   /**
-   * Jobs of a model that all executions together have open. Default: the account's quota for the model, which the functions
-   * read from Service Quotas.
+   * Jobs of a model that all executions together have open. Default: the account's quota for the model, which the
+   * functions read from Service Quotas.
    */
   readonly maxOpenJobs?: number | undefined
   /** When Bedrock gives a job up: whole hours, 24 to 168. Default 24 hours. */
@@ -91,9 +97,9 @@ export interface BedrockBatchPipelineProps {
   /** Records of a job where the input does not say. Default 1000. */
   readonly maxRecordsPerJob?: number | undefined
   /**
-   * Ids or ARNs of the models that may be used; others are refused before anything is written, and by IAM. The id of a model
-   * allows its inference profiles, too (`anthropic.claude-haiku-4-5-20251001-v1:0`), that of a profile no other one
-   * (`us.anthropic.claude-haiku-4-5-20251001-v1:0`). Default: all that the account has access to.
+   * Ids or ARNs of the models that may be used; others are refused before anything is written, and by IAM. The id of
+   * a model allows its inference profiles, too (`anthropic.claude-haiku-4-5-20251001-v1:0`), that of a profile no
+   * other one (`us.anthropic.claude-haiku-4-5-20251001-v1:0`). Default: all that the account has access to.
    */
   readonly allowedModels?: ReadonlyArray<string> | undefined
   /** Network of the jobs and the functions. Default none. */
@@ -132,9 +138,9 @@ const check = (props: BedrockBatchPipelineProps): void => {
     refuse("name", `is ${JSON.stringify(name)}, and must be 1 to 60 letters, digits and hyphens`)
   }
   if (prefix !== undefined && (prefix.length > 400 || !/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/.test(prefix))) {
-    refuse("prefix", `is ${JSON.stringify(prefix)}, and must be letters, digits, ".", "_", "-" and slashes between them`)
+    refuse("prefix", `is ${JSON.stringify(prefix)}, and must be letters, digits, ".", "_", "-", and slashes between`)
   }
-  if (prefix !== undefined && [promptsPrefix, mapResults].some((one) => prefix === one || prefix.startsWith(`${one}/`))) {
+  if ([promptsPrefix, mapResults].some((taken) => `${prefix}/`.startsWith(`${taken}/`))) {
     refuse("prefix", `is ${JSON.stringify(prefix)}, which is taken: choose another`)
   }
   count("maxConcurrency", props.maxConcurrency, 1, 1000)
@@ -145,7 +151,9 @@ const check = (props: BedrockBatchPipelineProps): void => {
   count("maxRecordsPerJob", props.maxRecordsPerJob, 1, Number.MAX_SAFE_INTEGER)
   if (jobTimeout !== undefined) {
     const hours = jobTimeout.toHours({ integral: false })
-    if (!Number.isInteger(hours) || hours < 24 || hours > 168) refuse("jobTimeout", `is ${hours} hours, and must be 24 to 168, whole ones`)
+    if (!Number.isInteger(hours) || hours < 24 || hours > 168) {
+      refuse("jobTimeout", `is ${hours} hours, and must be 24 to 168, whole ones`)
+    }
   }
   if (sweepInterval !== undefined && sweepInterval.toMinutes({ integral: false }) < 5) {
     refuse("sweepInterval", "must be 5 minutes or more")
@@ -162,7 +170,8 @@ const check = (props: BedrockBatchPipelineProps): void => {
  * jobs, and writes the same rows with the model's columns. Its input is described by `Input`.
  *
  * The bucket holds all of its state. The table, the events and the tokens can be rebuilt from it, and every verb of
- * `@bedrock-batch/sdk` works on a pipeline's runs from elsewhere, too: see {@link BedrockBatchPipeline.grantBatchInference}.
+ * `@bedrock-batch/sdk` works on a pipeline's runs from elsewhere, too:
+ * {@link BedrockBatchPipeline.grantBatchInference}.
  *
  * @since 0.2.0
  * @category constructs
@@ -289,15 +298,16 @@ export class BedrockBatchPipeline extends Construct {
     })
     this.alarms = Object.values(alarms)
     if (props.prompts !== undefined) {
-      deployPrompts(this, "Prompts", { bucket: this.bucket, prefix: promptsPrefix, prompts: props.prompts, logRetention })
+      const { prompts } = props
+      deployPrompts(this, "Prompts", { bucket: this.bucket, prefix: promptsPrefix, prompts, logRetention })
     }
     for (const [tag, value] of Object.entries(props.tags ?? {})) Tags.of(this).add(tag, value)
   }
 
   /**
-   * Lets somebody work on this pipeline's runs from outside with `@bedrock-batch/sdk`: prepare, submit, await, collect,
-   * retry, cancel and download, with the bucket, prefix and service role of the pipeline. It takes no grant on the state
-   * machine, and cannot delete runs.
+   * Lets somebody work on this pipeline's runs from outside with `@bedrock-batch/sdk`: prepare, submit, await,
+   * collect, retry, cancel and download, with the bucket, prefix and service role of the pipeline. It takes no grant
+   * on the state machine, and cannot delete runs.
    */
   grantBatchInference(grantee: iam.IGrantable): void {
     Permissions.grantRuns(grantee, this.#resources)

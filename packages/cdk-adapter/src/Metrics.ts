@@ -1,8 +1,8 @@
 /**
  * The metrics that the Lambda functions of a pipeline emit, by CloudWatch's embedded metric format.
  *
- * Each has one dimension, {@link pipelineDimension}, whose value is the pipeline's name, so that an alarm names its metric
- * in full. The names here are those of the alarms and of the dashboard, too.
+ * Each has one dimension, {@link pipelineDimension}, whose value is the pipeline's name, so that an alarm names its
+ * metric in full. The names here are those of the alarms and of the dashboard, too.
  *
  * @since 0.2.0
  */

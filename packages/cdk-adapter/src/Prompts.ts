@@ -35,8 +35,8 @@ export interface PromptTurn {
  * The prompts that are deployed, in one of two forms.
  *
  * - `texts`: prompts by their ids, which are 1 to 64 letters, digits, `_` and `-`;
- * - `folder`: a local folder, in which each file is a prompt whose id is the file's name: `<id>.txt` and `<id>.md` hold a
- *   template, `<id>.json` what `texts` may hold as an object. Other files are left alone.
+ * - `folder`: a local folder, in which each file is a prompt whose id is the file's name: `<id>.txt` and `<id>.md`
+ *   hold a template, `<id>.json` what `texts` may hold as an object. Other files are left alone.
  *
  * @since 0.2.0
  * @category models
@@ -72,7 +72,7 @@ const checked = (id: string, entry: PromptLibrary.Entry, file: PromptFile): Prom
   const bytes = Buffer.byteLength(file.body)
   if (bytes > mostBytes) {
     throw new Error(
-      `prompt ${id} has ${bytes} bytes, and ${mostBytes} can be deployed: put it below the bucket's prefix of prompts yourself`
+      `prompt ${id} has ${bytes} bytes, and ${mostBytes} can be deployed: put it below the bucket's prompts/ yourself`
     )
   }
   return file
@@ -96,7 +96,9 @@ export const promptFiles = (source: PromptSource): ReadonlyArray<PromptFile> => 
     if (ids.has(id)) throw new Error(`prompts: ${folder} has two files with the id ${id}`)
     ids.add(id)
     const body = readFileSync(join(folder, name), "utf8")
-    const entry = extname(name) === ".json" ? parsed(join(folder, name), body) : { template: body.replace(/[\r\n]+$/, "") }
+    const entry = extname(name) === ".json"
+      ? parsed(join(folder, name), body)
+      : { template: body.replace(/[\r\n]+$/, "") }
     return checked(id, entry, { name, body })
   })
 }

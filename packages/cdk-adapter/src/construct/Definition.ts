@@ -2,8 +2,8 @@
  * The state machine, in Amazon States Language with JSONPath: rounds of prepare, a distributed map over the jobs, and
  * finish; then, where it is asked for, the same for what did not succeed.
  *
- * Its state is `{ input, run, result }` and never a list: the jobs are read from S3, and what the map's children came to
- * is read from the store, not from their answers. Timeouts and limits are literals, which every interpreter knows.
+ * Its state is `{ input, run, result }` and never a list: the jobs are read from S3, and what the map's children came
+ * to is read from the store, not from their answers. Timeouts and limits are literals, which every interpreter knows.
  *
  * @internal
  */

@@ -38,6 +38,8 @@ export const makeRules = (
     description: "Looks after jobs whose events were lost",
     schedule: events.Schedule.rate(sweepInterval),
     // The next sweep finds the same.
-    targets: [new targets.LambdaFunction(sweep, { deadLetterQueue, retryAttempts: 2, maxEventAge: Duration.minutes(15) })]
+    targets: [
+      new targets.LambdaFunction(sweep, { deadLetterQueue, retryAttempts: 2, maxEventAge: Duration.minutes(15) })
+    ]
   })
 }

@@ -123,7 +123,10 @@ export const makeFunctions = (scope: Construct, props: FunctionsProps): Pipeline
   const make = (name: FunctionName): lambda.Function => {
     const { description, memory, seconds, storage } = shapes[name]
     const id = `${name[0]?.toUpperCase()}${name.slice(1)}`
-    const group = new logs.LogGroup(scope, `${id}Log`, { retention: logRetention, removalPolicy: RemovalPolicy.DESTROY })
+    const group = new logs.LogGroup(scope, `${id}Log`, {
+      retention: logRetention,
+      removalPolicy: RemovalPolicy.DESTROY
+    })
     const role = new iam.Role(scope, `${id}Role`, {
       description: `The function ${name}: ${description}`,
       assumedBy: new iam.ServicePrincipal("lambda.amazonaws.com")

@@ -8,11 +8,19 @@ import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 /** The functions. @internal */
-export const functionNames: ReadonlyArray<FunctionName> = ["prepare", "submit", "collect", "finish", "retry", "event", "sweep"]
+export const functionNames: ReadonlyArray<FunctionName> = [
+  "prepare",
+  "submit",
+  "collect",
+  "finish",
+  "retry",
+  "event",
+  "sweep"
+]
 
 /**
- * The Lambda functions of a pipeline: `prepare`, `submit`, `collect`, `finish` and `retry` are called by the state machine,
- * `event` by Bedrock's events, `sweep` by the clock.
+ * The Lambda functions of a pipeline: `prepare`, `submit`, `collect`, `finish` and `retry` are called by the state
+ * machine, `event` by Bedrock's events, `sweep` by the clock.
  *
  * @since 0.2.0
  * @category models

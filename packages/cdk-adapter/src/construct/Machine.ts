@@ -93,7 +93,12 @@ export const makeMachine = (scope: Construct, id: string, props: MachineProps): 
     }
   })
   const executions = (resourceName: string) =>
-    stack.formatArn({ service: "states", resource: "execution", resourceName, arnFormat: ArnFormat.COLON_RESOURCE_NAME })
+    stack.formatArn({
+      service: "states",
+      resource: "execution",
+      resourceName,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME
+    })
   // The machine's own role comes before the machine, and cannot name it.
   attach(role, scope, `${id}Children`, [
     {

@@ -130,9 +130,11 @@ const makeDashboard = (
         graph("Errors of functions", each((one) => functions[one].metricErrors({ label: one, statistic: "Sum" })))
       ],
       [
-        graph("Longest call, of 15 minutes", each((one) => functions[one].metricDuration({ label: one, statistic: "Maximum" })), {
-          width: 24
-        })
+        graph(
+          "Longest call, of 15 minutes",
+          each((one) => functions[one].metricDuration({ label: one, statistic: "Maximum" })),
+          { width: 24 }
+        )
       ]
     ]
   })

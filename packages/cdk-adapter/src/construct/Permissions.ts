@@ -39,8 +39,8 @@ export const grantRuns = (grantee: iam.IGrantable, resources: Resources): void =
     listRuns(resources),
     {
       sid: "ReadAndWriteRuns",
-      reason: "The keys of a run begin with its id. Objects are written once and not deleted; large ones are written in " +
-        "parts, which are given up when the upload fails",
+      reason: "The keys of a run begin with its id. Objects are written once and not deleted; large ones in parts, " +
+        "which are given up when the upload fails",
       actions: ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
       resources: [bucket.arnForObjects(`${prefix}/*`)]
     }
@@ -91,7 +91,12 @@ const jobsHaveNoNames = "Bedrock gives a job its id when it is created"
 /** To learn what became of jobs. @internal */
 export const grantLooking = (grantee: iam.IGrantable, resources: Resources): void =>
   add(grantee, [
-    { sid: "ReadJobs", reason: jobsHaveNoNames, actions: ["bedrock:GetModelInvocationJob"], resources: jobs(resources) }
+    {
+      sid: "ReadJobs",
+      reason: jobsHaveNoNames,
+      actions: ["bedrock:GetModelInvocationJob"],
+      resources: jobs(resources)
+    }
   ])
 
 /** To find jobs whose create call was never answered. @internal */
@@ -103,7 +108,12 @@ export const grantFinding = (grantee: iam.IGrantable): void =>
 /** To stop jobs: those whose deadline has passed, and those of a cancelled run. @internal */
 export const grantStopping = (grantee: iam.IGrantable, resources: Resources): void =>
   add(grantee, [
-    { sid: "StopJobs", reason: jobsHaveNoNames, actions: ["bedrock:StopModelInvocationJob"], resources: jobs(resources) }
+    {
+      sid: "StopJobs",
+      reason: jobsHaveNoNames,
+      actions: ["bedrock:StopModelInvocationJob"],
+      resources: jobs(resources)
+    }
   ])
 
 /** To know how many jobs may be open, and how large they may be. @internal */
@@ -124,7 +134,7 @@ export const grantQuotas = (grantee: iam.IGrantable): void =>
 /** To create jobs, and to ask for records that are too few for one. @internal */
 export const grantSubmission = (grantee: iam.IGrantable, resources: Resources): void => {
   const { bucket, models, prefix, role } = resources
-  const whichModels = "Models are chosen by the input of an execution, among those that the pipeline allows; a profile " +
+  const whichModels = "The input of an execution chooses the model, among those that the pipeline allows; a profile " +
     "leads to its model in Regions that AWS chooses"
   add(grantee, [
     {
@@ -168,13 +178,14 @@ export const grantInventory = (grantee: iam.IGrantable, table: dynamodb.ITable, 
     }
   ])
   if (key === undefined) return
+  const { region, urlSuffix } = Stack.of(table)
   add(grantee, [
     {
       sid: "DecryptInventory",
       reason: "What DynamoDB does with a table's own key in the name of its caller",
       actions: ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*"],
       resources: [key.keyArn],
-      conditions: { StringEquals: { "kms:ViaService": `dynamodb.${Stack.of(table).region}.${Stack.of(table).urlSuffix}` } }
+      conditions: { StringEquals: { "kms:ViaService": `dynamodb.${region}.${urlSuffix}` } }
     }
   ])
 }

@@ -1,6 +1,6 @@
 /**
- * Puts prompts into the bucket when the stack is deployed: an object each, by a call to S3, so that what deploys them may
- * write below their prefix and nothing else. Prompts that are put there by hand stay.
+ * Puts prompts into the bucket when the stack is deployed: an object each, by a call to S3, so that what deploys them
+ * may write below their prefix and nothing else. Prompts that are put there by hand stay.
  *
  * @internal
  */
@@ -47,7 +47,12 @@ export const deployPrompts = (
     const call: cr.AwsSdkCall = {
       service: "S3",
       action: "PutObject",
-      parameters: { Bucket: bucket.bucketName, Key: `${prefix}/${name}`, Body: body, ContentType: "text/plain; charset=utf-8" },
+      parameters: {
+        Bucket: bucket.bucketName,
+        Key: `${prefix}/${name}`,
+        Body: body,
+        ContentType: "text/plain; charset=utf-8"
+      },
       physicalResourceId: cr.PhysicalResourceId.of(`${prefix}/${name}`),
       outputPaths: ["ETag"]
     }

@@ -1,6 +1,6 @@
 /**
- * Statements of policies, each with its reason. Where one has a wildcard in it, the reason is also the answer to AWS's rule
- * against wildcards, so that an app that runs `cdk-nag` need not give it.
+ * Statements of policies, each with its reason. Where one has a wildcard in it, the reason is also the answer to
+ * AWS's rule against wildcards, so that an app that runs `cdk-nag` need not give it.
  *
  * @internal
  */

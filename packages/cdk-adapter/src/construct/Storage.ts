@@ -30,13 +30,13 @@ export const makeBucket = (
     lifecycleRules: [
       // What a function that was killed had begun to upload. No upload lasts longer than a function.
       { id: "unfinished-uploads", abortIncompleteMultipartUploadAfter: Duration.days(2) },
-      // For whoever looks into a failed run. The state of runs is below another prefix, and never expires: a ledger that is
-      // forgotten is a job that is paid for again.
+      // For whoever looks into a failed run. The state of runs is below another prefix, and never expires: a ledger
+      // that is forgotten is a job that is paid for again.
       { id: "map-results", prefix: `${mapResults}/`, expiration: Duration.days(30) }
     ]
   })
   acknowledge(bucket, {
-    S1: "Access logs want a bucket of their own: give the pipeline a bucket that has one, or log S3 data events by CloudTrail"
+    S1: "Access logs want a bucket of their own: give the pipeline one that has them, or have CloudTrail log accesses"
   })
   return bucket
 }

@@ -69,8 +69,10 @@ const listOf = (value: Json | undefined): ReadonlyArray<string> =>
 export const grantsOf = (template: Template): ReadonlyArray<Grant> =>
   Object.entries(resourcesOf(template)).filter(([, { Type }]) => Type === "AWS::IAM::Policy").flatMap(
     ([policy, { Properties }]) => {
-      const document = resolve(Properties["PolicyDocument"] ?? {}) as { readonly Statement: ReadonlyArray<Record<string, Json>> }
-      return document.Statement.map(({ Action, Condition, Resource, Sid }) => ({
+      const { Statement } = resolve(Properties["PolicyDocument"] ?? {}) as {
+        readonly Statement: ReadonlyArray<Record<string, Json>>
+      }
+      return Statement.map(({ Action, Condition, Resource, Sid }) => ({
         policy,
         sid: Sid === undefined ? undefined : String(Sid),
         actions: listOf(Action),
