@@ -43,6 +43,13 @@ const nameOf = (run: any, { key }: any): string =>
 const arnOf = (run: any, { key }: any): string =>
   bench.events.find(({ detail }) => detail.batchJobName.startsWith(`${run.runId}-${key}`))!.detail.batchJobArn
 
+/** Waits until Bedrock says that a job has a status. */
+const comesTo = (run: any, item: any, status: string) => {
+  const isIt = ({ detail }: Bench["events"][number]) =>
+    detail.batchJobArn === arnOf(run, item) && detail.status === status
+  return until(() => bench.events.some(isIt))
+}
+
 /** The sum of a metric's data points so far. */
 const metric = (name: string): number => {
   const values = lines.filter((line) => line._aws !== undefined && name in line).map((line) => line[name])
@@ -116,7 +123,9 @@ describe("prepare", () => {
     const input = { ...inputOf("wrong_name"), prompt_id: null, promt: 1, max_num_jobs: 0 }
     const error = await failureOf(life.call("prepare", { input, execution, run: null }))
     assert.strictEqual(error.name, "InvalidInput")
-    for (const field of ["promt", "job_name_prefix", "prompt_id", "max_num_jobs"]) assert.include(error.message, `${field}: `)
+    for (const field of ["promt", "job_name_prefix", "prompt_id", "max_num_jobs"]) {
+      assert.include(error.message, `${field}: `)
+    }
   })
 
   it("says which column a prompt lacks, by the name InvalidColumns, before anything is written", async () => {
@@ -212,7 +221,7 @@ describe("submit", () => {
     assert.strictEqual(bench.tokens.answers.filter(({ token }) => token === task.token).length, 1)
   })
 
-  it("fails with CapacityFull where all slots are taken, leaves no token behind, and has one when a job has ended", async () => {
+  it("fails with CapacityFull where all slots are taken, and has one when a job has ended", async () => {
     const { items, run } = await runOf("slow-full", 2)
     const narrow = await bench.life({ env: { MAX_OPEN_JOBS: "1" } })
     await submit(bench, narrow, run, items[0]).called
@@ -255,7 +264,7 @@ describe("submit", () => {
     assert.strictEqual(metric("JobsFailed"), 1)
   })
 
-  it("fails by the name Refused where Bedrock says no to all jobs, and finish says why the run is not finished", async () => {
+  it("fails by the name Refused where Bedrock says no to all jobs, and finish says why", async () => {
     const { input, items: [item], run } = await runOf("denied")
     bench.emulator.faults.set({ denyCreate: { next: 1 } })
     assert.strictEqual((await failureOf(submit(bench, life, run, item).called)).name, "Refused")
@@ -334,17 +343,18 @@ describe("event", () => {
       inputDataConfig: { s3InputDataConfig: { s3Uri: inputUri } },
       outputDataConfig: { s3OutputDataConfig: { s3Uri: "s3://pipeline-bucket/strangers/" } }
     }
-    const arn = await bench.stranger({ ...request, jobName, clientRequestToken: "somebody-elses-token-0123456789abcdef" })
+    const clientRequestToken = "somebody-elses-token-0123456789abcdef"
+    const arn = await bench.stranger({ ...request, jobName, clientRequestToken })
     await bench.stop(arn)
-    const theirs = () => bench.events.find(({ detail }) => detail.batchJobArn === arn && detail.status !== "Submitted" &&
-      ["Stopped", "Failed"].includes(detail.status))
+    const theirs = () =>
+      bench.events.find(({ detail }) => detail.batchJobArn === arn && ["Stopped", "Failed"].includes(detail.status))
     await until(() => theirs() !== undefined)
     assert.deepStrictEqual(await life.call("event", theirs()), { job: "Stranger" })
     const unknown = { ...theirs()!, detail: { ...theirs()!.detail, batchJobName: "nobody-knows" } }
     assert.deepStrictEqual(await life.call("event", unknown), { job: "Stranger" })
     assert.isFalse(await isSettled(task.answer))
     await bench.stop(arnOf(run, item))
-    await until(() => bench.events.some(({ detail }) => detail.batchJobArn === arnOf(run, item) && detail.status === "Stopped"))
+    await comesTo(run, item, "Stopped")
     await life.call("sweep", {})
     assert.deepStrictEqual(await task.answer, { status: "Stopped" })
   })
@@ -369,7 +379,8 @@ describe("sweep", () => {
     const tasks = items.map((item) => submit(bench, life, run, item))
     for (const task of tasks) await task.called
     for (const { key } of items) await endOf(bench, run.runId, key)
-    assert.deepInclude(await life.call("sweep", { "detail-type": "Scheduled Event" }), { found: 3, open: 0, failures: 0 })
+    const swept = await life.call("sweep", { "detail-type": "Scheduled Event" })
+    assert.deepInclude(swept, { found: 3, open: 0, failures: 0 })
     for (const task of tasks) assert.deepStrictEqual(await task.answer, { status: "Completed" })
     assert.deepInclude(await life.call("sweep", {}), { looked: 0, found: 0 })
     assert.strictEqual(metric("SweepFinds"), 3)
@@ -379,7 +390,7 @@ describe("sweep", () => {
     const { items: [item], run } = await runOf("slow-deadline")
     const task = submit(bench, life, run, item, new Date(Date.now() + 2_000).toISOString())
     await task.called
-    await until(() => bench.events.some(({ detail }) => detail.batchJobArn === arnOf(run, item) && detail.status === "InProgress"))
+    await comesTo(run, item, "InProgress")
     assert.deepInclude(await life.call("sweep", {}), { open: 1, stopped: 0 })
     await until(async () => (await life.call("sweep", {})).stopped === 1)
     await life.call("event", await endOf(bench, run.runId, item.key))
@@ -389,7 +400,7 @@ describe("sweep", () => {
   it("counts open jobs, and those that should have ended long ago", async () => {
     const { items: [item], run } = await runOf("slow-stuck")
     await submit(bench, life, run, item).called
-    await until(() => bench.events.some(({ detail }) => detail.batchJobArn === arnOf(run, item) && detail.status === "InProgress"))
+    await comesTo(run, item, "InProgress")
     assert.deepInclude(await life.call("sweep", {}), { open: 1, stuck: 0 })
     const job = (await bench.items()).find(({ pk, sk }) => pk.S.includes(run.runId) && sk.S === "job")!
     await bench.changeItem(job, "submittedAt", "2026-11-01T00:00:00.000Z")
@@ -404,7 +415,8 @@ describe("sweep", () => {
     for (const item of items) await submit(bench, life, run, item).called
     await bench.stop(arnOf(run, items[0]))
     await life.call("event", await endOf(bench, run.runId, items[0].key))
-    const jobs = async () => (await bench.items()).filter(({ sk }) => sk.S === "job").map(({ arn, pk, status }) => [pk.S, arn.S, status.S])
+    const jobs = async () =>
+      (await bench.items()).filter(({ sk }) => sk.S === "job").map(({ arn, pk, status }) => [pk.S, arn.S, status.S])
     const before = (await jobs()).filter(([name]) => name.includes(run.runId)).map(([name, arn]) => [name, arn])
     await bench.clearTable()
     assert.deepStrictEqual(await life.call("sweep", { rebuild: run.runId }), { runId: run.runId, entered: 2 })

@@ -14,7 +14,8 @@ afterAll(() => bench.close())
 describe("a function that is killed after any of its calls to AWS", () => {
   for (const victim of ["submit", "event", "sweep"] as const) {
     for (const answered of [true, false]) {
-      it(`leaves nothing undone and nothing paid for twice: ${victim}, its last call ${answered ? "" : "not "}answered`, async () => {
+      const last = `its last call ${answered ? "" : "not "}answered`
+      it(`leaves nothing undone and nothing paid for twice: ${victim}, ${last}`, async () => {
         const deaths = await kills(bench, { victim, answered })
         assert.isAtLeast(deaths.length, 5)
         for (const death of deaths) {

@@ -1,7 +1,7 @@
 /**
  * The functions of a pipeline, called in this process as Lambda calls them: against a local S3, DynamoDB, Bedrock and
- * Step Functions. Each process of Lambda is a life, which may be killed after any call to AWS: nothing that it asks for is
- * answered any more.
+ * Step Functions. Each process of Lambda is a life, which may be killed after any call to AWS: nothing that it asks for
+ * is answered any more.
  */
 import {
   BedrockClient,
@@ -150,7 +150,10 @@ const tableInput = {
   KeySchema: [{ AttributeName: "pk", KeyType: "HASH" as const }, { AttributeName: "sk", KeyType: "RANGE" as const }],
   GlobalSecondaryIndexes: [{
     IndexName: "open",
-    KeySchema: [{ AttributeName: "open", KeyType: "HASH" as const }, { AttributeName: "pk", KeyType: "RANGE" as const }],
+    KeySchema: [
+      { AttributeName: "open", KeyType: "HASH" as const },
+      { AttributeName: "pk", KeyType: "RANGE" as const }
+    ],
     Projection: { ProjectionType: "ALL" as const }
   }]
 }
@@ -175,7 +178,7 @@ export const startTable = async () => {
   }
 }
 
-/** Every phase of a job takes some milliseconds; jobs of runs whose names begin with `slow` go on until they are stopped. */
+/** Every phase of a job takes some milliseconds; jobs of runs with names such as `slow-...` go on until stopped. */
 const quick = {
   submitted: 20,
   validating: 20,
@@ -317,7 +320,10 @@ export const start = async (options: Options = {}): Promise<Bench> => {
       const page = await client.send(new ListObjectsV2Command({ Bucket: bucket, Prefix: prefix }))
       return (page.Contents ?? []).map(({ Key }) => Key!)
     },
-    items: async () => (await tables.client.send(new ScanCommand({ TableName: table, ConsistentRead: true }))).Items ?? [],
+    items: async () => {
+      const page = await tables.client.send(new ScanCommand({ TableName: table, ConsistentRead: true }))
+      return page.Items ?? []
+    },
     clearTable: async () => {
       for (const { pk, sk } of (await tables.client.send(new ScanCommand({ TableName: table }))).Items ?? []) {
         await tables.client.send(new DeleteItemCommand({ TableName: table, Key: { pk: pk!, sk: sk! } }))
@@ -362,4 +368,8 @@ export const topics = (count: number): string =>
   `topic\n${Array.from({ length: count }, (_, i) => `topic ${i}`).join("\n")}\n`
 
 /** An execution, as the state machine tells of it. */
-export const execution = { name: "execution-1", id: "arn:aws:states:::execution-1", startedAt: "2026-11-23T00:00:00.000Z" }
+export const execution = {
+  name: "execution-1",
+  id: "arn:aws:states:::execution-1",
+  startedAt: "2026-11-23T00:00:00.000Z"
+}

@@ -1,6 +1,6 @@
 /**
- * The functions of a pipeline at work on the same jobs at the same time, with calls that are on their way for as long as
- * chance says: two executions that submit, events that are lost or come twice, and sweeps.
+ * The functions of a pipeline at work on the same jobs at the same time, with calls that are on their way for as long
+ * as chance says: two executions that submit, events that are lost or come twice, and sweeps.
  */
 import { type Bench, inputOf, type Life, topics } from "./Handlers.ts"
 import { itemsOf, jobsOf, openItems, prepare, submit } from "./PipelineRun.ts"

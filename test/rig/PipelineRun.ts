@@ -19,7 +19,8 @@ export const prepare = async (life: Life, input: object, from = execution): Prom
 export const itemsOf = async (bench: Bench, run: any): Promise<Array<any>> => JSON.parse(await bench.get(run.list.key))
 
 /** Submits a job with a token of its own; `answer` comes when that is answered. */
-export const submit = (bench: Bench, life: Life, run: any, { key, lane, timeoutSeconds }: any, deadline = run.deadline) => {
+export const submit = (bench: Bench, life: Life, run: any, item: any, deadline = run.deadline) => {
+  const { key, lane, timeoutSeconds } = item
   const task = bench.tokens.make(null, null)
   const event = { runId: run.runId, key, lane, timeoutSeconds, deadline, token: task.token }
   return { ...task, event, called: life.call("submit", event) }

@@ -84,14 +84,14 @@ export const Retry = Schema.Struct({
  */
 export const ExecutionInput = Schema.Struct({
   job_name_prefix: name.annotate({
-    description: "Name of the run: letters, digits, \".\" and \"-\", the first a letter or digit, at most 29 characters " +
-      "(40 with run_id)."
+    description: "Name of the run: letters, digits, \".\" and \"-\", the first a letter or digit, at most 29 " +
+      "characters (40 with run_id)."
   }),
   model_id: text.annotate({ description: "Model id, inference profile id or ARN." }),
   s3_uri: optional(
     Schema.String.check(Schema.isPattern(/^s3:\/\/[^/]+\/.+$/)),
-    "The rows: a file s3://bucket/key, or all files below a prefix that ends in \"/\". CSV, TSV, Parquet, JSON Lines or " +
-      "Arrow, by the ending of the name; text files may be packed (.gz, .zst). This or dataset_id."
+    "The rows: a file s3://bucket/key, or all files below a prefix that ends in \"/\". CSV, TSV, Parquet, JSON Lines " +
+      "or Arrow, by the ending of the name; text files may be packed (.gz, .zst). This or dataset_id."
   ),
   dataset_id: optional(
     Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.-]*(\/[\w.-]+)?$/)),
@@ -100,8 +100,8 @@ export const ExecutionInput = Schema.Struct({
   split: optional(text, "Split of the dataset; without meaning with s3_uri. Default: train."),
   prompt_id: optional(
     text,
-    "Id of a prompt of the library: joke_about_topic, sentiment_classifier, question_answering, or one of the bucket's " +
-      "prompts. Text models need it, or prompt_template; null for embedding models."
+    "Id of a prompt of the library: joke_about_topic, sentiment_classifier, question_answering, or one of the " +
+      "bucket's prompts. Text models need it, or prompt_template; null for embedding models."
   ),
   max_records_total: optional(count, "Rows at most. Default: MAX_TOTAL_RECORDS of the environment, else all."),
   max_num_jobs: optional(count, "Jobs at most; rows beyond them are left out. Default: as many as it takes."),
@@ -110,7 +110,10 @@ export const ExecutionInput = Schema.Struct({
     "Records that a job is cut at. Default: MAX_RECORDS_PER_JOB of the environment, else 1000."
   ),
   max_records_per_batch: optional(count, "Another name of max_records_per_job."),
-  prompt_template: optional(text, "A prompt of this execution alone, with {column} placeholders, in place of prompt_id."),
+  prompt_template: optional(
+    text,
+    "A prompt of this execution alone, with {column} placeholders, in place of prompt_id."
+  ),
   system: optional(text, "System text of prompt_template; it may have placeholders, too."),
   embed_column: optional(text, "The column that an embedding model reads. Default: input_text."),
   input_format: optional(
@@ -136,7 +139,8 @@ export const ExecutionInput = Schema.Struct({
   ),
   deadline_hours: optional(
     Schema.Finite.check(Schema.isGreaterThan(0)),
-    "Hours from the start of the execution after which nothing more is submitted and open jobs are stopped. Default: none."
+    "Hours from the start of the execution after which nothing more is submitted and open jobs are stopped. Default: " +
+      "none."
   ),
   timeout_hours: optional(
     Schema.Int.check(Schema.isBetween({ minimum: 24, maximum: 168 })),

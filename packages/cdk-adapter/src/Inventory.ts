@@ -160,9 +160,11 @@ const make = (client: DynamoDBClient, table: string): Inventory["Service"] => {
         new PutItemCommand({
           TableName: table,
           Item: item,
-          ...(condition === undefined
-            ? {}
-            : { ConditionExpression: condition, ExpressionAttributeValues: values, ExpressionAttributeNames: { "#ttl": "ttl" } })
+          ...(condition === undefined ? {} : {
+            ConditionExpression: condition,
+            ExpressionAttributeNames: { "#ttl": "ttl" },
+            ExpressionAttributeValues: values
+          })
         }),
         { abortSignal }
       ), ["ConditionalCheckFailedException"])
@@ -260,8 +262,9 @@ const make = (client: DynamoDBClient, table: string): Inventory["Service"] => {
     takeBack: (item) => remove("takeBack", tokenKey(item), "by", item.by),
     leave: (name) => remove("leave", key(name, "job"), "status", submitting),
     read: Effect.fn("Inventory.read")(function*(name: string) {
+      const input = { TableName: table, Key: key(name, "job"), ConsistentRead: true }
       const { Item: item } = yield* call("Inventory", "read", (abortSignal) =>
-        client.send(new GetItemCommand({ TableName: table, Key: key(name, "job"), ConsistentRead: true }), { abortSignal }))
+        client.send(new GetItemCommand(input), { abortSignal }))
       return item === undefined || (numberOf(item, "ttl") ?? Infinity) <= (yield* seconds) ? null : jobOf(item)
     }),
     look: Effect.fn("Inventory.look")(function*(name: string) {

@@ -77,14 +77,15 @@ describe("the input of an execution", () => {
   it("falls back on what the deployment says", () => {
     const own = { maxRecordsTotal: 500, maxRecordsPerJob: 200, timeoutHours: 48 }
     assert.deepInclude(decoded(text, own), own)
-    const said = { max_records_total: 1, max_records_per_job: 2, timeout_hours: 72 }
-    assert.deepInclude(decoded({ ...text, ...said }, own), { maxRecordsTotal: 1, maxRecordsPerJob: 2, timeoutHours: 72 })
+    const said = decoded({ ...text, max_records_total: 1, max_records_per_job: 2, timeout_hours: 72 }, own)
+    assert.deepInclude(said, { maxRecordsTotal: 1, maxRecordsPerJob: 2, timeoutHours: 72 })
   })
 
   it("takes max_records_per_batch for max_records_per_job", () => {
     assert.strictEqual(decoded({ ...text, max_records_per_batch: 300 }).maxRecordsPerJob, 300)
     assert.strictEqual(decoded({ ...text, max_records_per_batch: 300, max_records_per_job: 300 }).maxRecordsPerJob, 300)
-    assert.hasAllKeys(problems({ ...text, max_records_per_batch: 300, max_records_per_job: 200 }), ["max_records_per_batch"])
+    const differing = { ...text, max_records_per_batch: 300, max_records_per_job: 200 }
+    assert.hasAllKeys(problems(differing), ["max_records_per_batch"])
   })
 
   it("knows the format of a file by its name, and asks where that does not tell", () => {
@@ -133,11 +134,15 @@ describe("the input of an execution", () => {
   })
 
   it("names a run, and says which name would do", () => {
-    for (const name of ["a", "A.b-1", "x".repeat(29)]) assert.strictEqual(decoded({ ...text, job_name_prefix: name }).name, name)
+    for (const name of ["a", "A.b-1", "x".repeat(29)]) {
+      assert.strictEqual(decoded({ ...text, job_name_prefix: name }).name, name)
+    }
     assert.include(problems({ ...text, job_name_prefix: "my_run 1" })["job_name_prefix"] ?? "", "\"my-run-1\"")
-    assert.include(problems({ ...text, job_name_prefix: "x".repeat(30) })["job_name_prefix"] ?? "", "at most 29 characters (40 with run_id)")
+    const long = problems({ ...text, job_name_prefix: "x".repeat(30) })
+    assert.include(long["job_name_prefix"] ?? "", "at most 29 characters (40 with run_id)")
     assert.strictEqual(decoded({ ...text, job_name_prefix: "x".repeat(40), run_id: "r" }).runId, "r")
-    assert.hasAllKeys(problems({ ...text, job_name_prefix: "x".repeat(41), run_id: "../r" }), ["job_name_prefix", "run_id"])
+    const both = { ...text, job_name_prefix: "x".repeat(41), run_id: "../r" }
+    assert.hasAllKeys(problems(both), ["job_name_prefix", "run_id"])
   })
 
   it("allows the models that the deployment allows, their profiles too", () => {
@@ -147,7 +152,8 @@ describe("the input of an execution", () => {
   })
 
   it("says what is near a field and a model that there are not", () => {
-    const found = problems({ ...text, promt_id: "x", parameters: { temprature: 1 }, retry: { atempts: 2, attempts: 2 } })
+    const misspelt = { promt_id: "x", parameters: { temprature: 1 }, retry: { atempts: 2, attempts: 2 } }
+    const found = problems({ ...text, ...misspelt })
     assert.include(found["promt_id"] ?? "", "did you mean prompt_id?")
     assert.include(found["parameters.temprature"] ?? "", "did you mean parameters.temperature?")
     assert.include(found["retry.atempts"] ?? "", "did you mean retry.attempts?")
@@ -221,7 +227,10 @@ describe("the input of an execution", () => {
 
   it.prop(
     "is decoded or refused with fields named, whatever JSON it is",
-    [Arbitrary.schema(Schema.Json), Arbitrary.schema(Schema.Record(Schema.Literals(["s3_uri", "retry", "parameters", "run_id"]), Schema.Json))],
+    [
+      Arbitrary.schema(Schema.Json),
+      Arbitrary.schema(Schema.Record(Schema.Literals(["s3_uri", "retry", "parameters", "run_id"]), Schema.Json))
+    ],
     ([whole, fields]) => {
       for (const input of [whole, { ...text, ...fields }, fields]) {
         const result = fromUnknown(input, defaults)
@@ -242,7 +251,8 @@ describe("the input of an execution", () => {
       name: Arbitrary.schema(Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][A-Za-z0-9.-]{0,28}$/)))
     })
   ], ([{ hours, jobs, name, total }]) => {
-    const input = decoded({ ...text, job_name_prefix: name, max_records_total: total, max_num_jobs: jobs, timeout_hours: hours })
+    const own = { job_name_prefix: name, max_records_total: total, max_num_jobs: jobs, timeout_hours: hours }
+    const input = decoded({ ...text, ...own })
     assert.deepInclude(input, { name, maxRecordsTotal: total, maxJobs: jobs, timeoutHours: hours })
   })
 })

@@ -72,12 +72,14 @@ describe("Inventory", () => {
       assert.isTrue(yield* inventory.enter(entry("a")))
       assert.isFalse(yield* inventory.enter(entry("a")))
       const moves: Array<boolean> = []
-      for (const status of ["Submitted", "InProgress", "Validating", "InProgress", "Completed", "Failed", "InProgress"]) {
+      const statuses = ["Submitted", "InProgress", "Validating", "InProgress", "Completed", "Failed", "InProgress"]
+      for (const status of statuses) {
         moves.push(yield* inventory.advance(idOf("a"), to(status)))
       }
       assert.deepStrictEqual(moves, [true, true, false, false, true, false, false])
       assert.isFalse(yield* inventory.enter(entry("a")))
-      assert.deepInclude(yield* inventory.read("a"), { status: "Completed", arn: "arn:1", runId: "run", jobKey: "1-000000" })
+      const known = { status: "Completed", arn: "arn:1", runId: "run", jobKey: "1-000000" }
+      assert.deepInclude(yield* inventory.read("a"), known)
       assert.deepStrictEqual(yield* inventory.open, [])
     })))
 
@@ -139,7 +141,8 @@ describe("Inventory", () => {
         yield* TestClock.adjust("40 days")
         assert.isNull(yield* inventory.read("a"))
         const key = { pk: { S: "job#a" }, sk: { S: "job" } }
-        const { Item: item } = yield* Effect.promise(() => client.send(new GetItemCommand({ TableName: table, Key: key })))
+        const command = new GetItemCommand({ TableName: table, Key: key })
+        const { Item: item } = yield* Effect.promise(() => client.send(command))
         assert.strictEqual(item?.["status"]?.S, "Completed")
         assert.isTrue(yield* inventory.enter(entry("a")))
         assert.deepInclude(yield* inventory.read("a"), { status: "Submitting", arn: null })
@@ -221,7 +224,8 @@ describe("Inventory", () => {
             default: {
               const { job, tokens: waiting } = yield* inventory.look(name)
               assert.strictEqual(job?.status, jobs.get(name))
-              assert.deepStrictEqual(waiting.map(({ by }) => by), known === undefined || known.answered ? [] : [known.by])
+              const expected = known === undefined || known.answered ? [] : [known.by]
+              assert.deepStrictEqual(waiting.map(({ by }) => by), expected)
             }
           }
         }

@@ -1,6 +1,6 @@
 /**
- * Finishes a run by its ledger, whatever the map says of its jobs: collects what is not collected, and tells what the run
- * came to.
+ * Finishes a run by its ledger, whatever the map says of its jobs: collects what is not collected, and tells what the
+ * run came to.
  *
  * @internal
  */
@@ -46,8 +46,8 @@ const explained = Effect.fnUntraced(function*(run: Handle<object>, failure: Batc
   const { reason } = failure
   if (reason._tag !== "RunConflict" || reason.problem !== "not-ended") return yield* failure
   const why = yield* lastRefusal(run.id)
-  const message = `${reason.message}${why === null ? "" : `; ${why}`}. Nothing is lost: start an execution with the same ` +
-    "input, and it goes on from here"
+  const message = `${reason.message}${why === null ? "" : `; ${why}`}. Nothing is lost: start an execution with the ` +
+    "same input, and it goes on from here"
   return yield* new BatchError({
     module: "Pipeline",
     method: "finish",

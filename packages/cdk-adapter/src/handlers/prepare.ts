@@ -25,8 +25,10 @@ const deadlineOf = (startedAt: string, hours: number | null): string | null =>
 /** The least time of a round, in milliseconds: with less its error says that there is too little. */
 const leastTime = 1_000
 
+const options = { name: "prepare", event: PrepareEvent, keepsTime: false }
+
 /** @internal */
-export const handler = handlerOf({ name: "prepare", event: PrepareEvent, keepsTime: false }, Effect.fnUntraced(function*(event) {
+export const handler = handlerOf(options, Effect.fnUntraced(function*(event) {
   const input = yield* inputOf(event.input)
   const { roundMargin } = yield* Environment
   const { remaining } = yield* Call

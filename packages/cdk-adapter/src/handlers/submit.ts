@@ -1,7 +1,7 @@
 /**
- * Submits one job, and hands it over to the task whose token came with it: the job is entered in the inventory, the token
- * stored, the job submitted or adopted, and then its state is read. What has ended, was refused or ran on demand is
- * answered here; nobody else will hear of it.
+ * Submits one job, and hands it over to the task whose token came with it: the job is entered in the inventory, the
+ * token stored, the job submitted or adopted, and then its state is read. What has ended, was refused or ran on demand
+ * is answered here; nobody else will hear of it.
  *
  * @internal
  */
@@ -82,9 +82,13 @@ const standing = Effect.fnUntraced(function*(job: Job, item: TokenItem, event: S
     rescue: "stop"
   }).pipe(
     Effect.provideService(Wait.TaskTokens, tokens),
-    Effect.tapError((failure) => written.entered && isNotNow(failure) ? Effect.ignore(inventory.leave(job.name)) : Effect.void),
+    Effect.tapError((failure) =>
+      written.entered && isNotNow(failure) ? Effect.ignore(inventory.leave(job.name)) : Effect.void
+    ),
     // The task fails with this call, so nobody waits for the token. If it stays, an answer to it is no error.
-    Effect.onExit((exit) => Exit.isFailure(exit) && written.token ? Effect.ignore(inventory.takeBack(item)) : Effect.void)
+    Effect.onExit((exit) =>
+      Exit.isFailure(exit) && written.token ? Effect.ignore(inventory.takeBack(item)) : Effect.void
+    )
   )
   if (submitted === undefined) return open
   if (isRefused(submitted)) {
@@ -98,7 +102,8 @@ const standing = Effect.fnUntraced(function*(job: Job, item: TokenItem, event: S
   }
   if (isEnded(submitted)) return mine(submitted.status)
   const { adopted, arn, submittedAt } = submitted
-  yield* inventory.advance({ ...item, deadline, timeoutHours: job.timeoutHours }, { status: "Submitted", arn, submittedAt })
+  const { timeoutHours } = job
+  yield* inventory.advance({ ...item, deadline, timeoutHours }, { status: "Submitted", arn, submittedAt })
   // Whoever heard of its end before the token was there has moved it.
   const { status = "" } = (yield* inventory.read(job.name)) ?? {}
   if (isTerminal(status)) return mine(status)

@@ -1,7 +1,7 @@
 /**
  * Looks, every few minutes, at all jobs that are open or have a task that waits: events may be lost, and who hears them
- * may die. Jobs whose deadline is past are stopped. Asked to `rebuild` a run, it makes the run's inventory anew from the
- * ledger.
+ * may die. Jobs whose deadline is past are stopped. Asked to `rebuild` a run, it makes the run's inventory anew from
+ * the ledger.
  *
  * @internal
  */
@@ -54,7 +54,8 @@ const sweep = Effect.gen(function*() {
       // One job's trouble is not the others'.
       Effect.catch((failure) => {
         failures++
-        return Effect.as(Effect.logWarning(`job ${name} could not be looked at: ${nameOf(failure)}: ${failure.message}`), null)
+        const message = `job ${name} could not be looked at: ${nameOf(failure)}: ${failure.message}`
+        return Effect.as(Effect.logWarning(message), null)
       })
     ), { concurrency })
   const seen = all.filter((one) => one !== null)
@@ -62,7 +63,8 @@ const sweep = Effect.gen(function*() {
   const open = seen.filter(({ settled }) => settled._tag === "Open").length
   const stuck = seen.filter(({ stuck }) => stuck).length
   yield* measure({ JobsOpen: open, JobsStuck: stuck, SweepFinds: found })
-  const answer = { looked: names.length, open, found, stuck, stopped: seen.filter(({ stopped }) => stopped).length, failures }
+  const stopped = seen.filter(({ stopped }) => stopped).length
+  const answer = { looked: names.length, open, found, stuck, stopped, failures }
   yield* Effect.logInfo("swept").pipe(Effect.annotateLogs(answer))
   return answer
 })
@@ -76,7 +78,8 @@ const rebuild = Effect.fnUntraced(function*(runId: string) {
   for (let attempt = 1; attempt <= last.attempt; attempt++) {
     const { jobs } = yield* Run.load(runId, { attempt })
     const { jobs: entries } = yield* ledger.entries(runId, `${attempt}-`)
-    const there = jobs.filter(({ key, lane }) => lane === "batch" && (entries.get(key)?.accepted || entries.get(key)?.ended))
+    const isThere = (key: string) => entries.get(key)?.accepted || entries.get(key)?.ended
+    const there = jobs.filter(({ key, lane }) => lane === "batch" && isThere(key))
     yield* Effect.forEach(there, Effect.fnUntraced(function*(job) {
       const known = (entries.get(job.key)?.ended ? yield* ledger.ended(job) : null) ?? (yield* ledger.accepted(job))
       if (known === null) return

@@ -23,9 +23,12 @@ export const namePattern = /^[A-Za-z0-9][A-Za-z0-9.-]*$/
 /** Outcomes that may be tried again. @internal */
 export const retried = Outcome.literals.filter((outcome) => outcome !== "succeeded")
 
+const legalNames =
+  "must be a text of letters, digits, \".\" and \"-\", the first a letter or digit, at most 40 characters"
+
 /** What each field must be; the longest path that leads to a wrong value counts. */
 const wanted: { readonly [path: string]: string } = {
-  job_name_prefix: "must be a text of letters, digits, \".\" and \"-\", the first a letter or digit, at most 40 characters",
+  job_name_prefix: legalNames,
   model_id: "must be a model id, an inference profile id or an ARN",
   s3_uri: "must be an URI such as s3://bucket/folder/rows.csv",
   dataset_id: "must be the id of a dataset, such as \"owner/name\"",
@@ -39,7 +42,8 @@ const wanted: { readonly [path: string]: string } = {
   "parameters.temperature": "must be a number",
   "parameters.top_p": "must be a number",
   "parameters.stop_sequences": "must be a list of texts",
-  "parameters.thinking": "must be { \"budget_tokens\": <whole number> } or { \"effort\": \"low\" | \"medium\" | \"high\" }",
+  "parameters.thinking":
+    "must be { \"budget_tokens\": <whole number> } or { \"effort\": \"low\" | \"medium\" | \"high\" }",
   "parameters.dimensions": "must be a whole number of at least 1",
   "parameters.normalize": "must be true or false",
   "parameters.truncate": "must be none, start or end",
@@ -54,7 +58,7 @@ const wanted: { readonly [path: string]: string } = {
   "retry.lane": `must be ${Lane.literals.join(", ")}`,
   deadline_hours: "must be a number above 0",
   timeout_hours: "must be a whole number from 24 to 168",
-  run_id: "must be a text of letters, digits, \".\" and \"-\", the first a letter or digit, at most 40 characters"
+  run_id: legalNames
 }
 
 const wantedAt = (path: ReadonlyArray<string>): Problem => {
@@ -109,8 +113,8 @@ const legalName = (name: string, length: number): string | null => {
 const nameProblem = (field: string, name: string | undefined, length: number, more = ""): ReadonlyArray<Problem> => {
   if (name === undefined || (namePattern.test(name) && name.length <= length)) return []
   const legal = legalName(name, length)
-  const message = `${JSON.stringify(name)} cannot name a run: give letters, digits, "." and "-", the first a letter or ` +
-    `digit, at most ${length} characters${more}` + (legal === null ? "" : `, for example ${JSON.stringify(legal)}`)
+  const message = `${JSON.stringify(name)} cannot name a run: give letters, digits, "." and "-", the first a letter ` +
+    `or digit, at most ${length} characters${more}` + (legal === null ? "" : `, for example ${JSON.stringify(legal)}`)
   return [{ field, message }]
 }
 
@@ -160,7 +164,10 @@ const promptProblems = (
     if (names.length === 2) add("prompt_template", "give prompt_id or prompt_template, not both")
     if (names.length === 0) {
       const known = Object.keys(PromptLibrary.builtIn.prompts).join(", ")
-      add("prompt_id", `${model} is a text model and needs one: ${known}, one of the bucket's prompts, or prompt_template`)
+      add(
+        "prompt_id",
+        `${model} is a text model and needs one: ${known}, one of the bucket's prompts, or prompt_template`
+      )
     }
     if (isGiven(raw["embed_column"])) add("embed_column", `${model} is a text model: name columns in its prompt`)
   }
@@ -183,7 +190,8 @@ export const templateOf = (raw: { readonly [key: string]: unknown }): Result.Res
       const { part, position } = error
       const field = part === "system" ? "system" : "prompt_template"
       // The text itself is nobody's business in a log.
-      return { field, message: `is malformed at position ${position}: write {column} for a placeholder, {{ for a brace` }
+      const message = `is malformed at position ${position}: write {column} for a placeholder, {{ for a brace`
+      return { field, message }
     }
   })
 }

@@ -35,7 +35,10 @@ export type Item = Record<string, AttributeValue>
 export const textOf = (item: Item, name: string): string | null => item[name]?.S ?? null
 
 /** @internal */
-export const numberOf = (item: Item, name: string): number | null => item[name]?.N === undefined ? null : Number(item[name].N)
+export const numberOf = (item: Item, name: string): number | null => {
+  const number = item[name]?.N
+  return number === undefined ? null : Number(number)
+}
 
 /** @internal */
 export const idOf = (item: Item): JobId => ({

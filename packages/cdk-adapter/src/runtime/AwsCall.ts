@@ -19,7 +19,7 @@ const throttles: ReadonlySet<string> = new Set([
 ])
 
 const fieldOf = (value: unknown, name: string): unknown =>
-  typeof value === "object" && value !== null && name in value ? Object.entries(value).find(([key]) => key === name)?.[1] : undefined
+  typeof value === "object" && value !== null && name in value ? Reflect.get(value, name) : undefined
 
 /** The name of an error that the service answered. */
 const codeOf = (cause: unknown): string => {

@@ -44,11 +44,9 @@ export interface Settings {
 /** The service. @internal */
 export class Environment extends Context.Service<Environment, Settings>()("@bedrock-batch/cdk-adapter/Environment") {}
 
-/** A variable that is empty is as one that is not there. */
-const optional = (name: string) =>
-  Config.option(Config.String(name)).pipe(Config.map((value) => Option.getOrNull(Option.filter(value, (text) => text !== ""))))
-
 const orNull = <A>(config: Config.Config<A>) => Config.option(config).pipe(Config.map(Option.getOrNull))
+
+const optional = (name: string) => orNull(Config.String(name))
 
 const texts = (name: string) => orNull(Config.schema(Schema.fromJsonString(Schema.Array(Schema.String)), name))
 
@@ -84,7 +82,7 @@ const defaultRecordsPerJob = 1000
 
 const defaultRoundMargin = 60
 
-/** The settings of variables. @internal */
+/** The settings of variables; one that is empty is as one that is not there. @internal */
 export const read = (variables: { readonly [name: string]: string | undefined }) => {
   const given = Object.fromEntries(
     Object.entries(variables).flatMap(([name, value]) => value === undefined || value === "" ? [] : [[name, value]])

@@ -15,7 +15,11 @@ export class OutOfTime extends Schema.TaggedError<OutOfTime>("@bedrock-batch/cdk
 /** @internal */
 export type Failure = BatchError | InvalidInput | OutOfTime
 
-/** The name of a failure. Those that are worth another try: `CapacityFull`, `Throttled`, `Unavailable`, `OutOfTime`. @internal */
+/**
+ * The name of a failure. Those that are worth another try: `CapacityFull`, `Throttled`, `Unavailable`, `OutOfTime`.
+ *
+ * @internal
+ */
 export const nameOf = (failure: Failure): string => {
   if (failure._tag !== "BatchError") return failure._tag
   const { reason } = failure

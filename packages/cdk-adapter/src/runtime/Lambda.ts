@@ -1,6 +1,6 @@
 /**
- * From an effect to the function that Lambda calls: its services are made once, its time is kept, and a failure becomes an
- * error of a name that the state machine knows.
+ * From an effect to the function that Lambda calls: its services are made once, its time is kept, and a failure becomes
+ * an error of a name that the state machine knows.
  *
  * @internal
  */
@@ -49,8 +49,10 @@ const inTime = <A, E, R>(name: string, effect: Effect.Effect<A, E, R>) =>
     const left = remaining()
     return Effect.timeoutOrElse(effect, {
       duration: Math.max(1, left - margin(left)),
-      orElse: () =>
-        Effect.fail(new OutOfTime({ message: `the time of ${name} is nearly over; what was done is kept, call it again` }))
+      orElse: () => {
+        const message = `the time of ${name} is nearly over; what was done is kept, call it again`
+        return Effect.fail(new OutOfTime({ message }))
+      }
     })
   })
 

@@ -1,6 +1,6 @@
 /**
- * Logs and metrics as lines of JSON on the standard output, where CloudWatch reads them. No line holds contents of records,
- * prompts, answers or task tokens.
+ * Logs and metrics as lines of JSON on the standard output, where CloudWatch reads them. No line holds contents of
+ * records, prompts, answers or task tokens.
  *
  * @internal
  */

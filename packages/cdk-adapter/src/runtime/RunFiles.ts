@@ -41,7 +41,7 @@ export const jobOf = Effect.fnUntraced(function*(runId: string, jobKey: string) 
   return yield* new BatchError({ module: "Pipeline", method: "jobOf", reason })
 })
 
-/** Seconds that a task waits longer than Bedrock works on its job: until it has begun, and until its end is heard of. */
+/** Seconds that a task waits longer than Bedrock works on its job: until its end is heard of. */
 const waitsLonger = 2 * 3600
 
 /** @internal */

@@ -26,8 +26,9 @@ const over = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"] as const
 export const make = (client: SFNClient): Tasks["Service"] =>
   Tasks.of({
     answer: Effect.fn("Tasks.answer")(function*(taskToken: string, status: string) {
+      const output = JSON.stringify({ status })
       const answer = yield* call("Tasks", "answer", (abortSignal) =>
-        client.send(new SendTaskSuccessCommand({ taskToken, output: JSON.stringify({ status }) }), { abortSignal }), over)
+        client.send(new SendTaskSuccessCommand({ taskToken, output }), { abortSignal }), over)
       return typeof answer !== "string"
     })
   })
