@@ -47,7 +47,8 @@ await step("pack", () => {
     for (const wanted of ["LICENSE", "README.md", "package.json", "dist/index.js", "dist/index.d.ts", "src/index.ts"]) {
       assert.ok(paths.includes(wanted), `${name} lacks ${wanted}`)
     }
-    const strange = paths.filter((path) => !/^(LICENSE|README\.md|package\.json|(dist|src)\/.+\.(m?js|ts|map))$/.test(path))
+    const known = /^(LICENSE|README\.md|package\.json|dist\/input\.schema\.json|(dist|src)\/.+\.(m?js|ts|map))$/
+    const strange = paths.filter((path) => !known.test(path))
     assert.deepEqual(strange, [], `${name} holds files that are none of a package`)
     tarballs.push(join(project, filename.replace("@", "").replace("/", "-")))
   }
@@ -90,12 +91,30 @@ await step("type-check", () => {
 
 await step("exports", () => {
   const list = "for (const name of process.argv.slice(1)) await import(name)"
-  const open = ["processors", "processors/Converse", "sdk", "sdk/promise", "sdk/store/S3", "emulator", "emulator/Server"]
+  const open = [
+    "processors",
+    "processors/Converse",
+    "sdk",
+    "sdk/promise",
+    "sdk/store/S3",
+    "emulator",
+    "emulator/Server",
+    "cdk-adapter"
+  ]
   run(process.execPath, ["--input-type=module", "-e", list, ...open.map((name) => `@bedrock-batch/${name}`)])
   for (const name of ["sdk/internal/Layout", "sdk/source/internal/CsvParser", "processors/internal/Template"]) {
     const { status } = spawnSync(process.execPath, ["--input-type=module", "-e", list, `@bedrock-batch/${name}`], { cwd: project })
     assert.notEqual(status, 0, `@bedrock-batch/${name} can be imported`)
   }
+})
+
+await step("synthesis", () => {
+  const code = `import { PipelineStack } from "@bedrock-batch/cdk-adapter"
+    import { App } from "aws-cdk-lib"
+    import { Template } from "aws-cdk-lib/assertions"
+    const template = Template.fromStack(new PipelineStack(new App(), "Packed"))
+    console.log(Object.keys(template.findResources("AWS::Lambda::Function")).length, "functions")`
+  assert.match(run(process.execPath, ["--input-type=module", "-e", code]), /^7 functions$/m)
 })
 
 /** The AWS SDK's own variables and no other: who runs this may have an account. */
