@@ -29,8 +29,9 @@ const twoJobs = Effect.fnUntraced(function*(kind: "fixed" | "live" | "shared") {
     Ledger.layer().pipe(Layer.provide(Layer.succeed(ObjectStore, rig.store)))
   )
   const limits = { maxOpenJobs: 1 }
-  const own = kind === "live" ? layerLive({ limits }) : layerShared({ limits })
-  const context = kind === "fixed" ? null : yield* Layer.build(own.pipe(Layer.provide(services)))
+  const live = layerLive({ limits }).pipe(Layer.provide(services))
+  const shared = layerShared({ limits }).pipe(Layer.provide(services))
+  const context = kind === "fixed" ? null : yield* Layer.build(kind === "live" ? live : shared)
   const process = rig.start({ limits })
   const hand = (index: number) => {
     const handed = awaitAll([submit(rig.run.jobs[index]!)], { wait: Wait.taskToken("token"), whenFull: "fail" }).pipe(
