@@ -206,7 +206,7 @@ export const grantAnswering = (grantee: iam.IGrantable): void =>
   add(grantee, [
     {
       sid: "AnswerTasks",
-      reason: "IAM's reference names no resource for these actions: whoever has a token may answer its task",
+      reason: "Sources differ on whether IAM knows a resource for these actions. A task is answered by its token alone",
       actions: ["states:SendTaskSuccess", "states:SendTaskFailure"],
       resources: ["*"]
     }
