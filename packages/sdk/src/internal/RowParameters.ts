@@ -25,7 +25,8 @@ const numberOf = (value: unknown): number | null => {
     : typeof value === "string" && decimal.test(value.trim())
     ? Number(value)
     : Number.NaN
-  return Number.isFinite(number) ? number : null
+  // Neither JSON nor a text tells -0 from 0.
+  return Number.isFinite(number) ? number + 0 : null
 }
 
 const isTexts = (value: unknown): value is ReadonlyArray<string> =>

@@ -64,4 +64,9 @@ describe("rowParameters", () => {
     assert.deepStrictEqual(of(String(value), value, null), of(value, String(value), null))
     assert.strictEqual(of(String(value), null, null).maxTokens, value)
   })
+
+  it("takes -0 for 0, as a text and as a number", () => {
+    assert.isTrue(Object.is(of(-0, "-0", null).maxTokens, 0))
+    assert.deepStrictEqual(of(-0, "-0", null), of("0", 0, null))
+  })
 })
