@@ -22,7 +22,7 @@ type Store = ObjectStore["Service"]
 const minutes = (count: number) => count * 60_000
 
 /** How many command sequences are played; `CASES` in the environment raises it, `SEED` gives others. */
-const cases = Number(process.env.CASES ?? 300)
+const cases = Number(process.env.CASES ?? 150)
 
 /** Worlds in which what the guide on reliability rests on holds. */
 const sound: ReadonlyArray<Partial<Habits>> = [

@@ -25,7 +25,7 @@ import { ticking } from "./rig/ticking.ts"
 type Store = ObjectStore["Service"]
 
 /** How many command sequences are played; `CASES` in the environment raises it, `SEED` gives others. */
-const cases = Math.ceil(Number(process.env.CASES ?? 600) / 6)
+const cases = Math.ceil(Number(process.env.CASES ?? 300) / 6)
 
 const runId = "jokes"
 const topics = Array.from({ length: 9 }, (_, i) => `topic ${i}`)

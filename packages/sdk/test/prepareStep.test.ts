@@ -112,7 +112,7 @@ const both = Effect.fnUntraced(function*(
 const int = (minimum: number, maximum: number) =>
   Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum, maximum })))
 
-const cases = Number(process.env.CASES ?? 150)
+const cases = Number(process.env.CASES ?? 60)
 
 describe("prepareStep", { timeout: 600_000 }, () => {
   it.effect("makes the jobs that prepare would have made, whatever the source, the limits and the budgets", () =>
