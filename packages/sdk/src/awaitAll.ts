@@ -193,7 +193,7 @@ export const awaitAll = Effect.fn("awaitAll")(function*<
   const parts = yield* Effect.forEach(byServices(all), ({ places, services }) =>
     within(services, Effect.gen(function*() {
       const jobs = places.map((place) => all[place]!.job)
-      const views = yield* makeViews(jobs.map(({ runId }) => runId))
+      const views = yield* makeViews(jobs, options?.confirmAbove !== undefined)
       const standing = makeStanding(jobs.filter((job) => !views.entryOf(job)?.ended))
       standings.push(standing)
       const cut = yield* cutOffOf(options, from, views, standing, standings)

@@ -18,7 +18,7 @@ export interface Views {
   readonly cancelled: (job: Job) => ReturnType<CancelledBy>
   /** Listed after the marks: a claim that it does not show is never sent for a cancelled attempt. */
   readonly entryOf: (job: Job) => Entry | undefined
-  /** Whether a job of the attempt was ever claimed, accepted or ended. */
+  /** Whether a job of the attempt was ever claimed, accepted or ended; of runs that are seen whole. */
   readonly begun: (runId: string, attempt: number) => boolean
   /** Reads marks and ledger of a run again. */
   readonly refresh: (runId: string) => Effect.Effect<void, BatchError>
@@ -26,17 +26,30 @@ export interface Views {
   readonly close: () => void
 }
 
-/** Reads marks and ledger of runs, by two lists for each. @internal */
-export const makeViews = Effect.fnUntraced(function*(runIds: Iterable<string>) {
+/**
+ * Reads marks and ledger of the jobs' runs, by two lists for each. Of a run with one job the list is of that job alone,
+ * unless the runs are to be seen whole: a pipeline awaits the jobs of a run one by one, thousands of them.
+ *
+ * @internal
+ */
+export const makeViews = Effect.fnUntraced(function*(jobs: ReadonlyArray<Job>, whole: boolean) {
   const store = yield* ObjectStore
   const ledger = yield* Ledger
   const seen = new Map<string, { readonly by: CancelledBy; readonly entries: Entries }>()
+  const asked = new Map<string, Array<string>>()
+  for (const { key, runId } of jobs) {
+    const keys = asked.get(runId) ?? []
+    asked.set(runId, keys)
+    keys.push(key)
+  }
   let closed = false
   const refresh = Effect.fnUntraced(function*(runId: string) {
     const by = yield* cancelledBy(store, runId)
-    seen.set(runId, { by, entries: yield* ledger.entries(runId) })
+    const keys = asked.get(runId) ?? []
+    const [key] = keys
+    seen.set(runId, { by, entries: yield* ledger.entries(runId, whole || keys.length !== 1 ? "" : `${key}.`) })
   })
-  for (const runId of new Set(runIds)) yield* refresh(runId)
+  for (const runId of asked.keys()) yield* refresh(runId)
   const views: Views = {
     cancelled: ({ attempt, runId }) => closed ? "deadline" : seen.get(runId)?.by(attempt) ?? null,
     entryOf: ({ key, runId }) => seen.get(runId)?.entries.jobs.get(key),

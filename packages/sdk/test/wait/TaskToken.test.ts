@@ -58,6 +58,22 @@ describe("Wait.taskToken", () => {
       assert.lengthOf(jobs.creates, 1)
     }))
 
+  it.effect("looks at no other job's ledger, however many jobs the run has", () =>
+    Effect.gen(function*() {
+      const { job, jobs, run, start } = yield* bench(3)
+      const { service } = tokensOf(() => jobs.creates.length)
+      const looked: Array<string> = []
+      const around = {
+        before: (operation: string, key: string) =>
+          Effect.sync(() => void (key.startsWith(`${run.id}/jobs/`) && looked.push(`${operation} ${key}`)))
+      }
+      yield* drive(start(around)(
+        awaitAll([submit(job)], { wait: Wait.taskToken("token") }).pipe(Effect.provideService(Wait.TaskTokens, service))
+      ))
+      assert.isAbove(looked.length, 0)
+      assert.deepStrictEqual(looked.filter((one) => !one.includes(`/jobs/${job.key}.`)), [])
+    }))
+
   it.effect("gives a job that has ended, or is refused, with its status", () =>
     Effect.gen(function*() {
       const { jobs, run, start } = yield* bench(2)
