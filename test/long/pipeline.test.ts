@@ -42,18 +42,19 @@ const stepOf = ({ method, operation, server, url }: TappedCall): string | null =
   return `${method} ${kind}`
 }
 
-/** Jobs of the largest run; `JOBS` in the environment raises it. */
-const manyJobs = Number(process.env.JOBS ?? 300)
+/** Jobs of the largest run; `JOBS` in the environment says otherwise. */
+const manyJobs = Number(process.env["JOBS"] ?? 2_500)
 
 describe("the pipeline of the synthesized template", () => {
   it.live("carries many jobs in states of a few hundred bytes", () =>
     Effect.gen(function*() {
       const pipeline = yield* startPipeline({
         assembly: assemblyOf({ maxSubmittedAndInProgressJobs: 60 }),
-        concurrency: 3
+        concurrency: 3,
+        sweepEvery: "1 minute"
       })
       const input = yield* csvInput(pipeline, "many", manyJobs * 100)
-      const execution = yield* swept(pipeline, input)
+      const execution = yield* pipeline.execute(input)
       const { counts, jobs, results, runId } = outputOf(execution)
       assert.deepStrictEqual([counts.succeeded, jobs, results.count, results.paths.length], [
         manyJobs * 100,
