@@ -98,7 +98,12 @@ describe("the pipeline of the synthesized template", () => {
           [input, "InvalidInput", /joke_about_nothing/],
           [{ ...input, prompt_id: "sentiment_classifier" }, "InvalidColumns", /input_text/],
           [{ ...joke, dataset_id: "a/b" }, "InvalidInput", /dataset_id/],
-          [{ ...joke, s3_uri: `s3://${dataBucket}/none.csv` }, "InvalidSource", /none\.csv/]
+          [{ ...joke, s3_uri: `s3://${dataBucket}/none.csv` }, "InvalidSource", /none\.csv/],
+          // What the sdk alone sees, it says of its own options.
+          [{ ...joke, parameters: { dimensions: 5 } }, "InvalidInput", /parameters\.dimensions: /],
+          [{ ...joke, result_columns: { answer: "joke" } }, "InvalidInput", /result_columns\.answer: .*response/],
+          [{ ...joke, max_records_total: 50 }, "InvalidSource", /below_minimum: \\"on-demand\\"/],
+          [{ ...joke, deadline_hours: 1e20 }, "InvalidInput", /deadline_hours: /]
         ] as const
         for (const [given, name, message] of attempts) {
           const { cause, error, history, status } = yield* pipeline.execute(given)

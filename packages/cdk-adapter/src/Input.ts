@@ -17,12 +17,15 @@ import {
   isGiven,
   isObject,
   longest,
-  namePattern,
+  mostDeadlineHours,
+  mostJobs,
+  patterns,
   retried,
   shapeProblems,
   templateOf,
   unknownFields
 } from "./internal/InputProblems.ts"
+import { schemaRules } from "./internal/InputRules.ts"
 
 /** What is absent may also be null, as in the sample. */
 const optional = <S extends Schema.Top>(schema: S, description: string) =>
@@ -31,7 +34,10 @@ const optional = <S extends Schema.Top>(schema: S, description: string) =>
 const count = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }))
 const text = Schema.NonEmptyString
 
-const name = Schema.String.check(Schema.isMaxLength(longest.id), Schema.isPattern(namePattern))
+const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
+const template = text.check(Schema.isPattern(patterns.template))
+
+const name = Schema.String.check(Schema.isMaxLength(longest.id), Schema.isPattern(patterns.name))
 
 /**
  * Schema for the parameters of a model, in the names that the input has for them.
@@ -41,8 +47,8 @@ const name = Schema.String.check(Schema.isMaxLength(longest.id), Schema.isPatter
  */
 export const Parameters = Schema.Struct({
   max_tokens: optional(count, "The most tokens of an answer. Default: 1024."),
-  temperature: optional(Schema.Finite, "How random answers are, 0 to 1. Default: the model's own."),
-  top_p: optional(Schema.Finite, "Nucleus sampling, 0 to 1. Default: the model's own."),
+  temperature: optional(share, "How random answers are, 0 to 1. Default: the model's own."),
+  top_p: optional(share, "Nucleus sampling, 0 to 1. Default: the model's own."),
   stop_sequences: optional(Schema.Array(text), "Texts at which the model stops."),
   thinking: optional(
     Schema.Union([
@@ -89,12 +95,12 @@ export const ExecutionInput = Schema.Struct({
   }),
   model_id: text.annotate({ description: "Model id, inference profile id or ARN." }),
   s3_uri: optional(
-    Schema.String.check(Schema.isPattern(/^s3:\/\/[^/]+\/.+$/)),
+    Schema.String.check(Schema.isPattern(patterns.s3)),
     "The rows: a file s3://bucket/key, or all files below a prefix that ends in \"/\". CSV, TSV, Parquet, JSON Lines " +
       "or Arrow, by the ending of the name; text files may be packed (.gz, .zst). This or dataset_id."
   ),
   dataset_id: optional(
-    Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.-]*(\/[\w.-]+)?$/)),
+    Schema.String.check(Schema.isPattern(patterns.dataset)),
     "The rows: a dataset of the Hugging Face Hub. This or s3_uri."
   ),
   split: optional(text, "Split of the dataset; without meaning with s3_uri. Default: train."),
@@ -104,17 +110,20 @@ export const ExecutionInput = Schema.Struct({
       "bucket's prompts. Text models need it, or prompt_template; null for embedding models."
   ),
   max_records_total: optional(count, "Rows at most. Default: MAX_TOTAL_RECORDS of the environment, else all."),
-  max_num_jobs: optional(count, "Jobs at most; rows beyond them are left out. Default: as many as it takes."),
+  max_num_jobs: optional(
+    Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: mostJobs })),
+    "Jobs at most; rows beyond them are left out. Default: as many as it takes."
+  ),
   max_records_per_job: optional(
     count,
     "Records that a job is cut at. Default: MAX_RECORDS_PER_JOB of the environment, else 1000."
   ),
   max_records_per_batch: optional(count, "Another name of max_records_per_job."),
   prompt_template: optional(
-    text,
+    template,
     "A prompt of this execution alone, with {column} placeholders, in place of prompt_id."
   ),
-  system: optional(text, "System text of prompt_template; it may have placeholders, too."),
+  system: optional(template, "System text of prompt_template; it may have placeholders, too."),
   embed_column: optional(text, "The column that an embedding model reads. Default: input_text."),
   input_format: optional(
     Schema.Literals(["csv", "parquet", "jsonl", "arrow"]),
@@ -138,7 +147,7 @@ export const ExecutionInput = Schema.Struct({
     "Attempts in all, or { \"attempts\": 2, \"outcomes\": [...], \"errors\": ..., \"lane\": ... }. Default: 1."
   ),
   deadline_hours: optional(
-    Schema.Finite.check(Schema.isGreaterThan(0)),
+    Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(mostDeadlineHours)),
     "Hours from the start of the execution after which nothing more is submitted and open jobs are stopped. Default: " +
       "none."
   ),
@@ -147,7 +156,7 @@ export const ExecutionInput = Schema.Struct({
     "Hours until Bedrock gives a job up, 24 to 168. Default: that of the deployment."
   ),
   run_id: optional(
-    name,
+    name.check(Schema.isPattern(patterns.runId)),
     "Id of the run. Default: job_name_prefix and ten digits that stand for all that makes the run what it is."
   )
 })
@@ -345,7 +354,8 @@ export const fromUnknown = (value: unknown, defaults: Defaults): Result.Result<I
 }
 
 /**
- * The JSON Schema (2020-12) of the input of an execution.
+ * The JSON Schema (2020-12) of the input of an execution. It says what can be said without the deployment and without
+ * knowing models: whether a model takes a prompt, `fromUnknown` alone tells.
  *
  * @since 0.2.0
  * @category converting
@@ -356,6 +366,7 @@ export const jsonSchema = (): { readonly [key: string]: unknown } => {
     $schema: "https://json-schema.org/draft/2020-12/schema",
     title: "Input of a Bedrock batch pipeline",
     ...schema,
+    allOf: schemaRules,
     ...(Object.keys(definitions).length === 0 ? {} : { $defs: definitions })
   }
 }

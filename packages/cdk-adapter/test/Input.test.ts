@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Ajv2020 } from "ajv/dist/2020.js"
 import { Arbitrary, Result, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -197,6 +198,33 @@ describe("the input of an execution", () => {
     for (const message of Object.values(found)) assert.notInclude(message, "Expected")
   })
 
+  it("that is left out is missing, and not wrong", () => {
+    const found = problems({ model_id: null })
+    assert.hasAllKeys(found, ["job_name_prefix", "model_id", "s3_uri"])
+    for (const message of Object.values(found)) assert.match(message, /^is missing: /)
+    assert.include(found["job_name_prefix"] ?? "", "at most 29 characters")
+  })
+
+  it("that no run could have is refused before anything is read", () => {
+    for (const hours of [8_761, 1e20, 1e308]) {
+      assert.hasAllKeys(problems({ ...text, deadline_hours: hours }), ["deadline_hours"])
+    }
+    assert.hasAllKeys(problems({ ...text, max_num_jobs: 1_000_000 }), ["max_num_jobs"])
+    assert.hasAllKeys(problems({ ...text, run_id: "capacity" }), ["run_id"])
+    assert.hasAllKeys(problems({ ...text, s3_uri: null, dataset_id: "owner/.." }), ["dataset_id"])
+    assert.hasAllKeys(problems({ ...text, parameters: { temperature: -1, top_p: 2 } }), [
+      "parameters.temperature",
+      "parameters.top_p"
+    ])
+    for (const thinking of [{ budget_tokens: 1024, effort: "low" }, { effort: "low", hard: true }]) {
+      assert.hasAllKeys(problems({ ...text, parameters: { thinking } }), ["parameters.thinking"])
+    }
+    // What is wrong with a location is not that its format is unknown, too.
+    for (const uri of ["s3://", "s3://bucket", "s3://a b/x", "s3://arn:aws:s3:us-east-1:1:accesspoint/a/x", "/x"]) {
+      assert.hasAllKeys(problems({ ...text, s3_uri: uri }), ["s3_uri"])
+    }
+  })
+
   it("that is no object says what it must be", () => {
     for (const input of [null, 5, "x", [], undefined]) assert.hasAllKeys(problems(input), ["input"])
   })
@@ -246,7 +274,7 @@ describe("the input of an execution", () => {
   it.prop("comes out as it went in where it is right", [
     Arbitrary.all({
       total: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1e9 }))),
-      jobs: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1e6 }))),
+      jobs: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 999_999 }))),
       hours: Arbitrary.schema(Schema.Int.check(Schema.isBetween({ minimum: 24, maximum: 168 }))),
       name: Arbitrary.schema(Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][A-Za-z0-9.-]{0,28}$/)))
     })
@@ -265,6 +293,76 @@ describe("the JSON Schema of an input", () => {
     for (const [name, field] of Object.entries<any>(schema.properties)) assert.isString(field.description, name)
     assert.deepStrictEqual(schema.required, ["job_name_prefix", "model_id"])
     assert.isFalse(schema.additionalProperties)
+  })
+
+  it("takes what the validator takes, as far as neither needs to know the model", () => {
+    const takes = new Ajv2020({ allErrors: false }).compile(schema)
+    const { prompt_id: _, ...bare } = text
+    const { s3_uri: __, ...rowless } = text
+    const starts = [
+      text,
+      { ...bare, prompt_template: "A joke about {topic}." },
+      { ...text, run_id: "jokes-1" },
+      { ...rowless, dataset_id: "owner/name" }
+    ]
+    const counts = [null, 0, 1, -1, 1.5, 1e6, 1e30, 24, 168, 169, 8760, 8761, "1", "", true, [], {}, ["x"]]
+    const shares = [null, 0, 0.5, 1, 1.1, -0.1, "0.5"]
+    const objects = [
+      {},
+      { max_tokens: 5, top_p: null, stop_sequences: ["END"] },
+      { stop_sequences: [""] },
+      { stop_sequences: "END" },
+      { thinking: { budget_tokens: 1024 } },
+      { thinking: { budget_tokens: 1024, effort: "low" } },
+      { thinking: { effort: "low", more: 1 } },
+      { thinking: {} },
+      { more: { top_k: [1] } },
+      { more: 5 },
+      ...shares.flatMap((share) => [{ temperature: share }, { top_p: share }]),
+      { truncate: "end", normalize: true, dimensions: 256 },
+      { attempts: 2 },
+      { attempts: 2, outcomes: ["failed"], errors: "all", lane: "batch" },
+      { attempts: 2, outcomes: ["succeeded"] },
+      { attempts: 0 },
+      { attempts: 2, tries: 2 },
+      { response: "joke" },
+      { response: "" },
+      { response: null }
+    ]
+    const names = ["a", "-a", "a_b", "a b", "é", "a\n", "x".repeat(29), "x".repeat(30), "x".repeat(40), "x".repeat(41)]
+    const texts = ["capacity", "train", "csv", "jsonl", "parquet", "arrow", "xlsx", "fail", "on-demand", " "]
+    const templates = ["{topic}", "{", "}", "{}", "{{}}", "{{{topic}}}", "{a{b}}", "}}{a}", "{{a}", "a\n{b\n}", "😀{é}"]
+    const datasets = ["a", "a/b", "a/b/c", "a/..", "a--b/c", "../x", ".a", "a.", "a b", "_a/_b", "a".repeat(96)]
+    const files = [
+      ...["s3://b/a.csv", "s3://b/a b.CSV.Gz", "s3://b/a?b.parquet", "s3://b/日本.arrow", "s3://b//a.jsonl.zst", "s3://b/a.PQ"],
+      ...["s3://b/a", "s3://b/a/", "s3://b/a.json", "s3://b/a.parquet.gz", "s3://b/a.csv "],
+      ...["s3://b", "s3://b/", "s3:///a.csv", "s3://a b/c.csv", "s3://arn:aws:s3:::b/a.csv", "https://b/a.csv", "s3://b/a\n.csv"]
+    ]
+    const values = [...counts, ...objects, ...names, ...texts, ...templates, ...datasets, ...files]
+    const fields = Object.keys(ExecutionInput.fields).filter((name) => !["model_id", "embed_column"].includes(name))
+    const tried = [0, 0]
+    const same = (input: object) => {
+      const found = fromUnknown(input, defaults)
+      const isTaken = Result.isSuccess(found)
+      assert.strictEqual(takes(input), isTaken, `${JSON.stringify(input)} ${isTaken ? "" : found.failure.message}`)
+      tried[isTaken ? 1 : 0]!++
+    }
+    for (const start of starts) {
+      same(start)
+      same({ ...start, promt_id: "x" })
+      for (const field of fields) {
+        for (const value of values) {
+          // A text model has a prompt, and the other name of a limit says the same.
+          if (field === "prompt_id" && value === null && !("prompt_template" in start)) continue
+          if (field === "prompt_template" && value === null && !("prompt_id" in start)) continue
+          same({ ...start, [field]: value })
+        }
+      }
+      for (const file of files) for (const format of [null, "csv", "xlsx"]) same({ ...start, s3_uri: file, input_format: format })
+      for (const name of names) for (const id of [null, ...names]) same({ ...start, job_name_prefix: name, run_id: id })
+      for (const system of templates) same({ ...bare, prompt_template: "{topic}", system })
+    }
+    for (const count of tried) assert.isAbove(count, 300)
   })
 
   it("is what the guide says", () => {

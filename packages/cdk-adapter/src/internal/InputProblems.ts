@@ -17,30 +17,46 @@ import type { Defaults, Problem } from "../Input.ts"
 /** The longest name of a run whose id is made from it, and of one with an id of its own. @internal */
 export const longest = { name: 29, id: 40 }
 
-/** @internal */
-export const namePattern = /^[A-Za-z0-9][A-Za-z0-9.-]*$/
+/** As many as the keys of jobs count. @internal */
+export const mostJobs = 999_999
+
+/** No execution of a state machine lasts longer than a year. @internal */
+export const mostDeadlineHours = 8_760
+
+/** Part of a dataset's id, as the Hub has them. */
+const part = "(?!\\.|[^/]*(?:--|\\.\\.))[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+
+/** What texts must be. With the flag `u` they are in the JSON Schema, too. @internal */
+export const patterns = {
+  name: /^[A-Za-z0-9][A-Za-z0-9.-]*$/u,
+  /** The folder beside the runs that says who holds a slot. */
+  runId: /^(?!capacity$)/u,
+  s3: /^s3:\/\/[A-Za-z0-9][A-Za-z0-9._-]*\/.+$/u,
+  dataset: new RegExp(`^${part}(?:/${part})?$`, "u"),
+  template: /^(?:[^{}]|\{\{|\}\}|\{[^{}]+\})*$/u
+}
 
 /** Outcomes that may be tried again. @internal */
 export const retried = Outcome.literals.filter((outcome) => outcome !== "succeeded")
 
-const legalNames =
-  "must be a text of letters, digits, \".\" and \"-\", the first a letter or digit, at most 40 characters"
+const legalNames = (most: string) =>
+  `must be a text of letters, digits, "." and "-", the first a letter or digit, at most ${most}`
 
 /** What each field must be; the longest path that leads to a wrong value counts. */
 const wanted: { readonly [path: string]: string } = {
-  job_name_prefix: legalNames,
+  job_name_prefix: legalNames("29 characters (40 with run_id)"),
   model_id: "must be a model id, an inference profile id or an ARN",
-  s3_uri: "must be an URI such as s3://bucket/folder/rows.csv",
+  s3_uri: "must be a URI such as s3://bucket/folder/rows.csv",
   dataset_id: "must be the id of a dataset, such as \"owner/name\"",
   max_records_total: "must be a whole number of at least 1",
-  max_num_jobs: "must be a whole number of at least 1",
+  max_num_jobs: `must be a whole number from 1 to ${mostJobs}`,
   max_records_per_job: "must be a whole number of at least 1",
   max_records_per_batch: "must be a whole number of at least 1",
   input_format: "must be csv, parquet, jsonl or arrow",
   parameters: "must be an object, such as { \"max_tokens\": 500 }",
   "parameters.max_tokens": "must be a whole number of at least 1",
-  "parameters.temperature": "must be a number",
-  "parameters.top_p": "must be a number",
+  "parameters.temperature": "must be a number from 0 to 1",
+  "parameters.top_p": "must be a number from 0 to 1",
   "parameters.stop_sequences": "must be a list of texts",
   "parameters.thinking":
     "must be { \"budget_tokens\": <whole number> } or { \"effort\": \"low\" | \"medium\" | \"high\" }",
@@ -56,9 +72,9 @@ const wanted: { readonly [path: string]: string } = {
   "retry.outcomes": `must be a list of ${retried.join(", ")}`,
   "retry.errors": "must be mendable or all",
   "retry.lane": `must be ${Lane.literals.join(", ")}`,
-  deadline_hours: "must be a number above 0",
+  deadline_hours: `must be a number above 0, and at most ${mostDeadlineHours}, which is a year`,
   timeout_hours: "must be a whole number from 24 to 168",
-  run_id: legalNames
+  run_id: legalNames("40 characters")
 }
 
 const wantedAt = (path: ReadonlyArray<string>): Problem => {
@@ -111,22 +127,23 @@ const legalName = (name: string, length: number): string | null => {
 }
 
 const nameProblem = (field: string, name: string | undefined, length: number, more = ""): ReadonlyArray<Problem> => {
-  if (name === undefined || (namePattern.test(name) && name.length <= length)) return []
+  if (name === undefined || (patterns.name.test(name) && name.length <= length)) return []
   const legal = legalName(name, length)
   const message = `${JSON.stringify(name)} cannot name a run: give letters, digits, "." and "-", the first a letter ` +
     `or digit, at most ${length} characters${more}` + (legal === null ? "" : `, for example ${JSON.stringify(legal)}`)
   return [{ field, message }]
 }
 
-const endings = [
-  ["csv", /\.(csv|tsv|tab)(\.(gz|gzip|zst|zstd))?$/i],
-  ["jsonl", /\.(jsonl|ndjson)(\.(gz|gzip|zst|zstd))?$/i],
-  ["parquet", /\.(parquet|parq|pq)$/i],
-  ["arrow", /\.(arrow|arrows|ipc|feather)$/i]
+/** Endings of names, by which formats are known; upper case or lower. @internal */
+export const endings = [
+  ["csv", "\\.(csv|tsv|tab)(\\.(gz|gzip|zst|zstd))?$"],
+  ["jsonl", "\\.(jsonl|ndjson)(\\.(gz|gzip|zst|zstd))?$"],
+  ["parquet", "\\.(parquet|parq|pq)$"],
+  ["arrow", "\\.(arrow|arrows|ipc|feather)$"]
 ] as const
 
 /** @internal */
-export const formatOf = (uri: string) => endings.find(([, ending]) => ending.test(uri))?.[0]
+export const formatOf = (uri: string) => endings.find(([, ending]) => new RegExp(ending, "i").test(uri))?.[0]
 
 const rowsProblems = (raw: { readonly [key: string]: unknown }): ReadonlyArray<Problem> => {
   const hasFile = isGiven(raw["s3_uri"])
@@ -136,7 +153,7 @@ const rowsProblems = (raw: { readonly [key: string]: unknown }): ReadonlyArray<P
   }
   if (!hasFile && !hasDataset) return [{ field: "s3_uri", message: "is missing: give s3_uri or dataset_id" }]
   const uri = given(raw["s3_uri"])
-  if (uri !== undefined && !isGiven(raw["input_format"]) && formatOf(uri) === undefined) {
+  if (uri !== undefined && patterns.s3.test(uri) && !isGiven(raw["input_format"]) && formatOf(uri) === undefined) {
     const message = uri.endsWith("/")
       ? "the format of the files below a prefix must be said: csv, parquet, jsonl or arrow"
       : `the format of ${uri} is not known by its name: give csv, parquet, jsonl or arrow`
@@ -220,10 +237,25 @@ const modelProblems = (
   return [{ field: "model_id", message }, ...problems]
 }
 
+/** A field that must be there is not wrong, but missing. */
+const missingProblems = (raw: { readonly [key: string]: unknown }): ReadonlyArray<Problem> =>
+  ["job_name_prefix", "model_id"].flatMap((field) =>
+    isGiven(raw[field]) ? [] : [{ field, message: `is missing: it ${wanted[field]}` }]
+  )
+
+/** Thinking is asked for by one of two fields; which of the two is wrong, nobody knows. */
+const thinkingProblems = (parameters: unknown): ReadonlyArray<Problem> => {
+  const thinking = isObject(parameters) ? parameters["thinking"] : null
+  if (!isObject(thinking) || Object.keys(thinking).length === 1) return []
+  const field = "parameters.thinking"
+  return [{ field, message: wanted[field] ?? "" }]
+}
+
 /** @internal */
 export const crossProblems = (raw: { readonly [key: string]: unknown }, defaults: Defaults): ReadonlyArray<Problem> => {
   const [perJob, perBatch] = [raw["max_records_per_job"], raw["max_records_per_batch"]]
   return [
+    ...missingProblems(raw),
     ...nameProblem(
       "job_name_prefix",
       given(raw["job_name_prefix"]),
@@ -231,8 +263,12 @@ export const crossProblems = (raw: { readonly [key: string]: unknown }, defaults
       isGiven(raw["run_id"]) ? "" : " (40 with run_id)"
     ),
     ...nameProblem("run_id", given(raw["run_id"]), longest.id),
+    ...(raw["run_id"] === "capacity"
+      ? [{ field: "run_id", message: "\"capacity\" is the name of a folder beside the runs: choose another" }]
+      : []),
     ...rowsProblems(raw),
     ...modelProblems(raw, defaults),
+    ...thinkingProblems(raw["parameters"]),
     ...(isGiven(perJob) && isGiven(perBatch) && perJob !== perBatch
       ? [{ field: "max_records_per_batch", message: "is another name of max_records_per_job, and differs from it" }]
       : [])

@@ -11,6 +11,7 @@ import * as Source from "@bedrock-batch/sdk/source/Source"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { fromUnknown, type Input, InvalidInput, type Rows } from "../Input.ts"
+import { toInput } from "../internal/InputWords.ts"
 import { Environment } from "./Environment.ts"
 
 /** The input, checked. @internal */
@@ -76,7 +77,7 @@ export const prepareRound = Effect.fnUntraced(function*(input: Input, runId: str
     maxRecordsPerJob: input.maxRecordsPerJob,
     timeoutHours: input.timeoutHours,
     belowMinimum: input.belowMinimum
-  }, millis)
+  }, millis).pipe(Effect.mapError(toInput))
 })
 
 /**
