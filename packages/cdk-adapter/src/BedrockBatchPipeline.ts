@@ -16,11 +16,12 @@ import type * as sns from "aws-cdk-lib/aws-sns"
 import type * as sqs from "aws-cdk-lib/aws-sqs"
 import type * as sfn from "aws-cdk-lib/aws-stepfunctions"
 import { Construct } from "constructs"
+import { checkEnvironment, checkProps, keyOf } from "./construct/Checks.ts"
 import { makeDeadLetters, makeRules } from "./construct/Events.ts"
 import { makeFunctions } from "./construct/Functions.ts"
 import { makeInventory } from "./construct/Inventory.ts"
 import type { PipelineFunctions } from "./construct/LambdaCode.ts"
-import { makeMachine } from "./construct/Machine.ts"
+import { grantExecutions, makeMachine } from "./construct/Machine.ts"
 import { modelArns } from "./construct/ModelArns.ts"
 import { makeMonitoring } from "./construct/Monitoring.ts"
 import * as Permissions from "./construct/Permissions.ts"
@@ -69,7 +70,7 @@ export interface BedrockBatchPipelineProps {
   readonly bucket?: s3.IBucket | undefined
   /**
    * Key prefix of the runs. Default `runs`. Letters, digits, `.`, `_`, `-` and slashes, as Bedrock takes in an S3
-   * URI.
+   * URI; not `inputs`, `prompts` or `map-results`, nor anything below them.
    */
   readonly prefix?: string | undefined
   /** Other buckets that rows are read from. Default none: rows are read from the pipeline's bucket. */
@@ -104,9 +105,12 @@ export interface BedrockBatchPipelineProps {
   readonly allowedModels?: ReadonlyArray<string> | undefined
   /** Network of the jobs and the functions. Default none. */
   readonly network?: PipelineNetwork | undefined
-  /** Key that encrypts a new bucket, the table and the jobs' outputs. Default: keys of AWS. */
+  /**
+   * Key that encrypts a new bucket, the table and the jobs' outputs; that of a bucket that is there, where the stack
+   * does not know it. Default: keys of AWS.
+   */
   readonly encryptionKey?: kms.IKey | undefined
-  /** Tags of all resources, and of the jobs. At most 50. */
+  /** Tags of all resources, and of the jobs. At most 50, and in all, with `allowedModels`, some 3 KB. */
   readonly tags?: { readonly [key: string]: string } | undefined
   /** Where alarms go. Default nowhere: they are seen in CloudWatch. */
   readonly alarmTopic?: sns.ITopic | undefined
@@ -114,7 +118,7 @@ export interface BedrockBatchPipelineProps {
   readonly logRetention?: logs.RetentionDays | undefined
   /** What becomes of a new bucket and of the table when the stack is removed. Default: they are kept. */
   readonly removalPolicy?: RemovalPolicy | undefined
-  /** How often jobs are looked after whose events were lost, 5 minutes or more. Default 15 minutes. */
+  /** How often jobs are looked after whose events were lost, 5 minutes to a day. Default 15 minutes. */
   readonly sweepInterval?: Duration | undefined
   /** Whether there is a dashboard. Default true. */
   readonly dashboard?: boolean | undefined
@@ -124,46 +128,8 @@ export interface BedrockBatchPipelineProps {
 
 const promptsPrefix = "prompts"
 
-const check = (props: BedrockBatchPipelineProps): void => {
-  const refuse = (name: keyof BedrockBatchPipelineProps, problem: string) => {
-    throw new Error(`BedrockBatchPipeline: ${name} ${problem}`)
-  }
-  const count = (name: keyof BedrockBatchPipelineProps, value: number | undefined, least: number, most: number) => {
-    if (value !== undefined && !(Number.isInteger(value) && value >= least && value <= most)) {
-      refuse(name, `is ${value}, and must be an integer from ${least} to ${most}`)
-    }
-  }
-  const { jobTimeout, name, network, prefix, sweepInterval, tags } = props
-  if (name !== undefined && !/^[A-Za-z0-9-]{1,60}$/.test(name)) {
-    refuse("name", `is ${JSON.stringify(name)}, and must be 1 to 60 letters, digits and hyphens`)
-  }
-  if (prefix !== undefined && (prefix.length > 400 || !/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/.test(prefix))) {
-    refuse("prefix", `is ${JSON.stringify(prefix)}, and must be letters, digits, ".", "_", "-", and slashes between`)
-  }
-  if ([promptsPrefix, mapResults].some((taken) => `${prefix}/`.startsWith(`${taken}/`))) {
-    refuse("prefix", `is ${JSON.stringify(prefix)}, which is taken: choose another`)
-  }
-  count("maxConcurrency", props.maxConcurrency, 1, 1000)
-  count("maxOpenJobs", props.maxOpenJobs, 1, 1_000_000)
-  count("prepareMemory", props.prepareMemory, 512, 10_240)
-  count("collectMemory", props.collectMemory, 512, 10_240)
-  count("maxRecordsTotal", props.maxRecordsTotal, 1, Number.MAX_SAFE_INTEGER)
-  count("maxRecordsPerJob", props.maxRecordsPerJob, 1, Number.MAX_SAFE_INTEGER)
-  if (jobTimeout !== undefined) {
-    const hours = jobTimeout.toHours({ integral: false })
-    if (!Number.isInteger(hours) || hours < 24 || hours > 168) {
-      refuse("jobTimeout", `is ${hours} hours, and must be 24 to 168, whole ones`)
-    }
-  }
-  if (sweepInterval !== undefined && sweepInterval.toMinutes({ integral: false }) < 5) {
-    refuse("sweepInterval", "must be 5 minutes or more")
-  }
-  if (props.allowedModels?.length === 0) refuse("allowedModels", "is empty: leave it out to allow all models")
-  if (Object.keys(tags ?? {}).length > 50) refuse("tags", "are more than the 50 that a job may have")
-  if ((network?.securityGroups?.length ?? 1) > 5 || network?.securityGroups?.length === 0) {
-    refuse("network", "must have 1 to 5 security groups")
-  }
-}
+/** Where inputs are put by those who may start executions. */
+const inputsPrefix = "inputs"
 
 /**
  * A pipeline: a state machine that takes rows from S3 or the Hugging Face Hub, has Bedrock run them in batch inference
@@ -214,7 +180,7 @@ export class BedrockBatchPipeline extends Construct {
 
   constructor(scope: Construct, id: string, props: BedrockBatchPipelineProps = {}) {
     super(scope, id)
-    check(props)
+    checkProps(props, [promptsPrefix, inputsPrefix, mapResults])
     const logRetention = props.logRetention ?? logs.RetentionDays.ONE_MONTH
     const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN
     const timeoutHours = props.jobTimeout?.toHours() ?? 24
@@ -223,25 +189,27 @@ export class BedrockBatchPipeline extends Construct {
     this.name = props.name ?? Names.uniqueResourceName(this, { maxLength: 60, separator: "-" })
     this.prefix = props.prefix ?? "runs"
     this.promptsPrefix = promptsPrefix
-    const made = { key: props.encryptionKey, removalPolicy }
+    const encryptionKey = keyOf(props.encryptionKey)
+    const made = { key: encryptionKey, removalPolicy }
     this.bucket = props.bucket ?? makeBucket(this, "Bucket", made)
     this.table = makeInventory(this, "Inventory", made)
     this.deadLetterQueue = makeDeadLetters(this, "DeadLetters")
 
     const network = props.network === undefined ? undefined : this.#place(props.network)
     const models = modelArns(this, props.allowedModels)
-    const key = props.encryptionKey ?? this.bucket.encryptionKey
+    // A bucket that is there may have a key of its own beside the one that is given.
+    const keys = [...new Set([encryptionKey, this.bucket.encryptionKey].filter((key) => key !== undefined))]
     this.serviceRole = makeServiceRole(this, "ServiceRole", {
       bucket: this.bucket,
       prefix: this.prefix,
-      key,
+      keys,
       models,
       network: network?.ids
     })
-    this.#resources = { bucket: this.bucket, prefix: this.prefix, key, role: this.serviceRole, models }
+    this.#resources = { bucket: this.bucket, prefix: this.prefix, keys, role: this.serviceRole, models }
 
     const optional = {
-      OUTPUT_KMS_KEY: key?.keyArn,
+      OUTPUT_KMS_KEY: keys[0]?.keyArn,
       ALLOWED_MODELS: props.allowedModels && JSON.stringify(props.allowedModels),
       MAX_TOTAL_RECORDS: props.maxRecordsTotal?.toString(),
       MAX_RECORDS_PER_JOB: props.maxRecordsPerJob?.toString(),
@@ -263,11 +231,12 @@ export class BedrockBatchPipeline extends Construct {
     for (const [name, value] of Object.entries(optional)) {
       if (value !== undefined) environment[name] = value
     }
+    checkEnvironment(environment)
     this.functions = makeFunctions(this, {
       ...this.#resources,
       ...memory,
       table: this.table,
-      tableKey: props.encryptionKey,
+      tableKey: encryptionKey,
       sources: props.sources ?? [],
       environment,
       runtime: props.runtime ?? lambda.Runtime.NODEJS_24_X,
@@ -280,7 +249,7 @@ export class BedrockBatchPipeline extends Construct {
       functions: this.functions,
       bucket: this.bucket,
       prefix: this.prefix,
-      key,
+      keys,
       maxConcurrency: props.maxConcurrency ?? 20,
       jobTimeoutSeconds: (timeoutHours + 2) * 3600,
       logRetention
@@ -299,15 +268,16 @@ export class BedrockBatchPipeline extends Construct {
     this.alarms = Object.values(alarms)
     if (props.prompts !== undefined) {
       const { prompts } = props
-      deployPrompts(this, "Prompts", { bucket: this.bucket, prefix: promptsPrefix, prompts, logRetention })
+      deployPrompts(this, "Prompts", { bucket: this.bucket, keys, prefix: promptsPrefix, prompts, logRetention })
     }
     for (const [tag, value] of Object.entries(props.tags ?? {})) Tags.of(this).add(tag, value)
   }
 
   /**
    * Lets somebody work on this pipeline's runs from outside with `@bedrock-batch/sdk`: prepare, submit, await,
-   * collect, retry, cancel and download, with the bucket, prefix and service role of the pipeline. It takes no grant
-   * on the state machine, and cannot delete runs.
+   * collect, retry, cancel and download, with the bucket, prefix and service role of the pipeline. Rows may be read
+   * from `inputs/` in the bucket; where else they come from is granted apart. It takes no grant on the state machine,
+   * and cannot delete runs.
    */
   grantBatchInference(grantee: iam.IGrantable): void {
     Permissions.grantRuns(grantee, this.#resources)
@@ -315,13 +285,13 @@ export class BedrockBatchPipeline extends Construct {
     Permissions.grantLooking(grantee, this.#resources)
     Permissions.grantFinding(grantee)
     Permissions.grantStopping(grantee, this.#resources)
+    Permissions.grantReadingOf(grantee, this.#resources, [inputsPrefix, this.promptsPrefix])
   }
 
   /** Lets somebody start executions, follow them, and put inputs below `inputs/` in the bucket. */
   grantStart(grantee: iam.IGrantable): void {
-    this.stateMachine.grantStartExecution(grantee)
-    this.stateMachine.grantRead(grantee)
-    this.bucket.grantPut(grantee, "inputs/*")
+    grantExecutions(grantee, this.stateMachine)
+    Permissions.grantInputs(grantee, this.#resources, inputsPrefix)
   }
 
   /** Lets somebody list runs and read all that belongs to them, results first of all. */

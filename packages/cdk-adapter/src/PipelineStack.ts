@@ -9,12 +9,12 @@ import type { Construct } from "constructs"
 import { BedrockBatchPipeline } from "./BedrockBatchPipeline.ts"
 
 /** A whole number from the context, where it may come as a string from the command line. */
-const count = (scope: Construct, key: string, fallback: number): number => {
+const count = (scope: Construct, key: string, fallback: number, least: number, most: number): number => {
   const value: unknown = scope.node.tryGetContext(key)
   if (value === undefined) return fallback
   const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value
-  if (typeof number !== "number" || !Number.isInteger(number)) {
-    throw new Error(`context ${key} is ${JSON.stringify(value)}, and must be an integer`)
+  if (typeof number !== "number" || !Number.isInteger(number) || number < least || number > most) {
+    throw new Error(`context ${key} is ${JSON.stringify(value)}, and must be an integer from ${least} to ${most}`)
   }
   return number
 }
@@ -49,10 +49,10 @@ export class PipelineStack extends Stack {
     const folder = text(this, "promptsFolder")
     const sources = text(this, "sourceBuckets")?.split(",").map((name) => name.trim()) ?? []
     this.pipeline = new BedrockBatchPipeline(this, "Pipeline", {
-      maxConcurrency: count(this, "maxSubmittedAndInProgressJobs", 20),
-      jobTimeout: Duration.hours(count(this, "bedrockBatchInferenceTimeoutHours", 24)),
-      prepareMemory: count(this, "preprocessFunctionMemoryMb", 3008),
-      collectMemory: count(this, "postprocessFunctionMemoryMb", 3008),
+      maxConcurrency: count(this, "maxSubmittedAndInProgressJobs", 20, 1, 1000),
+      jobTimeout: Duration.hours(count(this, "bedrockBatchInferenceTimeoutHours", 24, 24, 168)),
+      prepareMemory: count(this, "preprocessFunctionMemoryMb", 3008, 512, 10_240),
+      collectMemory: count(this, "postprocessFunctionMemoryMb", 3008, 512, 10_240),
       prompts: folder === undefined ? undefined : { folder },
       sources: sources.map((name) => s3.Bucket.fromBucketName(this, `Source-${name}`, name))
     })

@@ -4,6 +4,7 @@ import { Template } from "aws-cdk-lib/assertions"
 import * as ec2 from "aws-cdk-lib/aws-ec2"
 import * as iam from "aws-cdk-lib/aws-iam"
 import * as kms from "aws-cdk-lib/aws-kms"
+import * as lambda from "aws-cdk-lib/aws-lambda"
 import * as s3 from "aws-cdk-lib/aws-s3"
 import * as sns from "aws-cdk-lib/aws-sns"
 import { BedrockBatchPipeline, type BedrockBatchPipelineProps, PipelineStack } from "../src/index.ts"
@@ -142,18 +143,23 @@ describe("BedrockBatchPipeline", () => {
     })
     const grants = grantsOf(template)
     const resources = (sid: string) => grants.filter((grant) => grant.sid === sid).flatMap((grant) => grant.resources)
-    const throughProfiles = [
+    const own = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"
+    const named = [
       "arn:aws:bedrock:us-east-1:123456789012:inference-profile/*.amazon.nova-micro-v1:0",
       "arn:aws:bedrock:*::foundation-model/amazon.nova-micro-v1:0",
       "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.anthropic.claude-haiku-4-5-20251001-v1:0",
       "arn:aws:bedrock:*::foundation-model/anthropic.claude-haiku-4-5-20251001-v1:0",
-      "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123",
-      "arn:aws:bedrock:*::foundation-model/*"
+      own
     ]
-    assert.deepStrictEqual(resources("InvokeThroughProfiles"), throughProfiles)
-    assert.deepStrictEqual(resources("InvokeOnDemand"), throughProfiles)
+    const any = "arn:aws:bedrock:*::foundation-model/*"
+    assert.deepStrictEqual(resources("InvokeThroughProfiles"), [...named, any])
+    assert.deepStrictEqual(resources("InvokeOnDemand"), named)
+    const [throughOwn] = grants.filter(({ sid }) => sid === "InvokeOnDemandThroughProfiles")
+    assert.deepStrictEqual(throughOwn?.resources, [any])
+    assert.deepStrictEqual(throughOwn?.conditions, { ArnEquals: { "bedrock:InferenceProfileArn": [own] } })
     assert.deepStrictEqual(resources("CreateJobs"), [
-      ...throughProfiles,
+      ...named,
+      any,
       "arn:aws:bedrock:us-east-1:123456789012:model-invocation-job/*"
     ])
     assert.include(environmentOf(template, "Prepare")["ALLOWED_MODELS"], "nova-micro")
@@ -283,6 +289,10 @@ describe("BedrockBatchPipeline", () => {
     assert.notInclude(actions("Worker"), "states:StartExecution")
     assert.includeMembers(actions("Starter"), ["states:StartExecution", "states:DescribeExecution", "s3:PutObject"])
     assert.isEmpty(actions("Starter").filter((action) => action.startsWith("bedrock:")))
+    const on = (id: string, sid: string) =>
+      grantsOf(template).find((grant) => grant.policy.startsWith(id) && grant.sid === sid)?.resources.join() ?? ""
+    assert.match(on("Starter", "PutInputs"), /\/inputs\/\*$/)
+    assert.match(on("Worker", "ReadInputs"), /\/inputs\/\*,.*\/prompts\/\*$/)
     assert.deepStrictEqual(actions("Reader"), ["s3:ListBucket", "s3:GetObject"])
   })
 
@@ -296,7 +306,17 @@ describe("BedrockBatchPipeline", () => {
       [{ prepareMemory: 100_000 }, /prepareMemory is 100000/],
       [{ allowedModels: [] }, /allowedModels is empty/],
       [{ allowedModels: ["no model"] }, /"no model"/],
+      [{ prefix: "inputs" }, /which is taken/],
+      [{ prefix: "runs/../inputs" }, /no part "." or ".."/],
       [{ sweepInterval: Duration.minutes(1) }, /5 minutes or more/],
+      // An alarm looks back over a day at most, and a rule knows whole minutes.
+      [{ sweepInterval: Duration.days(2) }, /2880 minutes.* at most a day/],
+      [{ sweepInterval: Duration.seconds(330) }, /5.5 minutes/],
+      [{ runtime: lambda.Runtime.NODEJS_20_X }, /runtime is nodejs20.x, and must be Node.js 22 or newer/],
+      [{ runtime: lambda.Runtime.PYTHON_3_13 }, /must be Node.js 22 or newer/],
+      [{ tags: { "aws:team": "x" } }, /tags have "aws:team"/],
+      [{ tags: { team: "support #1" } }, /tags have "team"/],
+      [{ tags: { "": "x" } }, /tags have ""/],
       [{ prompts: { texts: { broken: "Tell {" } } }, /broken/]
     ]
     for (const [props, message] of wrong) assert.throws(() => makeStack(props), message)
@@ -350,8 +370,19 @@ describe("PipelineStack", () => {
     assert.includeMembers([...read?.resources ?? []], ["arn:aws:s3:::old-bucket/*", "arn:aws:s3:::other-bucket/*"])
   })
 
-  it("refuses context that is no number", () => {
-    const app = new App({ analyticsReporting: false, context: { maxSubmittedAndInProgressJobs: "many" } })
-    assert.throws(() => new PipelineStack(app, "Stack"), /maxSubmittedAndInProgressJobs is "many", and must be/)
+  it("refuses context that is no number, or out of bounds, by the name of the key", () => {
+    const wrong: ReadonlyArray<[string, unknown]> = [
+      ["maxSubmittedAndInProgressJobs", "many"],
+      ["maxSubmittedAndInProgressJobs", "0"],
+      ["bedrockBatchInferenceTimeoutHours", -1],
+      ["bedrockBatchInferenceTimeoutHours", "12"],
+      ["preprocessFunctionMemoryMb", ""],
+      ["postprocessFunctionMemoryMb", 20_000]
+    ]
+    for (const [key, value] of wrong) {
+      const app = new App({ analyticsReporting: false, context: { [key]: value } })
+      const message = `context ${key} is ${JSON.stringify(value)}, and must be an integer from`
+      assert.throws(() => new PipelineStack(app, "Stack"), message)
+    }
   })
 })

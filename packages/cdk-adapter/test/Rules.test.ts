@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { App, type Stack, Validations } from "aws-cdk-lib"
 import * as ec2 from "aws-cdk-lib/aws-ec2"
+import * as iam from "aws-cdk-lib/aws-iam"
 import * as kms from "aws-cdk-lib/aws-kms"
 import * as s3 from "aws-cdk-lib/aws-s3"
 import { AwsSolutionsChecks } from "cdk-nag"
@@ -9,7 +10,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import type { BedrockBatchPipelineProps } from "../src/index.ts"
+import type { BedrockBatchPipeline, BedrockBatchPipelineProps } from "../src/index.ts"
 import { makeStack, synth } from "./rig/Synth.ts"
 
 interface Violation {
@@ -30,12 +31,13 @@ interface Report {
 type Make = BedrockBatchPipelineProps | ((stack: Stack) => BedrockBatchPipelineProps)
 
 /** What AWS's rules for solutions, and the CDK's own validation, say of a stack. */
-const reportOf = (props: Make): Report => {
+const reportOf = (props: Make, use: (pipeline: BedrockBatchPipeline, stack: Stack) => void = () => {}): Report => {
   const outdir = mkdtempSync(join(tmpdir(), "bedrock-batch-cdk-"))
   try {
     const app = new App({ analyticsReporting: false, outdir })
     Validations.of(app).addPlugins(new AwsSolutionsChecks(app))
-    makeStack(props, app)
+    const { pipeline, stack } = makeStack(props, app)
+    use(pipeline, stack)
     try {
       app.synth()
     } catch (error) {
@@ -66,6 +68,8 @@ const everything = (stack: Stack): BedrockBatchPipelineProps => ({
 
 const pipelines: ReadonlyArray<[string, Make]> = [["without properties", {}], ["with all of them", everything]]
 
+const roles = ["grantBatchInference", "grantStart", "grantReadResults"] as const
+
 describe("AWS's rules for solutions", () => {
   for (const [which, props] of pipelines) {
     it(`have no finding in a pipeline ${which} that is not answered`, () => {
@@ -76,6 +80,14 @@ describe("AWS's rules for solutions", () => {
       assert.include(report.pluginReports.map(({ pluginName }) => pluginName), "AwsSolutions")
     })
   }
+
+  it("have no finding in what others are granted, nor in policies that are split", () => {
+    const allowedModels = Array.from({ length: 40 }, (_, i) => `us.anthropic.claude-haiku-${100 + i}-20251001-v1:0`)
+    const report = reportOf({ allowedModels }, (pipeline, stack) => {
+      for (const role of roles) pipeline[role](new iam.Role(stack, role, { assumedBy: new iam.AccountRootPrincipal() }))
+    })
+    assert.deepStrictEqual(report.pluginReports.flatMap(({ violations }) => violations), [])
+  })
 
   it("find a bucket that is open", () => {
     const report = reportOf((stack) => {

@@ -12,6 +12,7 @@ import * as sfn from "aws-cdk-lib/aws-stepfunctions"
 import type { Construct } from "constructs"
 import { definition } from "./Definition.ts"
 import type { PipelineFunctions } from "./LambdaCode.ts"
+import { grantKeys } from "./Permissions.ts"
 import { acknowledge, add, attach } from "./Statements.ts"
 import { mapResults } from "./Storage.ts"
 
@@ -21,16 +22,49 @@ export interface MachineProps {
   readonly functions: PipelineFunctions
   readonly bucket: s3.IBucket
   readonly prefix: string
-  readonly key: kms.IKey | undefined
+  readonly keys: ReadonlyArray<kms.IKey>
   readonly maxConcurrency: number
   readonly jobTimeoutSeconds: number
   readonly logRetention: logs.RetentionDays
 }
 
+/** Executions of a machine, and what belongs to the runs of its map. */
+const executionsOf = (machine: sfn.StateMachine, resource: "execution" | "mapRun"): ReadonlyArray<string> =>
+  [":*", "/*"].map((rest) =>
+    Stack.of(machine).formatArn({
+      service: "states",
+      resource,
+      resourceName: `${machine.stateMachineName}${rest}`,
+      arnFormat: ArnFormat.COLON_RESOURCE_NAME
+    })
+  )
+
+/** To start executions, and to see how far they are. @internal */
+export const grantExecutions = (grantee: iam.IGrantable, machine: sfn.StateMachine): void =>
+  add(grantee, [
+    {
+      sid: "StartExecutions",
+      reason: "Of this state machine alone",
+      actions: ["states:StartExecution", "states:ListExecutions", "states:DescribeStateMachine"],
+      resources: [machine.stateMachineArn]
+    },
+    {
+      sid: "FollowExecutions",
+      reason: "Executions, and runs of their maps, have no names before they are started",
+      actions: [
+        "states:DescribeExecution",
+        "states:GetExecutionHistory",
+        "states:ListMapRuns",
+        "states:DescribeMapRun"
+      ],
+      resources: [...executionsOf(machine, "execution"), ...executionsOf(machine, "mapRun")]
+    }
+  ])
+
 /** @internal */
 export const makeMachine = (scope: Construct, id: string, props: MachineProps): sfn.StateMachine => {
   const stack = Stack.of(scope)
-  const { bucket, functions, jobTimeoutSeconds, key, maxConcurrency, prefix } = props
+  const { bucket, functions, jobTimeoutSeconds, keys, maxConcurrency, prefix } = props
   const { collect, finish, prepare, retry, submit } = functions
   const called = { collect, finish, prepare, retry, submit }
   const role = new iam.Role(scope, `${id}Role`, {
@@ -59,7 +93,7 @@ export const makeMachine = (scope: Construct, id: string, props: MachineProps): 
       resources: [bucket.arnForObjects(`${mapResults}/*`)]
     }
   ])
-  key?.grant(role, "kms:Decrypt", "kms:GenerateDataKey")
+  grantKeys(role, keys, "kms:Decrypt", "kms:GenerateDataKey")
 
   const machine = new sfn.StateMachine(scope, id, {
     ...(props.name === undefined ? {} : { stateMachineName: props.name }),
@@ -92,13 +126,6 @@ export const makeMachine = (scope: Construct, id: string, props: MachineProps): 
       includeExecutionData: false
     }
   })
-  const executions = (resourceName: string) =>
-    stack.formatArn({
-      service: "states",
-      resource: "execution",
-      resourceName,
-      arnFormat: ArnFormat.COLON_RESOURCE_NAME
-    })
   // The machine's own role comes before the machine, and cannot name it.
   attach(role, scope, `${id}Children`, [
     {
@@ -111,7 +138,7 @@ export const makeMachine = (scope: Construct, id: string, props: MachineProps): 
       sid: "FollowChildren",
       reason: "Executions have no names before they are started",
       actions: ["states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"],
-      resources: [executions(`${machine.stateMachineName}:*`), executions(`${machine.stateMachineName}/*`)]
+      resources: executionsOf(machine, "execution")
     }
   ])
   // What the CDK adds for logs and traces.

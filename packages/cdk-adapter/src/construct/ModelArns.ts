@@ -10,10 +10,14 @@ import * as Result from "effect/Result"
 
 /** What may be invoked, and of it what is reached by inference profiles. @internal */
 export interface ModelArns {
-  /** Everything that a create call or a call on demand may name or lead to. */
+  /** Everything that a create call or a call on demand may name or lead to, but for `anyModel`. */
   readonly all: ReadonlyArray<string>
   /** Profiles and what they lead to: what Bedrock's own role must be allowed to invoke. */
   readonly profiled: ReadonlyArray<string>
+  /** Application inference profiles that are allowed by name. */
+  readonly application: ReadonlyArray<string>
+  /** Foundation models that `application` may lead to, which are all: nothing where it is empty. */
+  readonly anyModel: ReadonlyArray<string>
 }
 
 /**
@@ -34,10 +38,11 @@ export const modelArns = (scope: Construct, allowed: ReadonlyArray<string> | und
     stack.formatArn({ service: "bedrock", resource, resourceName, arnFormat: ArnFormat.SLASH_RESOURCE_NAME })
   if (allowed === undefined) {
     const profiled = [own("inference-profile", "*"), own("application-inference-profile", "*"), foundation("*", "*")]
-    return { all: [...profiled, own("custom-model", "*")], profiled }
+    return { all: [...profiled, own("custom-model", "*")], profiled, application: [], anyModel: [] }
   }
   const all = new Set<string>()
   const profiled = new Set<string>()
+  const application = new Set<string>()
   const viaProfile = (...arns: ReadonlyArray<string>) => {
     for (const arn of arns) {
       all.add(arn)
@@ -56,12 +61,14 @@ export const modelArns = (scope: Construct, allowed: ReadonlyArray<string> | und
       else if (isArn) all.add(model)
       else viaProfile(own("inference-profile", `*.${baseModel}`), foundation(baseModel, "*"))
     } else if (isArn && model.includes(":application-inference-profile/")) {
-      viaProfile(model, foundation("*", "*"))
+      viaProfile(model)
+      application.add(model)
     } else if (isArn) {
       all.add(model)
     } else {
       throw new Error(`allowedModels: ${JSON.stringify(model)}: ${parsed.failure.message}`)
     }
   }
-  return { all: [...all], profiled: [...profiled] }
+  const anyModel = application.size === 0 ? [] : [foundation("*", "*")]
+  return { all: [...all], profiled: [...profiled], application: [...application], anyModel }
 }

@@ -9,15 +9,15 @@ import type * as iam from "aws-cdk-lib/aws-iam"
 import type * as kms from "aws-cdk-lib/aws-kms"
 import type * as s3 from "aws-cdk-lib/aws-s3"
 import type { ModelArns } from "./ModelArns.ts"
-import { add } from "./Statements.ts"
+import { add, inParts } from "./Statements.ts"
 
 /** What the permissions are on. @internal */
 export interface Resources {
   readonly bucket: s3.IBucket
   /** Key prefix of the runs, without a slash at its end. */
   readonly prefix: string
-  /** Key of the bucket and of the jobs' outputs, where there is one. */
-  readonly key: kms.IKey | undefined
+  /** Keys of the bucket and of the jobs' outputs: mostly one, or none. */
+  readonly keys: ReadonlyArray<kms.IKey>
   /** What Bedrock assumes. */
   readonly role: iam.IRole
   readonly models: ModelArns
@@ -25,16 +25,22 @@ export interface Resources {
 
 const takesNoResource = "The action takes no narrower resource"
 
+/** Lets somebody use all keys. @internal */
+export const grantKeys = (grantee: iam.IGrantable, keys: ReadonlyArray<kms.IKey>, ...actions: Array<string>): void => {
+  for (const key of keys) key.grant(grantee, ...actions)
+}
+
 const listRuns = ({ bucket }: Resources) => ({
   sid: "ListRuns",
-  reason: "Lists of keys tell the state of a run",
+  // With a condition on the prefix S3 answers "access denied", not "no such key", for an object that is not there.
+  reason: "Lists of keys tell the state of a run, and so does that an object is not there",
   actions: ["s3:ListBucket"],
   resources: [bucket.bucketArn]
 })
 
 /** To read and write what belongs to runs: requests, ledger, answers, results. @internal */
 export const grantRuns = (grantee: iam.IGrantable, resources: Resources): void => {
-  const { bucket, key, prefix } = resources
+  const { bucket, keys, prefix } = resources
   add(grantee, [
     listRuns(resources),
     {
@@ -45,12 +51,12 @@ export const grantRuns = (grantee: iam.IGrantable, resources: Resources): void =
       resources: [bucket.arnForObjects(`${prefix}/*`)]
     }
   ])
-  key?.grant(grantee, "kms:Decrypt", "kms:GenerateDataKey")
+  grantKeys(grantee, keys, "kms:Decrypt", "kms:GenerateDataKey")
 }
 
 /** To read what belongs to runs, results first of all. @internal */
 export const grantReading = (grantee: iam.IGrantable, resources: Resources): void => {
-  const { bucket, key, prefix } = resources
+  const { bucket, keys, prefix } = resources
   add(grantee, [
     listRuns(resources),
     {
@@ -60,8 +66,32 @@ export const grantReading = (grantee: iam.IGrantable, resources: Resources): voi
       resources: [bucket.arnForObjects(`${prefix}/*`)]
     }
   ])
-  key?.grant(grantee, "kms:Decrypt")
+  grantKeys(grantee, keys, "kms:Decrypt")
 }
+
+/** To put inputs where whoever works on runs may read them. @internal */
+export const grantInputs = (grantee: iam.IGrantable, { bucket, keys }: Resources, inputs: string): void => {
+  add(grantee, [
+    {
+      sid: "PutInputs",
+      reason: "Inputs lie below a prefix of their own",
+      actions: ["s3:PutObject", "s3:AbortMultipartUpload"],
+      resources: [bucket.arnForObjects(`${inputs}/*`)]
+    }
+  ])
+  grantKeys(grantee, keys, "kms:Decrypt", "kms:GenerateDataKey")
+}
+
+/** To read what runs are prepared from, of what the bucket has of it. @internal */
+export const grantReadingOf = (grantee: iam.IGrantable, { bucket }: Resources, prefixes: ReadonlyArray<string>): void =>
+  add(grantee, [
+    {
+      sid: "ReadInputs",
+      reason: "Rows and prompts lie below prefixes of their own",
+      actions: ["s3:GetObject"],
+      resources: prefixes.map((prefix) => bucket.arnForObjects(`${prefix}/*`))
+    }
+  ])
 
 /** To read rows, and prompts, from anywhere in the given buckets. @internal */
 export const grantSources = (grantee: iam.IGrantable, buckets: ReadonlyArray<s3.IBucket>): void => {
@@ -136,13 +166,14 @@ export const grantSubmission = (grantee: iam.IGrantable, resources: Resources): 
   const { bucket, models, prefix, role } = resources
   const whichModels = "The input of an execution chooses the model, among those that the pipeline allows; a profile " +
     "leads to its model in Regions that AWS chooses"
+  const { all, anyModel, application } = models
   add(grantee, [
-    {
+    ...inParts({
       sid: "CreateJobs",
       reason: `The action is checked against the model and the job. ${whichModels}. ${jobsHaveNoNames}`,
       actions: ["bedrock:CreateModelInvocationJob"],
-      resources: [...models.all, ...jobs(resources)]
-    },
+      resources: [...all, ...anyModel, ...jobs(resources)]
+    }),
     { sid: "TagJobs", reason: jobsHaveNoNames, actions: ["bedrock:TagResource"], resources: jobs(resources) },
     {
       sid: "PassRoleToBedrock",
@@ -151,12 +182,19 @@ export const grantSubmission = (grantee: iam.IGrantable, resources: Resources): 
       resources: [role.roleArn],
       conditions: { StringEquals: { "iam:PassedToService": "bedrock.amazonaws.com" } }
     },
-    {
+    ...inParts({
       sid: "InvokeOnDemand",
       reason: `Records that are too few for a job are asked for one by one. ${whichModels}`,
       actions: ["bedrock:InvokeModel"],
-      resources: models.all
-    },
+      resources: all
+    }),
+    ...(application.length === 0 ? [] : [{
+      sid: "InvokeOnDemandThroughProfiles",
+      reason: "An application inference profile does not say which model it leads to: all, through it alone",
+      actions: ["bedrock:InvokeModel"],
+      resources: anyModel,
+      conditions: { ArnEquals: { "bedrock:InferenceProfileArn": application } }
+    }]),
     {
       sid: "TidySlots",
       reason: "Old generations of the slots that executions share are removed. Nothing else ever is",

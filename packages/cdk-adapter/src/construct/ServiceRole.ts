@@ -6,8 +6,8 @@
 import { Stack } from "aws-cdk-lib"
 import * as iam from "aws-cdk-lib/aws-iam"
 import type { Construct } from "constructs"
-import type { Resources } from "./Permissions.ts"
-import { add } from "./Statements.ts"
+import { grantKeys, type Resources } from "./Permissions.ts"
+import { add, inParts } from "./Statements.ts"
 
 /** Where jobs run, if not anywhere. @internal */
 export interface JobNetwork {
@@ -19,7 +19,7 @@ export interface JobNetwork {
 export const makeServiceRole = (
   scope: Construct,
   id: string,
-  { bucket, key, models, network, prefix }: Omit<Resources, "role"> & { readonly network: JobNetwork | undefined }
+  { bucket, keys, models, network, prefix }: Omit<Resources, "role"> & { readonly network: JobNetwork | undefined }
 ): iam.Role => {
   const stack = Stack.of(scope)
   const jobs = stack.formatArn({ service: "bedrock", resource: "model-invocation-job", resourceName: "*" })
@@ -49,17 +49,19 @@ export const makeServiceRole = (
     }
   ])
   if (models.profiled.length > 0) {
-    add(role, [
-      {
+    add(
+      role,
+      inParts({
         sid: "InvokeThroughProfiles",
         reason: "Models that are reached by an inference profile are invoked as this role, in Regions that AWS chooses",
         actions: ["bedrock:InvokeModel"],
-        resources: models.profiled
-      }
-    ])
+        // Whether jobs tell IAM of the profile, as calls on demand do, is not documented.
+        resources: [...models.profiled, ...models.anyModel]
+      })
+    )
   }
-  // Requests are encrypted by the bucket's key, and answers by that of the output, which is the same.
-  key?.grant(role, "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
+  // Requests are encrypted by the bucket's key, and answers by that of the output, which is mostly the same.
+  grantKeys(role, keys, "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey")
   if (network !== undefined) addNetwork(role, network, jobs)
   return role
 }

@@ -53,6 +53,25 @@ export const explain = (scope: IConstruct, { actions, reason, resources }: State
   }
 }
 
+/** Characters of resources in a statement: a managed policy, into which the CDK puts what is too much, has 6144. */
+const mostCharacters = 4000
+
+/** A statement on so many resources that a policy may not have room for it, as several. @internal */
+export const inParts = (statement: Statement): ReadonlyArray<Statement> => {
+  const parts: Array<Array<string>> = []
+  let room = 0
+  for (const resource of statement.resources) {
+    room -= resource.length
+    const part = parts.at(-1)
+    if (part !== undefined && room >= 0) part.push(resource)
+    else {
+      parts.push([resource])
+      room = mostCharacters - resource.length
+    }
+  }
+  return parts.map((resources, i) => ({ ...statement, sid: `${statement.sid}${i === 0 ? "" : i + 1}`, resources }))
+}
+
 /** @internal */
 export const statementOf = ({ actions, conditions, resources, sid }: Statement): iam.PolicyStatement =>
   new iam.PolicyStatement({ sid, actions: [...actions], resources: [...resources], conditions: conditions ?? {} })
