@@ -47,7 +47,8 @@ export class PipelineStack extends Stack {
   constructor(scope: Construct, id: string, props?: StackProps) {
     super(scope, id, { description: "Amazon Bedrock batch inference by AWS Step Functions", ...props })
     const folder = text(this, "promptsFolder")
-    const sources = text(this, "sourceBuckets")?.split(",").map((name) => name.trim()) ?? []
+    const named = text(this, "sourceBuckets")?.split(",").map((name) => name.trim()) ?? []
+    const sources = [...new Set(named)].filter((name) => name !== "")
     this.pipeline = new BedrockBatchPipeline(this, "Pipeline", {
       maxConcurrency: count(this, "maxSubmittedAndInProgressJobs", 20, 1, 1000),
       jobTimeout: Duration.hours(count(this, "bedrockBatchInferenceTimeoutHours", 24, 24, 168)),

@@ -365,7 +365,7 @@ describe("PipelineStack", () => {
   })
 
   it("reads rows from other buckets that the context names", () => {
-    const app = new App({ analyticsReporting: false, context: { sourceBuckets: "old-bucket, other-bucket" } })
+    const app = new App({ analyticsReporting: false, context: { sourceBuckets: "old-bucket, other-bucket,,old-bucket," } })
     const read = grantsOf(Template.fromStack(new PipelineStack(app, "Stack"))).find(({ sid }) => sid === "ReadSources")
     assert.includeMembers([...read?.resources ?? []], ["arn:aws:s3:::old-bucket/*", "arn:aws:s3:::other-bucket/*"])
   })
