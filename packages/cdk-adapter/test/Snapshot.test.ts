@@ -5,7 +5,8 @@ import { PipelineStack } from "../src/index.ts"
 import { type Json, resolve } from "./rig/Synth.ts"
 
 /** Hashes of code change with every change of the functions, and ids of logical names with none that matters. */
-const masked = (text: string) => text.replace(/\b[0-9a-f]{64}\b/g, "<hash>").replace(/[0-9A-F]{8}\b/g, "")
+const masked = (text: string) =>
+  text.replace(/\b[0-9a-f]{64}\b/g, "<hash>").replace(/(?<=[A-Za-z])[0-9A-F]{8}\b/g, "")
 
 /** JSON in a string, as what it is. */
 const opened = (value: Json): Json => {
