@@ -40,8 +40,9 @@ const parse = () => {
       console.log(usage)
       process.exit(0)
     }
-    const [bucket, name, directory, ...others] = positionals
-    if (bucket === undefined || name === undefined || others.length > 0) {
+    const [bucket, given = "", directory, ...others] = positionals
+    const name = given.replace(/\/+$/, "")
+    if (bucket === undefined || name === "" || others.length > 0) {
       throw new RangeError("Give a bucket, a run or prefix, and a directory or none")
     }
     return { ...values, bucket, name, directory: directory ?? `downloads/${name}` }
@@ -91,7 +92,7 @@ const program = Effect.gen(function*() {
   }
   // As seen from where npm was called.
   const to = resolve(process.env.INIT_CWD ?? ".", directory)
-  return yield* Run.download(runId, to, what === undefined ? {} : { what: what.split(",") })
+  return yield* Run.download(runId, to, what === undefined ? {} : { what: what.split(",").map((part) => part.trim()) })
 })
 
 const store = S3.layer({ bucket, region, prefix: prefix === "" ? undefined : prefix })

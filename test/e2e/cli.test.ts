@@ -3,6 +3,7 @@ import { prepare, Prompt, run } from "@bedrock-batch/sdk"
 import { Effect, Fiber } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { fileURLToPath } from "node:url"
 import { audit } from "../rig/Audit.ts"
 import { plainTable, sourceOf } from "../rig/Data.ts"
 import { bucket, haiku, quick, roleArn, soon, start } from "../rig/Stack.ts"
@@ -67,3 +68,16 @@ it.live("the aws command and the sdk see the same jobs: create, get, list, stop"
     assert.deepStrictEqual(statuses, ["Stopped"])
     assert.strictEqual((yield* stack.emulator.stats).jobsCreated, 2)
   }), 60_000)
+
+it.live("npm run pipeline says what is wrong with a bucket to copy into, and ends", () =>
+  Effect.gen(function*() {
+    const script = fileURLToPath(new URL("../pipeline/pipeline.ts", import.meta.url))
+    const topics = fileURLToPath(new URL("../../examples/pipeline/topics.csv", import.meta.url))
+    const input = fileURLToPath(new URL("../../examples/pipeline/jokes.json", import.meta.url))
+    for (const name of ["My_Data", "b", "a..b", "10.0.0.1"]) {
+      const put = `${topics}=s3://${name}/topics.csv`
+      const { code, output } = yield* command(process.execPath, [script, "--input", input, "--put", put])
+      assert.strictEqual(code, 2, output)
+      assert.include(output, `${name} is no name of a bucket`)
+    }
+  }))

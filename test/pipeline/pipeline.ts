@@ -26,7 +26,8 @@ Hub that no --dataset stands in for. Pauses before retries are short; else thing
   --interpreter rig|moto      who runs the state machine: aws-local-stepfunctions, with what it lacks, or the moto of
                               python3 (rig)
   --keep DIR                  copies all objects of the local S3 into this folder, by bucket, and the functions' logs
-  --json                      prints one JSON object: status, output, history and more
+  --json                      prints one JSON object: status, output, history and more; npm run --silent pipeline keeps
+                              npm's own lines off it
   --verbose                   prints what the functions log, to stderr
 
 Without --keep the result files are copied into output/pipeline/<execution>. Exits with 1 if the execution does not
@@ -93,6 +94,10 @@ const pairOf = (text: string, pattern: RegExp, option: string, form: string): Re
   return parts.map((part) => part ?? "")
 }
 
+/** What S3 takes for a new bucket. */
+const isBucket = (name: string): boolean =>
+  /^[a-z0-9](?!.*(?:\.\.|\.-|-\.))[a-z0-9.-]{1,61}[a-z0-9]$/.test(name) && !/^\d+\.\d+\.\d+\.\d+$/.test(name)
+
 const { interpreter } = values
 if (interpreter !== "rig" && interpreter !== "moto") usage(`--interpreter is rig or moto, not ${interpreter}`)
 if (values.input === undefined) usage("--input is missing")
@@ -101,6 +106,9 @@ const faultsJson = readJson(values.faults, "--faults")
 const puts = values.put.map((text) => {
   const pattern = /^(.+)=s3:\/\/([^/]+)\/(.+)$/
   const [local = "", bucket = "", key = ""] = pairOf(text, pattern, "--put", "LOCAL=s3://BUCKET/KEY")
+  if (!isBucket(bucket)) {
+    usage(`--put ${text}: ${bucket} is no name of a bucket: 3 to 63 lower-case letters, digits, "." and "-"`)
+  }
   return { bucket, key, content: readFile(local, "--put") }
 })
 const datasets = values.dataset.map((text) => {
@@ -168,8 +176,8 @@ const run = Effect.gen(function*() {
     (hub) => Effect.promise(() => hub.close())
   )
   for (const { content, file, id } of datasets) hub?.commit(id, { [`data/train-${file}`]: content })
-  const uri = typeof input?.s3_uri === "string" ? /^s3:\/\/([^/]+)\/(.+)$/.exec(input.s3_uri) : null
-  const buckets = new Set([...puts.map(({ bucket }) => bucket), ...(uri === null ? [] : [uri[1]!])])
+  const [, asked = ""] = /^s3:\/\/([^/]+)\//.exec(String(input?.s3_uri)) ?? []
+  const buckets = new Set([...puts.map(({ bucket }) => bucket), asked].filter(isBucket))
   const written: Array<{ readonly called: string; readonly text: string }> = []
   const pipeline = yield* start({
     assembly,
@@ -268,5 +276,6 @@ if (Exit.isSuccess(exit)) {
   process.exitCode = exit.value === "SUCCEEDED" ? 0 : 1
 } else {
   if (!interrupted.signal.aborted) console.error(Cause.pretty(exit.cause))
-  process.exitCode = interrupted.signal.aborted ? 130 : 2
+  // Whatever could not be started in full may hold the process.
+  process.exit(interrupted.signal.aborted ? 130 : 2)
 }

@@ -112,7 +112,7 @@ export const ExecutionInput = Schema.Struct({
   max_records_total: optional(count, "Rows at most. Default: MAX_TOTAL_RECORDS of the environment, else all."),
   max_num_jobs: optional(
     Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: mostJobs })),
-    "Jobs at most; rows beyond them are left out. Default: as many as it takes."
+    "Jobs at most, up to 999999; rows beyond them are left out. Default: as many as it takes."
   ),
   max_records_per_job: optional(
     count,
@@ -148,8 +148,8 @@ export const ExecutionInput = Schema.Struct({
   ),
   deadline_hours: optional(
     Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(mostDeadlineHours)),
-    "Hours from the start of the execution after which nothing more is submitted and open jobs are stopped. Default: " +
-      "none."
+    "Hours from the start of the execution after which nothing more is submitted and open jobs are stopped; at most " +
+      "8760. Default: none."
   ),
   timeout_hours: optional(
     Schema.Int.check(Schema.isBetween({ minimum: 24, maximum: 168 })),

@@ -40,6 +40,6 @@ export const schemaRules = [
   {
     description: "The run's id, where it is made from the name, has ten digits more.",
     if: lacks("run_id"),
-    then: { properties: { job_name_prefix: { maxLength: longest.name } } }
+    then: { properties: { job_name_prefix: { ...given, maxLength: longest.name } } }
   }
 ]

@@ -59,9 +59,10 @@ const problemOf = (path: string, message: string): Problem | null => {
   const [option = "", ...rest] = path.split(".")
   const field = fields.get(option)
   if (field === undefined) return null
-  if (option !== "parameters") return { field: [field, ...rest].join("."), message: inWords(message) }
-  const parameter = parameters.get(parameterName.exec(message)?.[1] ?? "")
-  return { field: parameter === undefined ? field : `${field}.${parameter}`, message: inWords(message) }
+  const said = message.startsWith(`${path}: `) ? message.slice(path.length + 2) : message
+  if (option !== "parameters") return { field: [field, ...rest].join("."), message: inWords(said) }
+  const parameter = parameters.get(parameterName.exec(said)?.[1] ?? "")
+  return { field: parameter === undefined ? field : `${field}.${parameter}`, message: inWords(said) }
 }
 
 /** A failure to prepare a run as whoever wrote the input knows it. @internal */

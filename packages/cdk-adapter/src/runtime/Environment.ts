@@ -52,6 +52,9 @@ const texts = (name: string) => orNull(Config.schema(Schema.fromJsonString(Schem
 
 const count = (name: string) => orNull(Config.schema(Schema.NumberFromString.check(Schema.isInt()), name))
 
+const limit = (name: string) =>
+  orNull(Config.schema(Schema.NumberFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(1)), name))
+
 const all = Config.all({
   bucket: Config.NonEmptyString("BUCKET"),
   prefix: optional("PREFIX"),
@@ -60,8 +63,8 @@ const all = Config.all({
   promptsPrefix: optional("PROMPTS_PREFIX"),
   allowedModels: texts("ALLOWED_MODELS"),
   timeoutHours: count("JOB_TIMEOUT_HOURS"),
-  maxRecordsTotal: count("MAX_TOTAL_RECORDS"),
-  maxRecordsPerJob: count("MAX_RECORDS_PER_JOB"),
+  maxRecordsTotal: limit("MAX_TOTAL_RECORDS"),
+  maxRecordsPerJob: limit("MAX_RECORDS_PER_JOB"),
   outputKmsKeyId: optional("OUTPUT_KMS_KEY"),
   tags: orNull(Config.schema(Schema.fromJsonString(Schema.Record(Schema.String, Schema.String)), "JOB_TAGS")),
   maxOpenJobs: count("MAX_OPEN_JOBS"),
