@@ -268,6 +268,7 @@ describe("submit", () => {
     const { input, items: [item], run } = await runOf("denied")
     bench.emulator.faults.set({ denyCreate: { next: 1 } })
     assert.strictEqual((await failureOf(submit(bench, life, run, item).called)).name, "Refused")
+    assert.deepStrictEqual(await openItems(bench), [])
     const error = await failureOf(life.call("finish", { runId: run.runId, attempt: 1, input }))
     assert.strictEqual(error.name, "RunConflict")
     for (const part of ["has not ended", "AccessDeniedException", "start an execution with the same"]) {

@@ -6,8 +6,8 @@
  * @internal
  */
 import { awaitAll } from "@bedrock-batch/sdk/awaitAll"
-import type { BatchError } from "@bedrock-batch/sdk/BatchError"
 import { type EndedJob, isTerminal, type Job, type RefusedJob, type SubmittedJob } from "@bedrock-batch/sdk/Job"
+import { Ledger } from "@bedrock-batch/sdk/Ledger"
 import { submit } from "@bedrock-batch/sdk/submit"
 import * as Wait from "@bedrock-batch/sdk/wait/Wait"
 import * as Effect from "effect/Effect"
@@ -56,8 +56,14 @@ const tokensOf = Effect.fnUntraced(
   }
 )
 
-/** Failures after which the job is not at Bedrock. */
-const isNotNow = (failure: BatchError): boolean => ["CapacityFull", "Throttled"].includes(nameOf(failure))
+/** Takes a job out of the inventory that Bedrock does not have: nobody would ever see its end. */
+const leave = Effect.fnUntraced(function*({ key, name, runId }: Job) {
+  const { jobs } = yield* (yield* Ledger).entries(runId, `${key}.`)
+  const { accepted, claims, ended } = jobs.get(key) ?? { accepted: false, claims: [], ended: false }
+  // A call without an answer may have made it.
+  if (accepted || ended || claims.some(({ refused }) => !refused)) return
+  yield* (yield* Inventory).leave(name)
+})
 
 /** What a job came to, or null; and whether it is left to this call to answer the task. */
 interface Standing {
@@ -82,9 +88,7 @@ const standing = Effect.fnUntraced(function*(job: Job, item: TokenItem, event: S
     rescue: "stop"
   }).pipe(
     Effect.provideService(Wait.TaskTokens, tokens),
-    Effect.tapError((failure) =>
-      written.entered && isNotNow(failure) ? Effect.ignore(inventory.leave(job.name)) : Effect.void
-    ),
+    Effect.tapError(() => written.token ? Effect.ignore(leave(job)) : Effect.void),
     // The task fails with this call, so nobody waits for the token. If it stays, an answer to it is no error.
     Effect.onExit((exit) =>
       Exit.isFailure(exit) && written.token ? Effect.ignore(inventory.takeBack(item)) : Effect.void
