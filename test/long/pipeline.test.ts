@@ -51,7 +51,7 @@ describe("the pipeline of the synthesized template", () => {
       const pipeline = yield* startPipeline({
         assembly: assemblyOf({ maxSubmittedAndInProgressJobs: 60 }),
         concurrency: 3,
-        sweepEvery: "1 minute"
+        sweepEvery: 60_000
       })
       const input = yield* csvInput(pipeline, "many", manyJobs * 100)
       const execution = yield* pipeline.execute(input)
