@@ -150,6 +150,19 @@ describe("prepare", () => {
     assert.isTrue((await prepare(none, inputOf("limerick"))).prepared)
   })
 
+  it("says that the rows changed between two rounds, and what to do, by the name RunConflict", async () => {
+    const { input, run } = await runOf("changed")
+    const begun = { ...run, prepared: false }
+    await bench.put("inputs/changed.csv", topics(150))
+    const error = await failureOf(life.call("prepare", { input, execution, run: begun }))
+    assert.strictEqual(error.name, "RunConflict")
+    assert.include(error.message, "changed while it was prepared")
+    assert.include(error.message, "start an execution with the same input")
+    const named = { ...input, run_id: run.runId }
+    const other = await failureOf(life.call("prepare", { input: named, execution, run: null }))
+    assert.include(other.message, "choose another run_id")
+  })
+
   it("answers a deadline that counts from the execution's start", async () => {
     const { run } = await runOf("deadline", 1, { deadline_hours: 1.5 })
     assert.strictEqual(run.deadline, "2026-11-23T01:30:00.000Z")

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { BatchError, InvalidColumns, InvalidSource } from "@bedrock-batch/sdk/BatchError"
+import { BatchError, InvalidColumns, InvalidSource, OutOfTime, RunConflict } from "@bedrock-batch/sdk/BatchError"
 import { InvalidInput, type Problem } from "../Input.ts"
 
 /** Fields by the options that they become. */
@@ -82,6 +82,15 @@ export const toInput = <E>(failure: E): E | BatchError | InvalidInput => {
     case "InvalidSource": {
       const { column, message, problem, row, uri } = reason
       const own = new InvalidSource({ column, problem, row, uri, message: inWords(message) })
+      return new BatchError({ module, method, reason: own })
+    }
+    case "OutOfTime": {
+      const { message, records, runId } = reason
+      return new BatchError({ module, method, reason: new OutOfTime({ records, runId, message: inWords(message) }) })
+    }
+    case "RunConflict": {
+      const { differs, message, problem, runId } = reason
+      const own = new RunConflict({ differs, problem, runId, message: inWords(message) })
       return new BatchError({ module, method, reason: own })
     }
     default:

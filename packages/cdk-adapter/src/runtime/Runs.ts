@@ -4,6 +4,7 @@
  * @internal
  */
 import * as PromptLibrary from "@bedrock-batch/processors/PromptLibrary"
+import { BatchError, RunConflict } from "@bedrock-batch/sdk/BatchError"
 import { prepareStep } from "@bedrock-batch/sdk/prepareStep"
 import * as Prompts from "@bedrock-batch/sdk/Prompts"
 import * as Run from "@bedrock-batch/sdk/Run"
@@ -58,6 +59,16 @@ const sourceOf = (rows: Rows) => {
   }
 }
 
+/** What became of a run whose rows or prompt are no longer those that its first round found. */
+const changed = (failure: BatchError): BatchError => {
+  const { method, module, reason } = failure
+  if (reason._tag !== "RunConflict" || reason.problem !== "different") return failure
+  const { differs, problem, runId } = reason
+  const message = `the ${differs.join(", ")} of run ${runId} changed while it was prepared, and nothing of it was ` +
+    "submitted: start an execution with the same input, and it prepares a run of what is there now"
+  return new BatchError({ module, method, reason: new RunConflict({ differs, problem, runId, message }) })
+}
+
 /** One round of preparing the run of an input; `runId` is that of earlier rounds. @internal */
 export const prepareRound = Effect.fnUntraced(function*(input: Input, runId: string | undefined, millis: number) {
   const prompt = yield* promptOf(input)
@@ -77,7 +88,11 @@ export const prepareRound = Effect.fnUntraced(function*(input: Input, runId: str
     maxRecordsPerJob: input.maxRecordsPerJob,
     timeoutHours: input.timeoutHours,
     belowMinimum: input.belowMinimum
-  }, millis).pipe(Effect.mapError(toInput))
+  }, millis).pipe(
+    // Of a run that the input names, the error says so itself.
+    Effect.mapError((failure) => runId === undefined || input.runId !== undefined ? failure : changed(failure)),
+    Effect.mapError(toInput)
+  )
 })
 
 /**
