@@ -37,7 +37,7 @@ const text = Schema.NonEmptyString
 const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 const template = text.check(Schema.isPattern(patterns.template))
 
-const name = Schema.String.check(Schema.isMaxLength(longest.id), Schema.isPattern(patterns.name))
+const name = (most: number) => Schema.String.check(Schema.isMaxLength(most), Schema.isPattern(patterns.name))
 
 /**
  * Schema for the parameters of a model, in the names that the input has for them.
@@ -89,9 +89,9 @@ export const Retry = Schema.Struct({
  * @category schemas
  */
 export const ExecutionInput = Schema.Struct({
-  job_name_prefix: name.annotate({
-    description: "Name of the run: letters, digits, \".\" and \"-\", the first a letter or digit, at most 29 " +
-      "characters (40 with run_id)."
+  job_name_prefix: name(longest.name).annotate({
+    description: "Name of the run: letters, digits, \".\" and \"-\", the first a letter or digit, at most 63 " +
+      "characters."
   }),
   model_id: text.annotate({ description: "Model id, inference profile id or ARN." }),
   s3_uri: optional(
@@ -156,8 +156,9 @@ export const ExecutionInput = Schema.Struct({
     "Hours until Bedrock gives a job up, 24 to 168. Default: that of the deployment."
   ),
   run_id: optional(
-    name.check(Schema.isPattern(patterns.runId)),
-    "Id of the run. Default: job_name_prefix and ten digits that stand for all that makes the run what it is."
+    name(longest.id).check(Schema.isPattern(patterns.runId)),
+    "Id of the run, at most 40 characters. Default: job_name_prefix, at most its first 29 characters, and ten digits " +
+      "that stand for all that makes the run what it is."
   )
 })
 

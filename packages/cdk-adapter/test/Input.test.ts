@@ -135,14 +135,14 @@ describe("the input of an execution", () => {
   })
 
   it("names a run, and says which name would do", () => {
-    for (const name of ["a", "A.b-1", "x".repeat(29)]) {
+    for (const name of ["a", "A.b-1", "x".repeat(63)]) {
       assert.strictEqual(decoded({ ...text, job_name_prefix: name }).name, name)
     }
     assert.include(problems({ ...text, job_name_prefix: "my_run 1" })["job_name_prefix"] ?? "", "\"my-run-1\"")
-    const long = problems({ ...text, job_name_prefix: "x".repeat(30) })
-    assert.include(long["job_name_prefix"] ?? "", "at most 29 characters (40 with run_id)")
-    assert.strictEqual(decoded({ ...text, job_name_prefix: "x".repeat(40), run_id: "r" }).runId, "r")
-    const both = { ...text, job_name_prefix: "x".repeat(41), run_id: "../r" }
+    const long = problems({ ...text, job_name_prefix: "x".repeat(64) })
+    assert.include(long["job_name_prefix"] ?? "", "at most 63 characters")
+    assert.strictEqual(decoded({ ...text, job_name_prefix: "x".repeat(63), run_id: "r" }).runId, "r")
+    const both = { ...text, job_name_prefix: "x".repeat(64), run_id: "../r" }
     assert.hasAllKeys(problems(both), ["job_name_prefix", "run_id"])
   })
 
@@ -202,7 +202,7 @@ describe("the input of an execution", () => {
     const found = problems({ model_id: null })
     assert.hasAllKeys(found, ["job_name_prefix", "model_id", "s3_uri"])
     for (const message of Object.values(found)) assert.match(message, /^is missing: /)
-    assert.include(found["job_name_prefix"] ?? "", "at most 29 characters")
+    assert.include(found["job_name_prefix"] ?? "", "at most 63 characters")
   })
 
   it("that no run could have is refused before anything is read", () => {

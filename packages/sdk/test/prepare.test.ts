@@ -73,6 +73,23 @@ const start = (store: Store, around = {}) => processOf(store, new ScriptedJobs()
 const reasonOf = <A>(effect: Effect.Effect<A, BatchError>) => Effect.map(Effect.flip(effect), ({ reason }) => reason)
 
 describe("prepare", () => {
+  it.effect("begins the ids of runs with the beginnings of long names, and tells such runs apart", () =>
+    Effect.gen(function*() {
+      const { store } = yield* folder
+      const there = start(store)
+      const longest = "n".repeat(29)
+      assert.match((yield* there(prepare({ ...options, name: longest }))).id, /^n{29}-[0-9a-f]{10}$/)
+      const beginning = "sentiment-of-all-our-reviews"
+      const names = [`${beginning}--first-half`, `${beginning}--second-half`, beginning.padEnd(63, "x")]
+      const runs = yield* Effect.forEach(names, (name) => there(prepare({ ...options, name })))
+      assert.deepStrictEqual(runs.map(({ manifest }) => manifest.name), names)
+      for (const { id } of runs.slice(0, 2)) assert.match(id, /^sentiment-of-all-our-reviews-[0-9a-f]{10}$/)
+      assert.match(runs[2]!.id, /^sentiment-of-all-our-reviewsx-[0-9a-f]{10}$/)
+      assert.strictEqual(new Set(runs.map(({ id }) => id)).size, 3)
+      const again = yield* there(prepare({ ...options, name: names[0]! }))
+      assert.strictEqual(again.id, runs[0]!.id)
+    }))
+
   it.effect("writes each job's records and rows, and a manifest that tells them all", () =>
     Effect.gen(function*() {
       const { store } = yield* folder
@@ -212,6 +229,7 @@ describe("prepare", () => {
         ["InvalidSource", prepare({ ...options, source: Source.rows(rowsOf(0)) })],
         ["InvalidOption", prepare({ ...options, limits: { ...limits, maxRecords: 2 } })],
         ["InvalidOption", prepare({ ...options, name: "a name" })],
+        ["InvalidOption", prepare({ ...options, name: "n".repeat(64) })],
         ["InvalidOption", prepare({ ...options, timeoutHours: 1 })],
         ["InvalidOption", prepare({ ...options, maxJobs: 0 })],
         ["InvalidOption", prepare({ ...options, model: "no model" })],

@@ -14,8 +14,8 @@ import * as Result from "effect/Result"
 import * as SchemaIssue from "effect/SchemaIssue"
 import type { Defaults, Problem } from "../Input.ts"
 
-/** The longest name of a run whose id is made from it, and of one with an id of its own. @internal */
-export const longest = { name: 29, id: 40 }
+/** The longest name of a run, and the longest id. @internal */
+export const longest = { name: 63, id: 40 }
 
 /** As many as the keys of jobs count. @internal */
 export const mostJobs = 999_999
@@ -44,7 +44,7 @@ const legalNames = (most: string) =>
 
 /** What each field must be; the longest path that leads to a wrong value counts. */
 const wanted: { readonly [path: string]: string } = {
-  job_name_prefix: legalNames("29 characters (40 with run_id)"),
+  job_name_prefix: legalNames("63 characters"),
   model_id: "must be a model id, an inference profile id or an ARN",
   s3_uri: "must be a URI such as s3://bucket/folder/rows.csv",
   dataset_id: "must be the id of a dataset, such as \"owner/name\"",
@@ -126,11 +126,11 @@ const legalName = (name: string, length: number): string | null => {
   return legal === "" ? null : legal
 }
 
-const nameProblem = (field: string, name: string | undefined, length: number, more = ""): ReadonlyArray<Problem> => {
+const nameProblem = (field: string, name: string | undefined, length: number): ReadonlyArray<Problem> => {
   if (name === undefined || (patterns.name.test(name) && name.length <= length)) return []
   const legal = legalName(name, length)
   const message = `${JSON.stringify(name)} cannot name a run: give letters, digits, "." and "-", the first a letter ` +
-    `or digit, at most ${length} characters${more}` + (legal === null ? "" : `, for example ${JSON.stringify(legal)}`)
+    `or digit, at most ${length} characters` + (legal === null ? "" : `, for example ${JSON.stringify(legal)}`)
   return [{ field, message }]
 }
 
@@ -256,12 +256,7 @@ export const crossProblems = (raw: { readonly [key: string]: unknown }, defaults
   const [perJob, perBatch] = [raw["max_records_per_job"], raw["max_records_per_batch"]]
   return [
     ...missingProblems(raw),
-    ...nameProblem(
-      "job_name_prefix",
-      given(raw["job_name_prefix"]),
-      isGiven(raw["run_id"]) ? longest.id : longest.name,
-      isGiven(raw["run_id"]) ? "" : " (40 with run_id)"
-    ),
+    ...nameProblem("job_name_prefix", given(raw["job_name_prefix"]), longest.name),
     ...nameProblem("run_id", given(raw["run_id"]), longest.id),
     ...(raw["run_id"] === "capacity"
       ? [{ field: "run_id", message: "\"capacity\" is the name of a folder beside the runs: choose another" }]

@@ -3,7 +3,7 @@
  *
  * @internal
  */
-import { endings, longest } from "./InputProblems.ts"
+import { endings } from "./InputProblems.ts"
 
 const given = { type: "string" }
 const absent = { type: "null" }
@@ -36,10 +36,5 @@ export const schemaRules = [
     if: has("prompt_template"),
     then: lacks("prompt_id"),
     else: lacks("system")
-  },
-  {
-    description: "The run's id, where it is made from the name, has ten digits more.",
-    if: lacks("run_id"),
-    then: { properties: { job_name_prefix: { ...given, maxLength: longest.name } } }
   }
 ]

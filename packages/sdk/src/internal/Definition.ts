@@ -55,8 +55,6 @@ const invalid = (path: string, message: string) => error(new InvalidOption({ pat
 const defaultRecordsPerJob = 50_000
 const defaultTimeoutHours = 72
 
-const digits = 10
-
 const checkCount = (path: string, value: number | undefined, least: number, most: number): BatchError | null =>
   value === undefined || (Number.isSafeInteger(value) && value >= least && value <= most) ? null : invalid(
     path,
@@ -65,10 +63,9 @@ const checkCount = (path: string, value: number | undefined, least: number, most
 
 const checkOptions = (options: RunDefinition<unknown>): BatchError | null => {
   const most = Number.MAX_SAFE_INTEGER
-  const nameLength = options.runId === undefined ? RunId.maxLength - digits - 1 : RunId.maxLength
-  const wrong = (RunId.isLegal(options.name, nameLength)
+  const wrong = (RunId.isLegal(options.name, RunId.maxNameLength)
     ? null
-    : invalid("name", `${RunId.explain("name", options.name, nameLength)} (a longer one needs an explicit runId)`)) ??
+    : invalid("name", RunId.explain("name", options.name, RunId.maxNameLength))) ??
     (options.runId === undefined || RunId.isLegal(options.runId)
       ? null
       : invalid("runId", RunId.explain("runId", options.runId))) ??
@@ -219,7 +216,7 @@ export const define = Effect.fnUntraced(function*<SR>(options: RunDefinition<SR>
   yield* advise({ model: options.model, region: capacity.region, parameters })
   const quotas = yield* capacity.limits({ region: capacity.region, model: options.model })
   const definition: Definition = {
-    runId: options.runId ?? `${options.name}-${digest(fingerprint).slice(0, digits)}`,
+    runId: options.runId ?? RunId.fromName(options.name, fingerprint, digest),
     name: options.name,
     model: options.model,
     region: capacity.region,
