@@ -88,7 +88,7 @@ export const promptFiles = (source: PromptSource): ReadonlyArray<PromptFile> => 
   }
   const { folder } = source
   const ids = new Set<string>()
-  const files = readdirSync(folder).sort().filter((name) =>
+  const files = namesIn(folder).sort().filter((name) =>
     !name.startsWith(".") && [".txt", ".md", ".json"].includes(extname(name))
   )
   return files.map((name) => {
@@ -101,6 +101,14 @@ export const promptFiles = (source: PromptSource): ReadonlyArray<PromptFile> => 
       : { template: body.replace(/[\r\n]+$/, "") }
     return checked(id, entry, { name, body })
   })
+}
+
+const namesIn = (folder: string): Array<string> => {
+  try {
+    return readdirSync(folder)
+  } catch (cause) {
+    throw new Error(`prompts: ${folder} is no folder that can be read`, { cause })
+  }
 }
 
 const parsed = (path: string, body: string): PromptLibrary.Entry => {

@@ -54,5 +54,6 @@ describe("prompts that are deployed", () => {
       [{ "long.txt": "x".repeat(40_000) }, /prompt long has 40000 bytes, and 32768 can be deployed/]
     ]
     for (const [files, message] of wrong) assert.throws(() => inFolder(files), message)
+    assert.throws(() => promptFiles({ folder: "nowhere" }), "nowhere is no folder that can be read")
   })
 })
