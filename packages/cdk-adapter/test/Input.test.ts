@@ -329,7 +329,8 @@ describe("the JSON Schema of an input", () => {
       { response: "" },
       { response: null }
     ]
-    const names = ["a", "-a", "a_b", "a b", "é", "a\n", "x".repeat(29), "x".repeat(30), "x".repeat(40), "x".repeat(41)]
+    const lengths = [40, 41, 63, 64]
+    const names = ["a", "-a", "a_b", "a b", "é", "a\n", ...lengths.map((length) => "x".repeat(length))]
     const texts = ["capacity", "train", "csv", "jsonl", "parquet", "arrow", "xlsx", "fail", "on-demand", " "]
     const templates = ["{topic}", "{", "}", "{}", "{{}}", "{{{topic}}}", "{a{b}}", "}}{a}", "{{a}", "a\n{b\n}", "😀{é}"]
     const datasets = ["a", "a/b", "a/b/c", "a/..", "a--b/c", "../x", ".a", "a.", "a b", "_a/_b", "a".repeat(96)]
