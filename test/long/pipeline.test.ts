@@ -304,12 +304,14 @@ describe("the pipeline of the synthesized template", () => {
   it.live("calls nothing that the roles of the template do not allow", () =>
     Effect.gen(function*() {
       const calls: Array<TappedCall> = []
+      let creations = 0
       const pipeline = yield* startPipeline({
         emulator: { timing: { ...quick, running: ({ name }) => name.includes("stopped") ? 600_000 : 60 } },
         breaks: (call, when) => {
           if (when === "before") calls.push(call)
           // Some creations are found in Bedrock's list alone.
-          return call.server === "BEDROCK" && call.method === "POST" && when === "after" && calls.length % 7 === 0
+          const isCreated = call.server === "BEDROCK" && call.method === "POST" && /job$/.test(call.url) && when === "after"
+          return isCreated && creations++ % 3 === 0
         }
       })
       const { bucket, template } = pipeline
@@ -341,7 +343,7 @@ describe("the pipeline of the synthesized template", () => {
         }
       }
       assert.deepStrictEqual([...denied], [])
-      assert.includeMembers([...needed], [
+      const expected = [
         "bedrock:CreateModelInvocationJob",
         "bedrock:GetModelInvocationJob",
         "bedrock:ListModelInvocationJobs",
@@ -352,7 +354,8 @@ describe("the pipeline of the synthesized template", () => {
         "s3:ListBucket",
         "s3:PutObject",
         "states:SendTaskSuccess"
-      ])
+      ]
+      assert.deepStrictEqual(expected.filter((action) => !needed.has(action)), [])
       const event = roles.get(pipeline.functions["Event"]!.options.arn)!
       assert.isFalse(event.allows({ action: "s3:DeleteObject", resource: `arn:aws:s3:::${bucket}/runs/x` }))
       assert.isFalse(event.allows({ action: "s3:PutObject", resource: "arn:aws:s3:::another/runs/x" }))
