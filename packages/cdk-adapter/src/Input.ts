@@ -90,8 +90,8 @@ export const Retry = Schema.Struct({
  */
 export const ExecutionInput = Schema.Struct({
   job_name_prefix: name(longest.name).annotate({
-    description: "Name of the run: letters, digits, \".\" and \"-\", the first a letter or digit, at most 63 " +
-      "characters."
+    description: "Name of the run: letters, digits, \".\" and \"-\", the first a letter or digit, at most " +
+      `${longest.name} characters.`
   }),
   model_id: text.annotate({ description: "Model id, inference profile id or ARN." }),
   s3_uri: optional(
@@ -112,7 +112,7 @@ export const ExecutionInput = Schema.Struct({
   max_records_total: optional(count, "Rows at most. Default: MAX_TOTAL_RECORDS of the environment, else all."),
   max_num_jobs: optional(
     Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: mostJobs })),
-    "Jobs at most, up to 999999; rows beyond them are left out. Default: as many as it takes."
+    `Jobs at most, up to ${mostJobs}; rows beyond them are left out. Default: as many as it takes.`
   ),
   max_records_per_job: optional(
     count,
@@ -149,7 +149,7 @@ export const ExecutionInput = Schema.Struct({
   deadline_hours: optional(
     Schema.Finite.check(Schema.isGreaterThan(0), Schema.isLessThanOrEqualTo(mostDeadlineHours)),
     "Hours from the start of the execution after which nothing more is submitted and open jobs are stopped; at most " +
-      "8760. Default: none."
+      `${mostDeadlineHours}. Default: none.`
   ),
   timeout_hours: optional(
     Schema.Int.check(Schema.isBetween({ minimum: 24, maximum: 168 })),
@@ -157,8 +157,8 @@ export const ExecutionInput = Schema.Struct({
   ),
   run_id: optional(
     name(longest.id).check(Schema.isPattern(patterns.runId)),
-    "Id of the run, at most 40 characters. Default: job_name_prefix, at most its first 29 characters, and ten digits " +
-      "that stand for all that makes the run what it is."
+    `Id of the run, at most ${longest.id} characters. Default: job_name_prefix, at most its first 29 characters, and ten ` +
+      "digits that stand for all that makes the run what it is."
   )
 })
 

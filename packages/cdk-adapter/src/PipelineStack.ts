@@ -7,9 +7,10 @@ import { CfnOutput, Duration, Stack, type StackProps } from "aws-cdk-lib"
 import * as s3 from "aws-cdk-lib/aws-s3"
 import type { Construct } from "constructs"
 import { BedrockBatchPipeline } from "./BedrockBatchPipeline.ts"
+import { bounds } from "./construct/Checks.ts"
 
 /** A whole number from the context, where it may come as a string from the command line. */
-const count = (scope: Construct, key: string, fallback: number, least: number, most: number): number => {
+const count = (scope: Construct, key: string, fallback: number, [least, most]: readonly [number, number]): number => {
   const value: unknown = scope.node.tryGetContext(key)
   if (value === undefined) return fallback
   const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value
@@ -50,10 +51,10 @@ export class PipelineStack extends Stack {
     const named = text(this, "sourceBuckets")?.split(",").map((name) => name.trim()) ?? []
     const sources = [...new Set(named)].filter((name) => name !== "")
     this.pipeline = new BedrockBatchPipeline(this, "Pipeline", {
-      maxConcurrency: count(this, "maxSubmittedAndInProgressJobs", 20, 1, 1000),
-      jobTimeout: Duration.hours(count(this, "bedrockBatchInferenceTimeoutHours", 24, 24, 168)),
-      prepareMemory: count(this, "preprocessFunctionMemoryMb", 3008, 512, 10_240),
-      collectMemory: count(this, "postprocessFunctionMemoryMb", 3008, 512, 10_240),
+      maxConcurrency: count(this, "maxSubmittedAndInProgressJobs", 20, bounds.maxConcurrency),
+      jobTimeout: Duration.hours(count(this, "bedrockBatchInferenceTimeoutHours", 24, bounds.jobTimeout)),
+      prepareMemory: count(this, "preprocessFunctionMemoryMb", 3008, bounds.memory),
+      collectMemory: count(this, "postprocessFunctionMemoryMb", 3008, bounds.memory),
       prompts: folder === undefined ? undefined : { folder },
       sources: sources.map((name) => s3.Bucket.fromBucketName(this, `Source-${name}`, name))
     })

@@ -187,8 +187,9 @@ export interface PrepareOptions<
   /** Name of the run: letters, digits, `.` and `-`, at most 63 characters, the first a letter or digit. */
   readonly name: string
   /**
-   * Id of the run, `[A-Za-z0-9][A-Za-z0-9.-]{0,39}`. Default: `name`, at most its first 29 characters, and ten
-   * digits of the fingerprint, so that the same script run again takes up the same run. An iterable or a stream as source needs one.
+   * Id of the run, `[A-Za-z0-9][A-Za-z0-9.-]{0,39}`. Default: `name`, at most its first 29 characters, and ten digits of
+   * the fingerprint, so that the same script run again takes up the same run. An iterable or a stream as source needs
+   * one.
    */
   readonly runId?: string | undefined
   readonly source: Source<Row, SR> & CheckEmbed<Row, P, E, B> & CheckClash<Row, AnswerOf<P, X, B, O, G>, N>

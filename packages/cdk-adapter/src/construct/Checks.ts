@@ -8,6 +8,15 @@ import type * as kms from "aws-cdk-lib/aws-kms"
 import * as lambda from "aws-cdk-lib/aws-lambda"
 import type { BedrockBatchPipelineProps } from "../BedrockBatchPipeline.ts"
 
+/** The least and the most of numbers that AWS or the state machine bounds. @internal */
+export const bounds = {
+  maxConcurrency: [1, 1000],
+  /** MiB of a function. */
+  memory: [512, 10_240],
+  /** Hours until Bedrock gives a job up. */
+  jobTimeout: [24, 168]
+} as const
+
 const refuse = (name: keyof BedrockBatchPipelineProps, problem: string): never => {
   throw new Error(`BedrockBatchPipeline: ${name} ${problem}`)
 }
@@ -65,16 +74,17 @@ export const checkProps = (props: BedrockBatchPipelineProps, taken: ReadonlyArra
     refuse("name", `is ${JSON.stringify(name)}, and must be 1 to 60 letters, digits and hyphens`)
   }
   if (props.prefix !== undefined) checkPrefix(props.prefix, taken)
-  checkCount("maxConcurrency", props.maxConcurrency, 1, 1000)
+  checkCount("maxConcurrency", props.maxConcurrency, ...bounds.maxConcurrency)
   checkCount("maxOpenJobs", props.maxOpenJobs, 1, 1_000_000)
-  checkCount("prepareMemory", props.prepareMemory, 512, 10_240)
-  checkCount("collectMemory", props.collectMemory, 512, 10_240)
+  checkCount("prepareMemory", props.prepareMemory, ...bounds.memory)
+  checkCount("collectMemory", props.collectMemory, ...bounds.memory)
   checkCount("maxRecordsTotal", props.maxRecordsTotal, 1, Number.MAX_SAFE_INTEGER)
   checkCount("maxRecordsPerJob", props.maxRecordsPerJob, 1, Number.MAX_SAFE_INTEGER)
   if (jobTimeout !== undefined) {
     const hours = jobTimeout.toHours({ integral: false })
-    if (!Number.isInteger(hours) || hours < 24 || hours > 168) {
-      refuse("jobTimeout", `is ${hours} hours, and must be 24 to 168, whole ones`)
+    const [least, most] = bounds.jobTimeout
+    if (!Number.isInteger(hours) || hours < least || hours > most) {
+      refuse("jobTimeout", `is ${hours} hours, and must be ${least} to ${most}, whole ones`)
     }
   }
   if (sweepInterval !== undefined) {

@@ -5,9 +5,9 @@
  * @internal
  */
 import { RemovalPolicy } from "aws-cdk-lib"
-import * as logs from "aws-cdk-lib/aws-logs"
 import * as iam from "aws-cdk-lib/aws-iam"
 import type * as kms from "aws-cdk-lib/aws-kms"
+import * as logs from "aws-cdk-lib/aws-logs"
 import type * as s3 from "aws-cdk-lib/aws-s3"
 import * as cr from "aws-cdk-lib/custom-resources"
 import { Construct } from "constructs"

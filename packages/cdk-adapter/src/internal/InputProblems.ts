@@ -39,12 +39,12 @@ export const patterns = {
 /** Outcomes that may be tried again. @internal */
 export const retried = Outcome.literals.filter((outcome) => outcome !== "succeeded")
 
-const legalNames = (most: string) =>
-  `must be a text of letters, digits, "." and "-", the first a letter or digit, at most ${most}`
+const legalNames = (most: number) =>
+  `must be a text of letters, digits, "." and "-", the first a letter or digit, at most ${most} characters`
 
 /** What each field must be; the longest path that leads to a wrong value counts. */
 const wanted: { readonly [path: string]: string } = {
-  job_name_prefix: legalNames("63 characters"),
+  job_name_prefix: legalNames(longest.name),
   model_id: "must be a model id, an inference profile id or an ARN",
   s3_uri: "must be a URI such as s3://bucket/folder/rows.csv",
   dataset_id: "must be the id of a dataset, such as \"owner/name\"",
@@ -74,7 +74,7 @@ const wanted: { readonly [path: string]: string } = {
   "retry.lane": `must be ${Lane.literals.join(", ")}`,
   deadline_hours: `must be a number above 0, and at most ${mostDeadlineHours}, which is a year`,
   timeout_hours: "must be a whole number from 24 to 168",
-  run_id: legalNames("40 characters")
+  run_id: legalNames(longest.id)
 }
 
 const wantedAt = (path: ReadonlyArray<string>): Problem => {
