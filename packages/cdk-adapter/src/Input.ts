@@ -157,8 +157,8 @@ export const ExecutionInput = Schema.Struct({
   ),
   run_id: optional(
     name(longest.id).check(Schema.isPattern(patterns.runId)),
-    `Id of the run, at most ${longest.id} characters. Default: job_name_prefix, at most its first 29 characters, and ten ` +
-      "digits that stand for all that makes the run what it is."
+    `Id of the run, at most ${longest.id} characters. Default: job_name_prefix, at most its first 29 characters, and ` +
+      "ten digits that stand for all that makes the run what it is."
   )
 })
 
